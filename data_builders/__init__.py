@@ -1,0 +1,1 @@
+"""Samples, clips and frames: everything the trainers read."""
