@@ -1,0 +1,188 @@
+"""From a clip file to the frames a FrameSpec names: the one sampling rule, and PyAV."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from data_builders.specs import FrameSpec
+from reward_plugins.errors import CamReasonerError
+
+Frames = NDArray[np.uint8]
+"""Frames of a clip, `(T, height, width, 3)`, RGB."""
+
+MAX_SOURCE_PIXELS = 8192 * 8192
+"""Larger pictures (height x width) are refused before anything is allocated for them."""
+
+
+class ClipError(CamReasonerError, ValueError):
+    """A clip that can't be turned into frames; the message is the reason."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """The chosen frames of a clip and where they came from."""
+
+    frames: Frames
+    """`(T, height, width, 3)`; T is even, height and width are multiples of the spec's."""
+    indices: tuple[int, ...]
+    """Index of each frame in the clip."""
+    fps: Fraction
+    """Frames a second among the chosen ones: what the model's time positions are made of."""
+    source_frames: int
+    source_size: tuple[int, int]
+    """Height and width of the clip as shown, pixels."""
+
+
+def frame_count(duration: float, available: int, spec: FrameSpec) -> int:
+    """How many frames a clip of `duration` seconds and `available` frames yields.
+
+    `round(duration * fps)`, clamped to [`min_frames`, `max_frames`] and to the clip's own frames,
+    then made even by dropping one (Qwen2.5-VL merges frames two by two in time).
+    """
+    wanted = min(max(round(duration * spec.fps), spec.min_frames), spec.max_frames, available)
+    return max(2, wanted - wanted % 2)
+
+
+def frame_indices(times: list[Fraction], spec: FrameSpec) -> list[int]:
+    """Which frames of a clip shown at `times` (seconds, ascending) are taken.
+
+    The frames nearest to instants spaced evenly from the first frame to the last. At a constant
+    frame rate that is `linspace(0, len(times) - 1, n)`, rounded (qwen-vl-utils 0.0.14,
+    vision_process.py:215); at a variable one the frames stay evenly spaced in time.
+    """
+    if len(times) < 2:
+        raise ClipError(f"holds {len(times)} frame(s): motion needs two")
+    shown = np.asarray([float(time - times[0]) for time in times])
+    if shown[-1] <= 0:
+        raise ClipError("all of its frames have the same time")
+    duration = shown[-1] * len(times) / (len(times) - 1)
+    instants = np.linspace(0.0, shown[-1], frame_count(duration, len(times), spec))
+    after = np.searchsorted(shown, instants).clip(1, len(times) - 1)
+    nearest = np.where(instants - shown[after - 1] < shown[after] - instants, after - 1, after)
+    return [int(index) for index in nearest]
+
+
+def effective_fps(times: list[Fraction], indices: list[int]) -> Fraction:
+    """Frames a second among `indices`, as a fraction that a container's time base can hold."""
+    span = times[indices[-1]] - times[indices[0]]
+    return Fraction((len(indices) - 1) / span).limit_denominator(10_000)
+
+
+def frame_size(height: int, width: int, spec: FrameSpec) -> tuple[int, int]:
+    """Height and width a frame is scaled to.
+
+    Both are multiples of `spec.multiple`, the aspect ratio is kept as nearly as that allows, and
+    the area lies within the spec's bounds (Qwen's `smart_resize`), so that no trainer's processor
+    scales again. Raises `ClipError` where there is no such size.
+    """
+    unit = spec.multiple
+    high, wide = (max(unit, round(side / unit) * unit) for side in (height, width))
+    if high * wide > spec.max_pixels:
+        shrink = math.sqrt(height * width / spec.max_pixels)
+        high, wide = (max(unit, int(side / shrink / unit) * unit) for side in (height, width))
+    elif high * wide < spec.min_pixels:
+        grow = math.sqrt(spec.min_pixels / (height * width))
+        high, wide = (math.ceil(side * grow / unit) * unit for side in (height, width))
+    if not spec.min_pixels <= high * wide <= spec.max_pixels:
+        raise ClipError(
+            f"no size near {width}x{height} in multiples of {unit} has between "
+            f"{spec.min_pixels} and {spec.max_pixels} pixels; widen min_pixels and max_pixels"
+        )
+    return high, wide
+
+
+def decode(path: Path, spec: FrameSpec) -> Decoded:
+    """Read the frames of `path` that `spec` names.
+
+    Raises `ClipError` when the file is no readable video, has fewer frames than it claims, or a
+    damaged one among those wanted.
+    """
+    try:
+        times = _frame_times(path)
+        indices = frame_indices(times, spec)
+        frames, size = _read(path, times, indices, spec)
+    except (av.error.FFmpegError, OSError) as error:
+        raise ClipError(f"{type(error).__name__}: {error.strerror or error}") from error
+    return Decoded(frames, tuple(indices), effective_fps(times, indices), len(times), size)
+
+
+def _frame_times(path: Path) -> list[Fraction]:
+    """The time of each frame in seconds, from the packets, without decoding them."""
+    with av.open(str(path)) as container:
+        stream = _video_stream(container)
+        packets = [p for p in container.demux(stream) if p.size and not p.is_discard]
+        if any(packet.pts is None for packet in packets):
+            raise ClipError("has frames without a time")
+        if len(packets) < stream.frames:
+            raise ClipError(f"truncated: {len(packets)} of the {stream.frames} frames it lists")
+        return sorted(packet.pts * stream.time_base for packet in packets)
+
+
+def _video_stream(container: Any) -> Any:
+    if not container.streams.video:
+        raise ClipError("has no video stream")
+    stream = container.streams.video[0]
+    if stream.width * stream.height > MAX_SOURCE_PIXELS:
+        raise ClipError(f"frames of {stream.width}x{stream.height} pixels are too large")
+    return stream
+
+
+def _read(
+    path: Path, times: list[Fraction], indices: list[int], spec: FrameSpec
+) -> tuple[Frames, tuple[int, int]]:
+    wanted = {times[index] for index in indices}
+    found: dict[Fraction, Frames] = {}
+    size = (0, 0)
+    with av.open(str(path)) as container:
+        stream = _video_stream(container)
+        for frame in container.decode(stream):
+            time = frame.pts * stream.time_base if frame.pts is not None else None
+            if time in wanted:
+                found[time], size = _picture(frame, spec)
+            if len(found) == len(wanted):
+                break
+    if len(found) < len(wanted):
+        raise ClipError(f"only {len(found)} of the {len(wanted)} frames wanted decode")
+    return np.stack([found[times[index]] for index in indices]), size
+
+
+def _picture(frame: Any, spec: FrameSpec) -> tuple[Frames, tuple[int, int]]:
+    """One frame, upright and at the target size, and the size it is shown at."""
+    if frame.is_corrupt:
+        raise ClipError(f"the frame at {float(frame.time):.3f} s is damaged")
+    turns = round(frame.rotation / 90) % 4
+    shown = (frame.width, frame.height) if turns % 2 else (frame.height, frame.width)
+    high, wide = frame_size(*shown, spec)
+    if turns % 2:
+        high, wide = wide, high
+    scaled = frame.reformat(width=wide, height=high, format="rgb24", interpolation="BICUBIC")
+    return np.rot90(scaled.to_ndarray(), turns), shown
+
+
+def write_lossless(path: Path, frames: Frames, fps: Fraction) -> None:
+    """Write `frames` to an mp4 that decodes to the very same pixels at the very same fps.
+
+    H.264 in RGB at quantiser 0; players that only know 4:2:0 may not show it.
+    """
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = container.add_stream("libx264rgb", rate=fps)
+        stream.pix_fmt = "rgb24"
+        stream.height, stream.width = frames.shape[1:3]
+        stream.options = {"qp": "0", "preset": "veryfast"}
+        for picture in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+
+
+def read_all(path: Path) -> Frames:
+    """Every frame of `path` as it is, `(T, height, width, 3)`."""
+    with av.open(str(path)) as container:
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])

@@ -1,0 +1,130 @@
+"""Samples and cached frames in each trainer's own format: three views of the same questions."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from data_builders.frames import FrameIndex
+from data_builders.prompt import trace_text, user_text
+from data_builders.sample import Sample
+from data_builders.specs import PromptSpec
+
+VIDEO = "<video>"
+"""Placeholder that all three trainers replace by the clip's visual tokens."""
+
+
+def to_llamafactory(
+    samples: Sequence[Sample], index: FrameIndex, prompt: PromptSpec, directory: Path, name: str
+) -> None:
+    """Write `<name>.json` (sharegpt) and `dataset_info.json` into `directory`.
+
+    The video is the lossless clip: LLaMA-Factory 0.9.5 takes all of its frames at their own size
+    and reads the fps from it, given `video_fps`, `video_maxlen` and pixel bounds that the
+    FrameSpec's frames already keep. `ValueError` where a sample has no trace to imitate.
+    """
+    rows = [
+        {
+            "messages": [
+                *_messages(sample, prompt),
+                _turn("assistant", trace_text(sample, prompt)),
+            ],
+            "videos": [str(index.video_path(sample.clip))],
+        }
+        for sample in samples
+    ]
+    tags = {"role_tag": "role", "content_tag": "content", "user_tag": "user"}
+    info = {
+        "file_name": f"{name}.json",
+        "formatting": "sharegpt",
+        "columns": {"messages": "messages", "videos": "videos"},
+        "tags": {**tags, "assistant_tag": "assistant", "system_tag": "system"},
+    }
+    _write_json(directory / f"{name}.json", rows)
+    _write_json(directory / "dataset_info.json", {name: info})
+
+
+def to_verl(samples: Sequence[Sample], index: FrameIndex, prompt: PromptSpec, path: Path) -> None:
+    """Write verl's RL parquet (verl 0.9.1, utils/dataset/rl_dataset.py).
+
+    Each video carries `frames`, the raw array, for our dataset class, and the keys with which
+    verl's own reader (qwen-vl-utils) would take the same frames from the lossless clip.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = [_verl_row(number, sample, index, prompt) for number, sample in enumerate(samples)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    pq.write_table(pa.Table.from_pylist(rows), partial)
+    os.replace(partial, path)
+
+
+def _verl_row(number: int, sample: Sample, index: FrameIndex, prompt: PromptSpec) -> dict[str, Any]:
+    return {
+        "data_source": sample.task,
+        "prompt": _messages(sample, prompt),
+        "videos": [_verl_video(sample.clip, index)],
+        "reward_model": {"style": "rule", "ground_truth": sample.answer},
+        "extra_info": {
+            "index": number,
+            "sample_id": sample.id,
+            "options": json.dumps(sample.options),
+            "task": sample.task,
+        },
+    }
+
+
+def _verl_video(clip: str, index: FrameIndex) -> dict[str, Any]:
+    meta = index.meta(clip)
+    return {
+        "video": str(index.video_path(clip)),
+        "frames": str(index.frames_path(clip)),
+        "fps": meta.fps,
+        "min_frames": len(meta.indices),
+        "max_frames": len(meta.indices),
+        "min_pixels": meta.height * meta.width,
+        "max_pixels": meta.height * meta.width,
+    }
+
+
+def to_easyr1(samples: Sequence[Sample], index: FrameIndex, prompt: PromptSpec, path: Path) -> None:
+    """Write EasyR1's JSON (`prompt_key: problem`, `answer_key: answer`, `video_key: videos`).
+
+    EasyR1 hands its reward function nothing but the response and the answer, so the answer is a
+    JSON object with all that `reward_plugins` needs. Its prompts have no system turn of their own:
+    the chat template adds the model's default.
+    """
+    rows = [
+        {
+            "problem": VIDEO + user_text(sample, prompt),
+            "answer": _easyr1_answer(sample),
+            "videos": [str(index.video_path(sample.clip))],
+        }
+        for sample in samples
+    ]
+    _write_json(path, rows)
+
+
+def _easyr1_answer(sample: Sample) -> str:
+    answer = {"ground_truth": sample.answer, "options": sample.options}
+    return json.dumps({**answer, "task": sample.task, "sample_id": sample.id})
+
+
+def _messages(sample: Sample, prompt: PromptSpec) -> list[dict[str, str]]:
+    system = [_turn("system", prompt.system)] if prompt.system else []
+    return [*system, _turn("user", VIDEO + user_text(sample, prompt))]
+
+
+def _turn(role: str, content: str) -> dict[str, str]:
+    return {"role": role, "content": content}
+
+
+def _write_json(path: Path, rows: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(rows, ensure_ascii=False))
+    os.replace(partial, path)

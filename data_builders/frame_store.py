@@ -1,0 +1,187 @@
+"""One entry of the frame cache: how it is made, in a worker process, and how it is read.
+
+An entry is a directory `<cache>/<key>/`, its key a hash of the clip's content, the FrameSpec and
+the format's version:
+
+    frames.npy   uint8, (T, height, width, 3)
+    clip.mp4     the same frames, losslessly, at the effective fps, for trainers that want a file
+    meta.json    FrameMeta, written last
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from data_builders.decoding import ClipError, Decoded, Frames, decode, read_all, write_lossless
+from data_builders.specs import FrameSpec
+from reward_plugins.errors import CamReasonerError
+
+FORMAT_VERSION = 1
+TEMPORAL_PATCH = 2
+"""Frames merged into one visual token in time (Qwen2-VL and later)."""
+
+
+class FrameCacheError(CamReasonerError, RuntimeError):
+    """The cache is damaged, can't be written, or doesn't fit what is asked of it."""
+
+
+class FrameMeta(BaseModel):
+    """What travels with the frames of one clip, all the way into the processors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    key: str
+    spec: FrameSpec
+    indices: tuple[int, ...]
+    """Index of each frame in the source clip."""
+    fps: float
+    """Effective: frames a second among those chosen."""
+    height: int
+    width: int
+    source_frames: int
+    source_height: int
+    source_width: int
+    frames_sha256: str
+    video_sha256: str
+    version: int = FORMAT_VERSION
+
+    @property
+    def visual_tokens(self) -> int:
+        """Tokens the clip costs in a prompt."""
+        area = (self.height // self.spec.multiple) * (self.width // self.spec.multiple)
+        return len(self.indices) // TEMPORAL_PATCH * area
+
+    def metadata(self) -> dict[str, object]:
+        """`video_metadata` for Hugging Face processors, to be given with `do_sample_frames=False`.
+
+        The frames as a clip of their own, so that `sampled_fps` is the effective fps
+        (transformers 5.9, video_utils.py:108).
+        """
+        count = len(self.indices)
+        return {
+            "fps": self.fps,
+            "total_num_frames": count,
+            "duration": count / self.fps,
+            "frames_indices": list(range(count)),
+            "video_backend": "pyav",
+            "height": self.height,
+            "width": self.width,
+        }
+
+
+def load_entry(directory: Path) -> tuple[Frames, FrameMeta]:
+    """Frames and metadata of one cache entry; `FrameCacheError` if a byte of them changed."""
+    try:
+        meta = FrameMeta.model_validate_json((directory / "meta.json").read_bytes())
+        data = (directory / "frames.npy").read_bytes()
+    except (OSError, ValidationError) as error:
+        raise FrameCacheError(f"{directory} is no frame cache entry: {error}") from error
+    if hashlib.sha256(data).hexdigest() != meta.frames_sha256 or meta.version != FORMAT_VERSION:
+        raise FrameCacheError(
+            f"{directory}/frames.npy is damaged or of another version; delete the directory and "
+            "run the data stage again"
+        )
+    return np.load(io.BytesIO(data), allow_pickle=False), meta
+
+
+class Job(NamedTuple):
+    clip: str
+    root: Path
+    cache: Path
+    spec: FrameSpec
+
+
+def build(job: Job) -> FrameMeta | ClipError | FrameCacheError:
+    """Runs in a worker process: errors are values, so that they name the clip."""
+    try:
+        content = _content(job)
+        key = hashlib.sha256(f"{content} {job.spec.model_dump_json()} {FORMAT_VERSION}".encode())
+        entry = job.cache / key.hexdigest()[:32]
+        return _existing(entry) or _store(entry, decode(job.root / job.clip, job.spec), job.spec)
+    except (ClipError, FrameCacheError) as error:
+        return error
+
+
+def _content(job: Job) -> str:
+    """Content hash of the clip, once it is known to be a file within the root."""
+    path = job.root / job.clip
+    if not path.resolve().is_relative_to(job.root):
+        raise ClipError(f"leads out of {job.root}")
+    if not path.is_file():
+        raise ClipError("is not a file" if path.exists() else f"is missing from {job.root}")
+    if path.stat().st_size == 0:
+        raise ClipError("is empty (zero bytes)")
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _existing(entry: Path) -> FrameMeta | None:
+    """Metadata of a sound entry; a damaged one is removed, the clip being at hand to redo it."""
+    if not entry.exists():
+        return None
+    try:
+        meta = load_entry(entry)[1]
+        if _sha256(entry / "clip.mp4") == meta.video_sha256:
+            return meta
+    except (FrameCacheError, FileNotFoundError):
+        pass
+    shutil.rmtree(entry)
+    return None
+
+
+def _store(entry: Path, decoded: Decoded, spec: FrameSpec) -> FrameMeta:
+    partial = Path(tempfile.mkdtemp(prefix=f".{entry.name}.", dir=entry.parent))
+    try:
+        meta = _fill(partial, entry.name, decoded, spec)
+        if not entry.exists():  # a clip with the same content may have come first
+            partial.rename(entry)
+        return meta
+    except OSError as error:
+        raise FrameCacheError(f"can't write frames to {entry}: {error}") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _fill(directory: Path, key: str, decoded: Decoded, spec: FrameSpec) -> FrameMeta:
+    buffer = io.BytesIO()
+    np.save(buffer, decoded.frames)
+    write_synced(directory / "frames.npy", buffer.getvalue())
+    video = directory / "clip.mp4"
+    write_lossless(video, decoded.frames, decoded.fps)
+    if not np.array_equal(read_all(video), decoded.frames):
+        raise FrameCacheError(f"{video} does not decode to the frames it was made of")
+    meta = FrameMeta(
+        key=key,
+        spec=spec,
+        indices=decoded.indices,
+        fps=float(decoded.fps),
+        height=decoded.frames.shape[1],
+        width=decoded.frames.shape[2],
+        source_frames=decoded.source_frames,
+        source_height=decoded.source_size[0],
+        source_width=decoded.source_size[1],
+        frames_sha256=hashlib.sha256(buffer.getvalue()).hexdigest(),
+        video_sha256=_sha256(video),
+    )
+    write_synced(directory / "meta.json", meta.model_dump_json(indent=1).encode())
+    return meta
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def write_synced(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,147 @@
+"""The frame contract: each clip is decoded once, and SFT, RL and evaluation read those frames."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from data_builders.decoding import Frames
+from data_builders.frame_store import (
+    FrameCacheError,
+    FrameMeta,
+    Job,
+    build,
+    load_entry,
+    write_synced,
+)
+from data_builders.specs import FrameSpec
+from data_builders.workers import Failed, isolated_map
+from reward_plugins.errors import CamReasonerError
+
+__all__ = [
+    "FrameCacheError",
+    "FrameIndex",
+    "FrameMeta",
+    "QuarantineError",
+    "Quarantined",
+    "load_entry",
+    "materialise",
+]
+
+
+class QuarantineError(CamReasonerError, ValueError):
+    """More clips are unreadable than the recipe allows."""
+
+
+class Quarantined(NamedTuple):
+    """A clip that yields no frames, and why."""
+
+    clip: str
+    reason: str
+
+
+class FrameIndex(BaseModel):
+    """Which entry of the cache holds each clip's frames; written once beside the samples."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    cache: Path
+    spec: FrameSpec
+    clips: dict[str, FrameMeta]
+    quarantined: tuple[Quarantined, ...] = ()
+
+    def write(self, path: Path) -> None:
+        """Write to `path`, atomically."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(path.name + ".partial")
+        write_synced(partial, self.model_dump_json().encode())
+        os.replace(partial, path)
+
+    @staticmethod
+    def read(path: Path, spec: FrameSpec) -> FrameIndex:
+        """Read `path`; `FrameCacheError` where it was made with another spec than `spec`."""
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"no frame index at {path}: run the data stage first (make data)"
+            )
+        index = FrameIndex.model_validate_json(path.read_bytes())
+        if index.spec != spec:
+            raise FrameCacheError(
+                f"{path} holds frames for {index.spec}, but the recipe asks for {spec}; "
+                "run the data stage again"
+            )
+        return index
+
+    def meta(self, clip: str) -> FrameMeta:
+        """Metadata of `clip`; `FrameCacheError` if it isn't here, with the reason if known."""
+        if clip not in self.clips:
+            reason = dict(self.quarantined).get(clip, "it was never materialised")
+            raise FrameCacheError(f"no frames of clip {clip!r} in {self.cache}: {reason}")
+        return self.clips[clip]
+
+    def frames_path(self, clip: str) -> Path:
+        """The clip's `frames.npy`."""
+        return self.cache / self.meta(clip).key / "frames.npy"
+
+    def video_path(self, clip: str) -> Path:
+        """The clip's lossless `clip.mp4`."""
+        return self.cache / self.meta(clip).key / "clip.mp4"
+
+    def load(self, clip: str) -> tuple[Frames, FrameMeta]:
+        """Frames `(T, height, width, 3)` and metadata of `clip`, verified."""
+        frames, meta = load_entry(self.cache / self.meta(clip).key)
+        if meta != self.meta(clip):
+            raise FrameCacheError(
+                f"{self.cache / meta.key} changed since the frame index was written"
+            )
+        return frames, meta
+
+
+def materialise(
+    clips: Iterable[str],
+    root: Path,
+    cache: Path,
+    spec: FrameSpec,
+    *,
+    workers: int = 1,
+    seconds: float = 60.0,
+    max_quarantined: float = 0.01,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> FrameIndex:
+    """Decode each of `clips` (paths relative to `root`) into `cache`, unless it is there already.
+
+    A clip that can't be read, leads out of `root`, or takes longer than `seconds` is quarantined
+    with its reason; `QuarantineError` lists them when more than a share of `max_quarantined` is.
+    """
+    names = sorted(set(clips))
+    cache.mkdir(parents=True, exist_ok=True)
+    jobs = [Job(name, root.resolve(), cache.resolve(), spec) for name in names]
+    made: dict[str, FrameMeta] = {}
+    refused: list[Quarantined] = []
+    for job, result in isolated_map(build, jobs, workers=workers, seconds=seconds):
+        if isinstance(result, FrameCacheError):
+            raise result
+        if isinstance(result, FrameMeta):
+            made[job.clip] = result
+        else:
+            reason = result.reason if isinstance(result, Failed) else str(result)
+            refused.append(Quarantined(job.clip, reason))
+        progress(len(made) + len(refused), len(jobs))
+    _check_share(refused, len(jobs), max_quarantined)
+    ordered = {name: made[name] for name in names if name in made}
+    return FrameIndex(
+        cache=cache.resolve(), spec=spec, clips=ordered, quarantined=tuple(sorted(refused))
+    )
+
+
+def _check_share(refused: list[Quarantined], total: int, most: float) -> None:
+    if len(refused) > most * total:
+        listed = "".join(f"\n  {clip}: {reason}" for clip, reason in sorted(refused)[:50])
+        raise QuarantineError(
+            f"{len(refused)} of {total} clips are unreadable, more than data.max_quarantined = "
+            f"{most:g} allows; mend or remove them:{listed}"
+        )
