@@ -1,0 +1,119 @@
+"""What each trainer reads."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from data_builders.export import to_easyr1, to_llamafactory, to_verl
+from data_builders.frames import FrameCacheError, FrameIndex, FrameMeta
+from data_builders.sample import Sample
+from data_builders.specs import FrameSpec, PromptSpec
+
+SPEC = FrameSpec(fps=2.0, min_frames=4, max_frames=8, min_pixels=784, max_pixels=56 * 56)
+PROMPT = PromptSpec(system="Be brief.")
+
+
+def sample(number: int = 0, **changes: object) -> Sample:
+    fields = {
+        "id": f"s{number}",
+        "dataset": "synthetic",
+        "split": "train",
+        "task": "binary",
+        "category": "pan_left",
+        "clip": "a.mp4",
+        "question": "Does the camera pan left?",
+        "options": ("Yes", "No"),
+        "answer": "B",
+        "observation": "o",
+        "think": "t",
+    }
+    return Sample.model_validate({**fields, **changes})
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> FrameIndex:
+    meta = FrameMeta(
+        key="k1",
+        spec=SPEC,
+        indices=(0, 3, 5, 8),
+        fps=1.5,
+        height=56,
+        width=28,
+        source_frames=9,
+        source_height=112,
+        source_width=56,
+        frames_sha256="",
+        video_sha256="",
+    )
+    return FrameIndex(cache=tmp_path / "cache", spec=SPEC, clips={"a.mp4": meta})
+
+
+def test_llamafactory_gets_the_trace_and_the_lossless_clip(
+    index: FrameIndex, tmp_path: Path
+) -> None:
+    to_llamafactory([sample()], index, PROMPT, tmp_path / "sft", "camera")
+    [row] = json.loads((tmp_path / "sft/camera.json").read_text())
+    info = json.loads((tmp_path / "sft/dataset_info.json").read_text())["camera"]
+    assert row["videos"] == [str(tmp_path / "cache/k1/clip.mp4")]
+    assert row["messages"] == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "<video>Does the camera pan left?\nA. Yes\nB. No"},
+        {
+            "role": "assistant",
+            "content": "<observation>o</observation><think>t</think><answer>B</answer>",
+        },
+    ]
+    assert info["file_name"] == "camera.json" and info["columns"]["videos"] == "videos"
+
+
+def test_verl_gets_frames_fps_and_what_the_reward_needs(index: FrameIndex, tmp_path: Path) -> None:
+    to_verl([sample(0), sample(1, id="other")], index, PROMPT, tmp_path / "rl.parquet")
+    row = pq.read_table(tmp_path / "rl.parquet").to_pylist()[1]
+    assert row["data_source"] == "binary"
+    assert row["reward_model"] == {"style": "rule", "ground_truth": "B"}
+    assert row["extra_info"] == {
+        "index": 1,
+        "sample_id": "other",
+        "options": '["Yes", "No"]',
+        "task": "binary",
+    }
+    assert [turn["content"].count("<video>") for turn in row["prompt"]] == [0, 1]
+    [video] = row["videos"]
+    assert video["frames"] == str(tmp_path / "cache/k1/frames.npy")
+    assert (video["fps"], video["min_frames"], video["max_frames"]) == (1.5, 4, 4)
+    assert video["min_pixels"] == video["max_pixels"] == 56 * 28
+
+
+def test_easyr1_carries_the_options_within_the_answer(index: FrameIndex, tmp_path: Path) -> None:
+    to_easyr1([sample()], index, PROMPT, tmp_path / "rl.json")
+    [row] = json.loads((tmp_path / "rl.json").read_text())
+    assert row["problem"].startswith("<video>Does the camera")
+    assert json.loads(row["answer"]) == {
+        "ground_truth": "B",
+        "options": ["Yes", "No"],
+        "task": "binary",
+        "sample_id": "s0",
+    }
+
+
+def test_the_user_turn_is_the_same_text_everywhere(index: FrameIndex, tmp_path: Path) -> None:
+    to_llamafactory([sample()], index, PROMPT, tmp_path, "sft")
+    to_verl([sample()], index, PROMPT, tmp_path / "rl.parquet")
+    to_easyr1([sample()], index, PROMPT, tmp_path / "rl.json")
+    sft = json.loads((tmp_path / "sft.json").read_text())[0]["messages"][1]["content"]
+    verl = pq.read_table(tmp_path / "rl.parquet").to_pylist()[0]["prompt"][1]["content"]
+    easyr1 = json.loads((tmp_path / "rl.json").read_text())[0]["problem"]
+    assert sft == verl == easyr1
+
+
+def test_a_sample_whose_clip_has_no_frames_stops_the_export(
+    index: FrameIndex, tmp_path: Path
+) -> None:
+    lost = sample(clip="lost.mp4")
+    with pytest.raises(FrameCacheError, match=r"lost\.mp4"):
+        to_verl([sample(), lost], index, PROMPT, tmp_path / "rl.parquet")
+    assert not (tmp_path / "rl.parquet").exists()

@@ -1,0 +1,45 @@
+"""The text that SFT, RL and evaluation share."""
+
+from __future__ import annotations
+
+import pytest
+
+from data_builders.prompt import trace_text, user_text
+from data_builders.sample import Sample
+from data_builders.specs import PromptSpec
+
+SAMPLE = Sample(
+    id="s1",
+    dataset="synthetic",
+    split="train",
+    task="binary",
+    category="pan_left",
+    clip="a.mp4",
+    question="Does the camera pan left?",
+    options=("Yes", "No"),
+    answer="B",
+    observation="The scene moves left.",
+    think="So the camera pans right.",
+)
+
+
+def test_options_are_lettered_one_a_line() -> None:
+    assert user_text(SAMPLE, PromptSpec()) == "Does the camera pan left?\nA. Yes\nB. No"
+
+
+def test_braces_in_a_question_are_text() -> None:
+    odd = SAMPLE.model_copy(update={"question": "Is {this} {0} fine?"})
+    assert user_text(odd, PromptSpec(template="Q: {question}")) == "Q: Is {this} {0} fine?"
+
+
+def test_a_trace_has_the_blocks_of_the_format_in_order() -> None:
+    assert trace_text(SAMPLE, PromptSpec()) == (
+        "<observation>The scene moves left.</observation>"
+        "<think>So the camera pans right.</think><answer>B</answer>"
+    )
+    assert trace_text(SAMPLE, PromptSpec(tags=("answer",))) == "<answer>B</answer>"
+
+
+def test_a_sample_without_a_trace_cannot_teach_the_format() -> None:
+    with pytest.raises(ValueError, match="'s1' has no think"):
+        trace_text(SAMPLE.model_copy(update={"think": None}), PromptSpec())
