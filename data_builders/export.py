@@ -110,7 +110,7 @@ def to_easyr1(samples: Sequence[Sample], index: FrameIndex, prompt: PromptSpec, 
 
 
 def _easyr1_answer(sample: Sample) -> str:
-    answer = {"ground_truth": sample.answer, "options": sample.options}
+    answer = {"answer": sample.answer, "options": sample.options}
     return json.dumps({**answer, "task": sample.task, "sample_id": sample.id})
 
 

@@ -93,7 +93,7 @@ def test_easyr1_carries_the_options_within_the_answer(index: FrameIndex, tmp_pat
     [row] = json.loads((tmp_path / "rl.json").read_text())
     assert row["problem"].startswith("<video>Does the camera")
     assert json.loads(row["answer"]) == {
-        "ground_truth": "B",
+        "answer": "B",
         "options": ["Yes", "No"],
         "task": "binary",
         "sample_id": "s0",
