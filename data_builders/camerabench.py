@@ -28,6 +28,15 @@ VQA_BLOB = "0332c6ca03790ec0cc8faa228cfa82e27c9117fc"
 """Git blob hash of the released camerabench_vqa.json (14,172 questions)."""
 
 _RELEASED_QUESTION = "Which of the following options is more likely to have the answer '{}'?"
+_PAPERS_NAMES = {
+    "move_in": "dolly_in",
+    "move_out": "dolly_out",
+    "move_up": "pedestal_up",
+    "move_down": "pedestal_down",
+    "move_left": "truck_left",
+    "move_right": "truck_right",
+}
+"""The paper's Table 1 names CameraBench's translations so; other file names it keeps."""
 _MATCH_QUESTION = "Which of the following fits the camera movement in the video?"
 
 
@@ -70,7 +79,8 @@ def clip_path(video: str, split: Split) -> str:
 def binary(annotations: Path, split: Split = "test") -> list[Sample]:
     """One yes-or-no question per (motion, clip): 7,679 for the test annotations.
 
-    Options are ("No", "Yes"), as released. `category` is the file's name in lower case.
+    Options are ("No", "Yes"), as released. `category` is the motion, as the
+    paper names it ("pan_left").
     Raises `AnnotationsError` for absent or malformed files.
     """
     return [
@@ -79,7 +89,7 @@ def binary(annotations: Path, split: Split = "test") -> list[Sample]:
             dataset="camerabench_binary",
             split=split,
             task="binary",
-            category=file.stem.lower(),
+            category=_PAPERS_NAMES.get(file.stem.lower(), file.stem.lower()),
             clip=clip_path(row.image, split),
             question=row.question,
             options=("No", "Yes"),

@@ -11,7 +11,8 @@ _WORDS: dict[str, Family] = {
     r"pan(?:s|ned|ning)?|tilt(?:s|ed|ing)?|roll(?:s|ed|ing)?|rotat\w+": "rotation",
     r"(?:dolly )?zoom(?:s|ed|ing)?": "zoom",
     r"dol(?:ly|lies)|truck\w*|pedestal\w*|cran(?:e|es|ed|ing)|arc(?:s|ing)?|track(?:s|ed|ing)?|"
-    r"leading|follow(?:s|ed)?|following (?:the|behind)|laterally|mov(?:e|es|ed|ing) (?:(?:physically|laterally|in|only) )*"
+    r"leading|follow(?:s|ed)?|following (?:the|behind)|lateral(?:ly)?|"
+    r"mov(?:e|es|ed|ing) (?:(?:physically|in|only) )*"
     r"(?:forward|backward|upward|downward|left|right|up|down|ahead|from the side)\w*|"
     r"(?:forward|backward) motion|moving ahead": "track",
     r"static|still|fixed|stationary|stable|stead\w+|unstead\w+|shak\w+|vibrat\w+|"

@@ -21,7 +21,7 @@ _TAGGED = re.compile(r"\s*<answer>\s*(.*?)\s*</answer>\s*", re.DOTALL)
 
 
 class _Record(BaseModel):
-    """A row of the released file, as CamReasoner's EasyR1/verl/utils/dataset.py:330-441 reads it."""
+    """A row of the released file, as the released EasyR1/verl/utils/dataset.py:330-441 reads it."""
 
     problem: str
     answer: str

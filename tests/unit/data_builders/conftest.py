@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 from pathlib import Path
 
@@ -17,3 +18,15 @@ def published() -> Path:
     if not folder.is_dir():
         pytest.skip("no published annotations: set CAMREASONER_SHARED_DATA to their folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def refined_tsv(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """RefineShot's published questions, as a file in ShotBench's format."""
+    openpyxl = pytest.importorskip("openpyxl")
+    sheet = published / "refineshot" / "Qwen2.5-VL-3B.origin_results.xlsx"
+    rows = openpyxl.load_workbook(sheet, read_only=True).active.iter_rows(max_col=7)
+    path = tmp_path_factory.mktemp("shotbench") / "test.tsv"
+    with path.open("w", newline="") as file:
+        csv.writer(file, delimiter="\t").writerows([cell.value for cell in row] for row in rows)
+    return path

@@ -14,8 +14,8 @@ from data_builders.camerabench import AnnotationsError
 from data_builders.motion import family
 
 COUNTS = {
-    "move_in": 549, "move_out": 549, "move_up": 430, "move_down": 430, "move_right": 487,
-    "move_left": 488, "zoom_in": 450, "zoom_out": 452, "pan_right": 512, "pan_left": 512,
+    "dolly_in": 549, "dolly_out": 549, "pedestal_up": 430, "pedestal_down": 430, "truck_right": 487,
+    "truck_left": 488, "zoom_in": 450, "zoom_out": 452, "pan_right": 512, "pan_left": 512,
     "tilt_up": 458, "tilt_down": 456, "roll_clockwise": 470, "roll_counterclockwise": 470,
     "static": 966,
 }  # fmt: skip
