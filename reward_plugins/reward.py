@@ -1,0 +1,171 @@
+"""The reward R = (1 - λ)·accuracy + λ·format, in verl's signature and in EasyR1's.
+
+Standard library only: reward workers of the trainers import this file. verl takes `compute_score`
+(`reward.custom_reward_function.path=pkg://reward_plugins.reward`); EasyR1 loads the file itself
+(`worker.reward.reward_function=…/reward.py:compute_scores`).
+
+Every model output has a reward: nothing a policy emits raises. A broken sample does raise
+(`BrokenSampleError`, naming it), because a wrong datum is not a policy's mistake.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from reward_plugins import as_released, ota
+from reward_plugins.errors import CamReasonerError
+
+REWARD_NAME = "camreasoner"
+REWARD_TYPE = "batch"
+"""Read by EasyR1's AutoRewardManager; v0.3.2 wants `worker.reward.reward_type: batch` instead."""
+
+
+class BrokenSampleError(CamReasonerError, ValueError):
+    """A sample that no response could be scored against: a data error."""
+
+
+class RewardSettingError(CamReasonerError, ValueError):
+    """A reward setting out of its range."""
+
+
+def compute_score(
+    data_source: str | None,
+    solution_str: object,
+    ground_truth: object,
+    extra_info: Mapping[str, Any] | None = None,
+    *,
+    format_weight: float = 0.1,
+    gate_accuracy_on_format: bool = True,
+    matching: str = "strict",
+    tags: Iterable[str] = ota.TAGS,
+    min_block_chars: int = 0,
+    tasks: Collection[str] | None = None,
+) -> dict[str, float]:
+    """Score one response; `score`, `format` and `accuracy` are each in [0, 1].
+
+    `data_source` is the sample's task; where `tasks` is given, any other is an error.
+    `ground_truth` is the letter of the right option. `extra_info` may hold `options` (texts
+    without letters, as a list or as a JSON string) and `sample_id` (for errors).
+
+    `gate_accuracy_on_format`: accuracy counts only in a well-formed response (paper section 3.3);
+    the released code does not gate. The returned accuracy is the one that counted, so that
+    `score = (1 - λ)·accuracy + λ·format` always holds. `matching` is `strict` (`ota`) or
+    `as_released` (the released code's rules). `min_block_chars`: characters that each block
+    before the answer needs for the format to pass (strict only).
+
+    Raises `BrokenSampleError` for the sample's faults, `RewardSettingError` for a setting's.
+    """
+    info = extra_info or {}
+    if not 0.0 <= format_weight <= 1.0:
+        raise RewardSettingError(f"format_weight: {format_weight!r} is not between 0 and 1")
+    if tasks is not None and data_source not in tasks:
+        raise _broken(info, f"its task {data_source!r} is none of {sorted(tasks)}", "rename it")
+    options = _options(info)
+    truth = _truth(ground_truth, options, info)
+    names = tuple(tags)
+    if matching == "strict":
+        well_formed, correct = _strict(solution_str, truth, options, names, min_block_chars)
+    elif matching == "as_released":
+        if min_block_chars:
+            raise RewardSettingError("min_block_chars: the released rules have none; set it to 0")
+        well_formed, correct = _as_released(solution_str, truth, names)
+    else:
+        raise RewardSettingError(f"matching: {matching!r} is not one of 'strict', 'as_released'")
+    format_reward = float(well_formed)
+    accuracy = float(correct and (well_formed or not gate_accuracy_on_format))
+    score = (1.0 - format_weight) * accuracy + format_weight * format_reward
+    return {"score": score, "format": format_reward, "accuracy": accuracy}
+
+
+def compute_scores(
+    reward_inputs: Sequence[Mapping[str, Any]], **settings: Any
+) -> list[dict[str, float]]:
+    """EasyR1's batch form: one `{"overall", "format", "accuracy"}` for each input, in order.
+
+    EasyR1 hands over `response`, `response_length` and `ground_truth` alone
+    (verl/workers/reward/function.py:36-39), so `ground_truth` carries what else a score needs as
+    a JSON object: `{"answer": "A", "options": [...], "task": ..., "sample_id": ...}`; a bare
+    letter will do where no options or task are wanted. `settings` are those of `compute_score`.
+    """
+    return [_score_input(item, settings) for item in reward_inputs]
+
+
+def _score_input(item: Mapping[str, Any], settings: dict[str, Any]) -> dict[str, float]:
+    truth = item.get("ground_truth")
+    info: dict[str, Any] = _decode(truth) if isinstance(truth, str) and truth[:1] == "{" else {}
+    answer = info.get("answer") if info else truth
+    scores = compute_score(info.get("task"), item.get("response"), answer, info, **settings)
+    return {"overall": scores["score"], "format": scores["format"], "accuracy": scores["accuracy"]}
+
+
+def _strict(
+    response: object,
+    truth: str,
+    options: tuple[str, ...] | None,
+    tags: tuple[str, ...],
+    min_block_chars: int,
+) -> tuple[bool, bool]:
+    trace = ota.parse(response, tags)
+    if trace is None:
+        return False, ota.answer_letter(ota.answer_block(response), options) == truth
+    well_formed = not min_block_chars or all(
+        len(block) >= min_block_chars for tag, block in trace.blocks.items() if tag != "answer"
+    )
+    return well_formed, ota.answer_letter(trace.answer, options) == truth
+
+
+def _as_released(response: object, truth: str, tags: tuple[str, ...]) -> tuple[bool, bool]:
+    if not isinstance(response, str):
+        return False, False
+    tight = as_released.tighten(response)
+    correct = as_released.names_letter(as_released.answer_text(tight), truth)
+    return as_released.has_format(tight, tags), correct
+
+
+def _options(info: Mapping[str, Any]) -> tuple[str, ...] | None:
+    options = info.get("options")
+    if options is None:
+        return None
+    try:
+        return _from_json(options) if isinstance(options, str) else _texts(options)
+    except (ValueError, TypeError) as error:
+        raise _broken(info, f"its options {options!r} are no list of texts", "list them") from error
+
+
+@lru_cache(maxsize=65536)
+def _from_json(options: str) -> tuple[str, ...]:
+    return _texts(json.loads(options))
+
+
+def _texts(options: Iterable[object]) -> tuple[str, ...]:
+    given = () if isinstance(options, Mapping | str) else tuple(options)
+    texts = tuple(text for text in given if isinstance(text, str))
+    if not texts or len(texts) != len(given):
+        raise TypeError("options must be texts")
+    return texts
+
+
+def _truth(truth: object, options: tuple[str, ...] | None, info: Mapping[str, Any]) -> str:
+    letters = ota.LETTERS if options is None else ota.LETTERS[: len(options)]
+    if isinstance(truth, str) and len(truth) == 1 and truth in letters:
+        return truth
+    if truth is None or truth == "":
+        raise _broken(info, "it has no ground truth", "give the letter of its right option")
+    known = ", ".join(letters) if options is not None else "A to Z"
+    raise _broken(info, f"its ground truth {truth!r} is none of {known}", "give an option's letter")
+
+
+def _decode(truth: str) -> dict[str, Any]:
+    try:
+        return dict(json.loads(truth))
+    except ValueError as error:
+        raise _broken({}, f"its ground truth {truth!r} is not JSON", "export it again") from error
+
+
+def _broken(info: Mapping[str, Any], fault: str, mend: str) -> BrokenSampleError:
+    name = info.get("sample_id", info.get("index"))
+    who = "a sample without extra_info['sample_id']" if name is None else f"sample {name!r}"
+    return BrokenSampleError(f"{who} can't be scored: {fault}; {mend} and build the data again")
