@@ -1,0 +1,52 @@
+# `make help` lists the targets. Everything here is also `python -m orchestrator <verb> recipe=<name> key=value ...`.
+RECIPE ?= camreasoner_7b
+ARGS   ?=
+PYTHON ?= python3.11
+UV     := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
+RUN     = UV=$(UV) .venv/bin/python -m orchestrator
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test setup data model sft rl merge eval report plan doctor status run bench lint lock
+
+help: ## list the targets
+	@echo "usage: make <target> [RECIPE=$(RECIPE)] [ARGS=\"key=value ...\"]"
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 12
+
+demo: RECIPE = tiny
+demo: .venv/ready ## the whole pipeline on a tiny model, without a GPU: data, SFT, GRPO, merge, eval, report
+	@$(RUN) run recipe=$(RECIPE) $(ARGS)
+
+run setup data model sft rl merge eval report plan doctor status: .venv/ready
+	@$(RUN) $@ recipe=$(RECIPE) $(ARGS)
+
+run: ## every stage of RECIPE, in order; finished ones are reused
+setup: ## build the environments that RECIPE needs
+data: ## clips, questions and frames
+model: ## the base model: build the tiny one, or fetch it from the Hub
+sft: ## supervised fine-tuning in LLaMA-Factory
+rl: ## GRPO in verl or EasyR1
+merge: ## sharded RL checkpoint to Hugging Face format
+eval: ## evaluate the recipe's checkpoints on held-out clips
+report: ## write runs/RECIPE/report/
+plan: ## print and write every file and command that would run
+doctor: ## check recipe, machine and environments before anything starts
+status: ## which stages are done, and why one is stale
+
+test: .venv/ready ## all tests, with a short end-to-end run through both real trainers
+	@UV=$(UV) PYTHON=.venv/bin/python tests/run
+lint: .venv/ready ## format, lint, types, import contracts
+	.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy && .venv/bin/lint-imports
+bench: .venv/ready ## the measured numbers, compared with the stored ones
+	@UV=$(UV) .venv/bin/python -m bench
+lock: $(UV) ## recompile the lock files in envs/
+	PATH="$(dir $(UV)):$$PATH" envs/lock
+
+.venv/ready: envs/orchestrator.txt pyproject.toml | $(UV)
+	@echo "setting up .venv (once, under a minute) ..."
+	@$(UV) venv -q --allow-existing --python $(PYTHON) .venv
+	@$(UV) pip sync -q --python .venv/bin/python envs/orchestrator.txt
+	@$(UV) pip install -q --python .venv/bin/python --no-deps --no-build-isolation -e .
+	@touch $@
+.tools/bin/uv:
+	@echo "installing uv into .tools (once) ..."
+	@$(PYTHON) -m venv .tools && .tools/bin/pip install -q uv==0.13.8

@@ -1,0 +1,25 @@
+"""Report a long loop's progress to a file that the launcher turns into a bar."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+SECONDS_BETWEEN_ROWS = 0.5
+
+
+class Meter:
+    """Called with (done, total), appends `{"what", "done", "total"}` rows to a file."""
+
+    def __init__(self, path: Path, what: str) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path, self._what, self._last = path, what, 0.0
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if done < total and now - self._last < SECONDS_BETWEEN_ROWS:
+            return
+        self._last = now
+        with self._path.open("a") as file:
+            file.write(json.dumps({"what": self._what, "done": done, "total": total}) + "\n")

@@ -1,0 +1,1 @@
+"""Recipe -> plan -> launch -> run directory -> report: thin orchestration of stock trainers."""

@@ -1,0 +1,61 @@
+"""The command line: one verb, one recipe, and overrides of its keys."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+from orchestrator import verbs
+from orchestrator.errors import RecipeError
+from orchestrator.recipe import load_recipe
+from orchestrator.ui import Console
+from reward_plugins.errors import CamReasonerError
+
+DEFAULT_RECIPE = "camreasoner_7b"
+USAGE = "usage: python -m orchestrator <verb> [recipe=<name>] [key=value ...]"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one verb and return the exit code: 0 done, 1 failed, 2 misused, 130 interrupted."""
+    console = Console()
+    if not arguments or arguments[0] not in verbs.VERBS:
+        console.say(f"{USAGE}\nverbs:")
+        for name, verb in verbs.VERBS.items():
+            console.say(f"  {name:<8} {(verb.__doc__ or '').splitlines()[0]}")
+        return 0 if arguments[:1] in (["help"], ["--help"], ["-h"]) else 2
+    signal.signal(signal.SIGTERM, _interrupt)
+    started = time.monotonic()
+    try:
+        name, runs, overrides = split(arguments[1:])
+        verbs.VERBS[arguments[0]](load_recipe(name, overrides), runs, console)
+    except CamReasonerError as error:
+        console.error(str(error))
+        return 1
+    except KeyboardInterrupt:
+        console.error(f"interrupted after {time.monotonic() - started:.0f} s; the same command goes on from here")
+        return 130
+    return 0
+
+
+def split(arguments: Sequence[str]) -> tuple[str, Path, list[str]]:
+    """`recipe=` and `runs_dir=` from the overrides; raises `RecipeError` for anything else."""
+    given = {"recipe": DEFAULT_RECIPE, "runs_dir": "runs"}
+    overrides: list[str] = []
+    for argument in arguments:
+        key, equals, value = argument.partition("=")
+        if not equals and not argument.startswith("~"):
+            raise RecipeError(f"{argument!r}: expected key=value; {USAGE}")
+        if key in given:
+            given[key] = value
+        else:
+            overrides.append(argument)
+    return given["recipe"], Path(given["runs_dir"]).resolve(), overrides
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+

@@ -1,0 +1,83 @@
+"""Join a Ray cluster or start a local one, and check that it holds what a recipe asks for."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from orchestrator.errors import ResourceError
+from orchestrator.recipe import Recipe
+
+LOGICAL_CPUS = 32
+"""CPU slots of a local Ray: verl's actors each take one and mostly wait."""
+OBJECT_STORE_BYTES = 500_000_000
+
+
+def local_gpus() -> int:
+    """GPUs that the driver of this machine lists; 0 without a driver."""
+    if shutil.which("nvidia-smi") is None:
+        return 0
+    listing = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
+    return sum(line.startswith("GPU ") for line in listing.stdout.splitlines())
+
+
+def check_gpus(recipe: Recipe, found: int | None = None) -> None:
+    """Raise `ResourceError` when this machine has fewer GPUs than one node of the recipe."""
+    if recipe.cluster.device == "cpu" or recipe.cluster.address is not None:
+        return
+    found = local_gpus() if found is None else found
+    wanted = recipe.cluster.gpus_per_node
+    if found < wanted:
+        raise ResourceError(
+            f"cluster.gpus_per_node: recipe {recipe.name!r} needs {wanted} GPUs on this machine, "
+            f"found {found}. Run it on a GPU node, name a cluster with cluster.address=<host:port>, "
+            "lower cluster.gpus_per_node, or try the whole pipeline without a GPU: make demo"
+        )
+
+
+@contextmanager
+def connected(recipe: Recipe) -> Iterator[str]:
+    """A Ray cluster for the length of a run; yields its address for drivers that join it."""
+    import ray
+
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    quiet = {"logging_level": logging.ERROR, "log_to_driver": False, "configure_logging": False}
+    if recipe.cluster.address is not None:
+        ray.init(address=recipe.cluster.address, **quiet)
+    else:
+        ray.init(
+            num_cpus=max(LOGICAL_CPUS, os.cpu_count() or 1),
+            num_gpus=recipe.cluster.gpus_per_node,
+            object_store_memory=OBJECT_STORE_BYTES,
+            include_dashboard=False,
+            resources={recipe.cluster.pin: 1.0} if recipe.cluster.pin else None,
+            **quiet,
+        )
+    try:
+        _check_cluster(recipe, ray.cluster_resources())
+        yield str(ray.get_runtime_context().gcs_address)
+    finally:
+        ray.shutdown()
+
+
+def _check_cluster(recipe: Recipe, found: dict[str, float]) -> None:
+    cluster = recipe.cluster
+    wanted: dict[str, float] = {"CPU": cluster.cpus_per_stage, "GPU": recipe.devices}
+    if cluster.pin is not None:
+        wanted[cluster.pin] = 0.001
+    lacking = [
+        f"{name}: {found.get(name, 0):g} of {amount:g}"
+        for name, amount in wanted.items()
+        if found.get(name, 0) < amount
+    ]
+    if lacking:
+        raise ResourceError(
+            f"the Ray cluster at {cluster.address or 'this machine'} lacks what recipe "
+            f"{recipe.name!r} asks for ({'; '.join(lacking)}); add nodes, or lower "
+            "cluster.nodes, cluster.gpus_per_node, cluster.cpus_per_stage, or unset cluster.pin"
+        )

@@ -1,0 +1,72 @@
+"""Python environments of the stages, built by uv from the lock files in `envs/`."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from filelock import FileLock
+
+from orchestrator.errors import EnvironmentBuildError
+from orchestrator.stage import ROOT
+
+STAMP = "camreasoner.lock"
+
+
+def interpreter(name: str) -> Path:
+    """The Python of environment `name`; `orchestrator` is `.venv` itself."""
+    return ROOT / (".venv" if name == "orchestrator" else f".envs/{name}") / "bin" / "python"
+
+
+def is_ready(name: str) -> bool:
+    """Whether the environment was built from the lock file as it is now."""
+    if name == "orchestrator":
+        return interpreter(name).is_file()
+    stamp = interpreter(name).parents[1] / STAMP
+    return stamp.is_file() and stamp.read_text() == lock_hash(name)
+
+
+def lock_hash(name: str) -> str:
+    """Hash of `envs/<name>.txt`; raises `EnvironmentBuildError` when there is none."""
+    path = ROOT / "envs" / f"{name}.txt"
+    if not path.is_file():
+        raise EnvironmentBuildError(f"environment {name!r}: no lock file {path}; run `make lock`")
+    return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
+
+
+def build(name: str) -> None:
+    """Install environment `name` from its lock; nothing to do when it is ready.
+
+    The stamp is written last, so that an interrupted installation is finished, not trusted.
+    Raises `EnvironmentBuildError` with the last lines of uv.
+    """
+    directory = interpreter(name).parents[1]
+    directory.parent.mkdir(exist_ok=True)
+    with FileLock(directory.with_suffix(".building")):
+        if is_ready(name):
+            return
+        _uv("venv", "--allow-existing", "--python", "3.11", str(directory))
+        python = str(interpreter(name))
+        _uv("pip", "sync", "--compile-bytecode", "--python", python, f"envs/{name}.txt")
+        (directory / STAMP).write_text(lock_hash(name))
+
+
+def _uv(*arguments: str) -> None:
+    command = [_uv_path(), *arguments, "--quiet"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if result.returncode:
+        tail = "\n".join(result.stderr.strip().splitlines()[-12:])
+        raise EnvironmentBuildError(
+            f"`{' '.join(command)}` ended with {result.returncode}:\n{tail}\n"
+            "Check the network and the free disk space, then run the same command again."
+        )
+
+
+def _uv_path() -> str:
+    path = shutil.which(os.environ.get("UV", "uv")) or shutil.which(str(ROOT / ".tools/bin/uv"))
+    if path is None:
+        raise EnvironmentBuildError("uv is not installed: run `make setup`, which installs it")
+    return path

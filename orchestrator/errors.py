@@ -1,0 +1,23 @@
+"""What can go wrong between a recipe and its report."""
+
+from reward_plugins.errors import CamReasonerError
+
+
+class RecipeError(CamReasonerError, ValueError):
+    """The recipe can't be run as written; the message lists every mistake at once."""
+
+
+class ResourceError(CamReasonerError, RuntimeError):
+    """The machine or cluster lacks what the recipe asks for."""
+
+
+class StageError(CamReasonerError, RuntimeError):
+    """A stage's process ended without its result; the message names its log."""
+
+
+class RunLockedError(CamReasonerError, RuntimeError):
+    """Another process is working on the same stage directory."""
+
+
+class EnvironmentBuildError(CamReasonerError, RuntimeError):
+    """A stage's Python environment could not be built from its lock file."""

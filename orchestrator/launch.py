@@ -1,0 +1,145 @@
+"""Plan -> finished stages: run through Ray what is not done yet."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from orchestrator import cluster, envs, runs
+from orchestrator.errors import StageError
+from orchestrator.plan import Plan
+from orchestrator.stage import ROOT, Command, Stage
+from orchestrator.trainers import llamafactory
+from orchestrator.ui import Console
+
+TAIL_LINES = 25
+
+
+def launch(plan: Plan, stages: Sequence[Stage], console: Console) -> None:
+    """Bring every stage of `stages` to its manifest, in order; finished ones are reused.
+
+    Raises `StageError` when a stage's process fails (its log is named), `ResourceError` when the
+    machine or the cluster is too small, `RunLockedError` when another process owns a stage.
+    """
+    waiting = [stage for stage in stages if not runs.is_done(stage)]
+    for stage in stages:
+        if stage not in waiting:
+            console.reused(stage)
+            runs.show_in_run(plan, stage)
+    if not waiting:
+        return
+    cluster.check_gpus(plan.recipe)
+    build_environments(waiting, console)
+    with cluster.connected(plan.recipe) as address:
+        for stage in waiting:
+            with runs.owned(stage):
+                if not runs.is_done(stage):
+                    _run_stage(stage, address, console)
+            runs.show_in_run(plan, stage)
+
+
+def build_environments(stages: Sequence[Stage], console: Console) -> None:
+    """Build what the stages' commands run in, each once."""
+    for name in dict.fromkeys(c.environment for stage in stages for c in stage.commands):
+        if not envs.is_ready(name):
+            with console.waiting(f"installing environment {name} from envs/{name}.txt"):
+                envs.build(name)
+
+
+def _run_stage(stage: Stage, address: str, console: Console) -> None:
+    import ray
+
+    from orchestrator.node import StageRunner
+
+    _check_needs(stage)
+    runs.write_files(stage)
+    log = _next_log(stage)
+    started = time.time()
+    console.started(stage, log)
+    actor = StageRunner.options(**_placement(stage)).remote()
+    try:
+        seconds = [_run_command(actor, stage, c, address, log, console) for c in stage.commands]
+    except BaseException:
+        ray.get(actor.stop.remote())
+        raise
+    finally:
+        ray.kill(actor)
+    if stage.name == "sft":
+        llamafactory.name_checkpoints(stage.directory)
+    facts = {"started": started, "seconds": time.time() - started, "command_seconds": seconds}
+    runs.finish(stage, {**facts, "log": str(log)})
+    console.finished(stage, facts["seconds"])
+
+
+def _run_command(
+    actor: Any, stage: Stage, command: Command, address: str, log: Path, console: Console
+) -> float:
+    started = time.monotonic()
+    environ = {"PYTHONPATH": str(ROOT), "RAY_ADDRESS": address, **command.environ}
+    argv = [str(envs.interpreter(command.environment)), *command.argv]
+    code = 0
+    with closing(console.following(stage, command)) as follow:
+        next(follow)
+        for item in _stream(actor, argv, environ, stage.directory, log):
+            if isinstance(item, int):
+                code = item
+            else:
+                follow.send(item)
+    if code != 0:
+        raise StageError(_failure(stage, command, code, log))
+    return time.monotonic() - started
+
+
+def _stream(
+    actor: Any, argv: list[str], environ: dict[str, str], directory: Path, log: Path
+) -> Iterator[list[str] | int]:
+    """Items of `StageRunner.run`, and an empty list each second that brings none."""
+    import ray
+
+    stream = actor.run.options(num_returns="streaming").remote(
+        argv, environ, str(directory), str(log)
+    )
+    while True:
+        ready, _ = ray.wait([stream], timeout=1.0)
+        if not ready:
+            yield []
+            continue
+        try:
+            yield ray.get(next(stream))
+        except StopIteration:
+            return
+
+
+def _placement(stage: Stage) -> dict[str, Any]:
+    wanted = stage.resources
+    resources = {wanted.pin: 0.001} if wanted.pin else None
+    return {"num_cpus": wanted.cpus, "num_gpus": wanted.gpus, "resources": resources}
+
+
+def _check_needs(stage: Stage) -> None:
+    for path in stage.needs:
+        if not path.exists():
+            there = sorted(p.name for p in path.parent.glob("*") if not p.name.startswith("."))
+            raise StageError(
+                f"stage {stage.name!r} needs {path}, which does not exist; "
+                f"{path.parent} holds: {', '.join(there) or 'nothing'}. "
+                "Choose another checkpoint (rl.sft_checkpoint), or save it (sft.save_every)."
+            )
+
+
+def _next_log(stage: Stage) -> Path:
+    directory = stage.directory / "logs"
+    directory.mkdir(exist_ok=True)
+    return directory / f"attempt_{len(list(directory.glob('attempt_*.log'))) + 1}.log"
+
+
+def _failure(stage: Stage, command: Command, code: int, log: Path) -> str:
+    tail = log.read_text(errors="replace").splitlines()[-TAIL_LINES:]
+    cause = f"signal {-code}" if code < 0 else f"exit code {code}"
+    return (
+        f"stage {stage.name!r} died with {cause} while running `{command.environment}: "
+        f"python {' '.join(command.argv)}`. The last lines of {log}:\n  " + "\n  ".join(tail)
+    )

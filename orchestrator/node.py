@@ -1,0 +1,74 @@
+"""What runs on the node of a stage: a Ray actor that starts commands and streams their logs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+import ray
+
+SUPERVISOR = (sys.executable, "-m", "orchestrator.supervise")
+OWN_TO_RAY_WORKER = ("RAY_JOB_ID", "RAY_RAYLET_PID", "RAY_WORKER_ID", "RAY_NODE_ID")
+
+
+@ray.remote(max_concurrency=2)
+class StageRunner:
+    """Holds a stage's CPUs and GPUs, and runs its commands one after the other."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def run(
+        self, argv: Sequence[str], environ: Mapping[str, str], directory: str, log: str
+    ) -> Iterator[list[str] | int]:
+        """Yield lists of log lines while the command runs, and its exit code at the end.
+
+        The log goes to the file `log` on this node too. The command is the child of a
+        supervisor that ends its whole process tree when this actor dies.
+        """
+        with Path(log).open("ab", buffering=0) as file:
+            self._process = subprocess.Popen(
+                [*SUPERVISOR, *argv],
+                cwd=directory,
+                env=command_environ(environ),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+            )
+            assert self._process.stdout is not None
+            yield from _lines(self._process.stdout, file)
+        yield self._process.wait()
+
+    def stop(self) -> None:
+        """Ask the running command's supervisor to end its process tree, and wait for it."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+            self._process.wait()
+
+
+def command_environ(extra: Mapping[str, str]) -> dict[str, str]:
+    """This node's environment without what belongs to the Ray worker, and with `extra`.
+
+    Ray hides GPUs from an actor that reserved none by an empty `CUDA_VISIBLE_DEVICES`; a driver
+    that joins the cluster must not inherit that, or Ray refuses it logical GPUs.
+    """
+    environ = {k: v for k, v in os.environ.items() if k not in OWN_TO_RAY_WORKER}
+    if not environ.get("CUDA_VISIBLE_DEVICES"):
+        environ.pop("CUDA_VISIBLE_DEVICES", None)
+    return {**environ, "PYTHONUNBUFFERED": "1", **extra}
+
+
+def _lines(stream: IO[bytes], log: IO[bytes]) -> Iterator[list[str]]:
+    """Whole lines as they come; a carriage return also ends one, for progress bars."""
+    rest = b""
+    while chunk := stream.read1(65536):  # type: ignore[attr-defined]
+        log.write(chunk)
+        *whole, rest = (rest + chunk).replace(b"\r", b"\n").split(b"\n")
+        if whole:
+            yield [line.decode(errors="replace") for line in whole]
+    if rest:
+        yield [rest.decode(errors="replace")]

@@ -1,0 +1,94 @@
+"""Name and overrides -> checked Recipe: Hydra composes, OmegaConf resolves, pydantic checks."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import BaseModel, ValidationError
+
+from orchestrator.errors import RecipeError
+from orchestrator.recipe.rules import broken_rules
+from orchestrator.recipe.schema import Recipe
+
+RECIPES = Path(__file__).resolve().parents[2] / "recipes"
+
+
+def recipe_names(root: Path = RECIPES) -> list[str]:
+    """Names a user can give as `recipe=`."""
+    return sorted(path.stem for path in (root / "experiment").glob("*.yaml"))
+
+
+def load_recipe(name: str, overrides: Sequence[str] = (), root: Path = RECIPES) -> Recipe:
+    """Compose `recipes/experiment/<name>.yaml` with Hydra overrides and check every key.
+
+    Raises `RecipeError` with all mistakes at once: unknown keys with the nearest valid one,
+    ill-typed values with what is allowed, and values that contradict each other.
+    """
+    if name not in recipe_names(root):
+        raise RecipeError(f"recipe={name}: no such recipe{_nearest(name, recipe_names(root))}")
+    values = _compose(name, overrides, root)
+    try:
+        recipe = Recipe.model_validate(values)
+    except ValidationError as error:
+        raise RecipeError(_report(name, [_explain(e) for e in error.errors()])) from None
+    if problems := broken_rules(recipe):
+        raise RecipeError(_report(name, problems))
+    return recipe
+
+
+def _compose(name: str, overrides: Sequence[str], root: Path) -> dict[str, Any]:
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(root), version_base="1.3", job_name="camreasoner"):
+            config = compose(f"experiment/{name}", overrides=[_lenient(o) for o in overrides])
+            values = OmegaConf.to_container(config, resolve=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise RecipeError(f"recipe={name}: {str(error).strip()}") from error
+    assert isinstance(values, dict)
+    return {str(key): value for key, value in values.items()}
+
+
+def _lenient(override: str) -> str:
+    """Let Hydra add any key: the schema then reports every unknown one, with the nearest."""
+    return override if override[:1] in "+~" or "=" not in override else f"++{override}"
+
+
+def _report(name: str, problems: list[str]) -> str:
+    count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
+    return "\n".join([f"recipe {name!r} has {count}:", *(f"  {line}" for line in problems)])
+
+
+def _explain(error: Any) -> str:
+    key = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        return f"{key}: unknown key{_nearest(key, _all_keys(Recipe))}"
+    if error["type"] == "missing":
+        return f"{key}: missing; add it to the recipe"
+    found = "" if isinstance(error["input"], dict) else f" (found {error['input']!r})"
+    return f"{key or 'recipe'}: {error['msg'].removeprefix('Value error, ')}{found}"
+
+
+def _nearest(given: str, known: Sequence[str]) -> str:
+    if close := difflib.get_close_matches(given, known, n=2, cutoff=0.7):
+        return f"; did you mean {' or '.join(close)}?"
+    section = given.rpartition(".")[0]
+    siblings = [key for key in known if key.rpartition(".")[0] == section]
+    return f"; known here: {', '.join(siblings or known)}"
+
+
+def _all_keys(model: type[BaseModel], prefix: str = "") -> list[str]:
+    keys: list[str] = []
+    for name, field in model.model_fields.items():
+        keys.append(prefix + name)
+        for inner in (field.annotation, *getattr(field.annotation, "__args__", ())):
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                keys += _all_keys(inner, f"{prefix}{name}.")
+    return keys

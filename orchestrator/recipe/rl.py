@@ -1,0 +1,157 @@
+"""Reinforcement learning with GRPO, in the paper's words (section 4.1, Table 6)."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from data_builders.specs import FrameSpec, Spec
+
+
+class EmaSpec(Spec):
+    """Normaliser of EMA-GRPO (paper section 3.3; OneThinker core_algos.py:219-517)."""
+
+    beta: float = Field(ge=0, lt=1)
+    """EMA momentum of the reward statistics, per task (paper: 0.99). 0 is the batch's own."""
+    statistic: Literal["moments", "std"]
+    """`moments`: EMA of E[x] and E[x^2] (released code); `std`: EMA of the batch std (papers)."""
+    min_std: float = Field(gt=0)
+    """Floor of the standard deviation (released code: 1e-3)."""
+    guard: float = Field(gt=0)
+    """A group with an |advantage| above this falls back to its own std (released code: 5)."""
+
+
+class RewardSpec(Spec):
+    """R = (1 - format_weight) * accuracy + format_weight * format (paper Eq. 3)."""
+
+    format_weight: float = Field(ge=0, le=1)
+    """lambda: weight of the format reward (paper Table 6: 0.1)."""
+    gate_accuracy_on_format: bool
+    """Accuracy counts only in a well-formed response (paper's text: yes; released code: no)."""
+    matching: Literal["strict", "as_released"]
+    """How an answer is read: this project's rule, or the released code's."""
+    min_block_chars: int = Field(ge=0)
+    """Least characters of observation and of think for the format reward; 0 accepts empty."""
+
+
+class KlSpec(Spec):
+    """Penalty towards the SFT policy in the loss (paper Table 6)."""
+
+    enabled: bool
+    """Build a reference policy and penalise (paper: yes; the released config: never applied)."""
+    kl_coef: float = Field(ge=0)
+    """Weight of the penalty in the loss."""
+    kl_type: Literal["low_var_kl", "kl", "abs", "mse"]
+    """Estimator of the divergence (paper Table 6: low_var_kl)."""
+
+
+class FilterSpec(Spec):
+    """Online filtering: keep groups whose mean lies strictly between two bounds."""
+
+    enabled: bool
+    """Drop groups without a signal (paper Table 6: on)."""
+    metric: Literal["accuracy", "score"]
+    """What is averaged over a group (paper Table 6: accuracy)."""
+    low: float
+    """Groups at or below are dropped (paper Table 6: 0.01)."""
+    high: float
+    """Groups at or above are dropped (paper Table 6: 0.99)."""
+    max_refills: int = Field(gt=0)
+    """Batches generated for one step before it stops with an error (released code: 20)."""
+
+
+class RolloutSpec(Spec):
+    """How responses are sampled during training."""
+
+    engine: Literal["vllm", "hf"]
+    """`vllm` on GPUs; `hf` is Hugging Face generate on a CPU."""
+    temperature: float = Field(gt=0)
+    """Softmax temperature (paper Table 6: 1.0)."""
+    top_p: float = Field(gt=0, le=1)
+    """Nucleus mass (paper Table 6: 1.0)."""
+    tensor_parallel: int = Field(gt=0)
+    """GPUs one rollout engine is spread over (paper Table 6: 4)."""
+    gpu_memory_utilization: float = Field(gt=0, lt=1)
+    """Share of a GPU's memory that vLLM may take."""
+    max_batched_tokens: int = Field(gt=0)
+    """Tokens vLLM schedules at once."""
+
+
+class RlSpec(Spec):
+    """EMA-GRPO from an SFT checkpoint, run by stock verl or EasyR1."""
+
+    trainer: Literal["verl", "easyr1"]
+    """Which back end runs the stage."""
+    start: Literal["base", "sft"]
+    """Policy to start from."""
+    sft_checkpoint: str
+    """Which SFT checkpoint: `last`, `epoch:N` or `step:N` (paper section 4.4: epoch 2)."""
+    frames: FrameSpec | None
+    """Frames this stage sees, when not the recipe's own; the plan then shows the skew."""
+    advantage: Literal["ema_grpo", "grpo"]
+    """`ema_grpo` is the paper's; `grpo` divides by each group's own std."""
+    ema: EmaSpec
+    """Settings of `ema_grpo`."""
+    reward: RewardSpec
+    """The reward of a response."""
+    kl: KlSpec
+    """Penalty towards the starting policy."""
+    filter: FilterSpec
+    """Online filtering of groups."""
+    rollout: RolloutSpec
+    """Sampling of responses."""
+    group_size: int = Field(ge=2)
+    """G: responses a prompt (paper Table 6: 8)."""
+    prompts_per_step: int = Field(gt=0)
+    """Prompts of one rollout batch (paper Table 6: 128)."""
+    minibatch_prompts: int = Field(gt=0)
+    """Prompts of one optimizer step (paper Table 6: 32, so 4 updates a rollout batch)."""
+    microbatch_responses: int = Field(gt=0)
+    """Responses of one forward-backward pass on a device (paper Table 6: 1)."""
+    logprob_microbatch_responses: int = Field(gt=0)
+    """Responses of one forward pass for log-probabilities (paper Table 6: 1)."""
+    epochs: int = Field(gt=0)
+    """Passes over the questions (paper Table 6: 2)."""
+    max_steps: int | None = Field(gt=0)
+    """Rollout batches; overrides `epochs`. Null: `epochs` decide."""
+    max_prompt_length: int = Field(gt=0)
+    """Most visual and text tokens of a prompt (paper Table 6: 16,384)."""
+    max_response_length: int = Field(gt=0)
+    """Most tokens of a response (paper Table 6: 4,096)."""
+    learning_rate: float = Field(gt=0)
+    """Learning rate of AdamW, constant after the warm-up."""
+    betas: tuple[float, float]
+    """AdamW's momenta."""
+    weight_decay: float = Field(ge=0)
+    """AdamW's decoupled weight decay."""
+    warmup_ratio: float = Field(ge=0, le=1)
+    """Share of the steps spent warming up (paper Table 6: 0)."""
+    max_grad_norm: float = Field(gt=0)
+    """Gradients are clipped to this norm (paper Table 6: 1.0)."""
+    clip_low: float = Field(gt=0)
+    """PPO's lower clipping distance (released config: 0.2)."""
+    clip_high: float = Field(gt=0)
+    """PPO's upper clipping distance (released config: 0.3)."""
+    clip_dual: float = Field(gt=1)
+    """Dual-clip constant for negative advantages (released config: 3)."""
+    loss_aggregation: Literal["token-mean", "seq-mean-token-sum", "seq-mean-token-mean"]
+    """How the loss averages tokens (released config: token-mean)."""
+    freeze_vision_tower: bool
+    """Keep the vision tower fixed (released config: no). verl 0.9.1 can't: it must be false."""
+    precision: Literal["bf16", "fp32"]
+    """Arithmetic of training (paper Table 6: bf16)."""
+    gradient_checkpointing: bool
+    """Recompute activations in the backward pass (paper Table 6: enabled)."""
+    padding_free: bool
+    """Pack sequences without padding (paper Table 6: enabled)."""
+    dynamic_batching: bool
+    """Micro-batches by token count rather than by responses (paper Table 6: enabled)."""
+    max_tokens_per_device: int = Field(gt=0)
+    """Tokens of one micro-batch under dynamic batching."""
+    save_every: int = Field(gt=0)
+    """Steps between checkpoints."""
+    keep_checkpoints: int = Field(gt=0)
+    """How many checkpoints stay on disk."""
+    loggers: tuple[Literal["console", "tensorboard", "wandb", "swanlab", "trackio"], ...]
+    """Where metrics go besides the run's own metrics file."""
+    extra: dict[str, Any]
+    """Keys of the chosen trainer, dotted or nested, passed through verbatim."""

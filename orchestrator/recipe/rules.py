@@ -1,0 +1,84 @@
+"""What no single field can check: values of a recipe that contradict each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from data_builders.specs import FrameSpec
+from orchestrator.recipe.schema import Recipe
+
+TEMPORAL_PATCH = 2  # frames of one Qwen2.5-VL temporal patch
+
+
+def broken_rules(recipe: Recipe) -> list[str]:
+    """One line a contradiction: key, what was found, how to mend it."""
+    return [*_data(recipe), *_frames(recipe), *_rl(recipe), *_devices(recipe)]
+
+
+def _data(recipe: Recipe) -> Iterator[str]:
+    if ("synthetic" in recipe.data.sources) != (recipe.data.synthetic is not None):
+        yield (
+            f"data.sources: {list(recipe.data.sources)} and data.synthetic "
+            f"{'is' if recipe.data.synthetic else 'is not'} given; list `synthetic` and describe "
+            "it, or neither"
+        )
+
+
+def _frames(recipe: Recipe) -> Iterator[str]:
+    specs: list[tuple[str, FrameSpec | None]] = [
+        ("frames", recipe.frames),
+        ("sft.frames", recipe.sft.frames),
+        ("rl.frames", recipe.rl.frames),
+        ("eval.frames", recipe.eval.frames),
+    ]
+    for key, spec in specs:
+        if spec is None:
+            continue
+        if spec.min_frames > spec.max_frames:
+            yield f"{key}.min_frames: {spec.min_frames} is above max_frames {spec.max_frames}"
+        if spec.min_pixels > spec.max_pixels:
+            yield f"{key}.min_pixels: {spec.min_pixels} is above max_pixels {spec.max_pixels}"
+        if spec.max_pixels < spec.multiple**2:
+            yield f"{key}.max_pixels: {spec.max_pixels} holds not even one {spec.multiple}x{spec.multiple} patch"
+
+
+def _rl(recipe: Recipe) -> Iterator[str]:
+    rl = recipe.rl
+    if rl.prompts_per_step % rl.minibatch_prompts:
+        yield (
+            f"rl.minibatch_prompts: {rl.minibatch_prompts} does not divide "
+            f"rl.prompts_per_step {rl.prompts_per_step}; choose a divisor"
+        )
+    if rl.kl.enabled and rl.kl.kl_coef == 0:
+        yield "rl.kl.kl_coef: 0 with rl.kl.enabled=true builds a reference policy for nothing"
+    if rl.kl.kl_coef > 0 and not rl.kl.enabled:
+        yield (
+            f"rl.kl.kl_coef: {rl.kl.kl_coef} has no effect with rl.kl.enabled=false; set it to 0 "
+            "or enable the penalty"
+        )
+    if rl.filter.low >= rl.filter.high:
+        yield f"rl.filter.low: {rl.filter.low} is not below rl.filter.high {rl.filter.high}"
+    if rl.trainer == "verl" and rl.freeze_vision_tower:
+        yield (
+            "rl.freeze_vision_tower: verl 0.9.1 declares this key and reads it nowhere; set it "
+            "to false, or rl.trainer=easyr1"
+        )
+
+
+def _devices(recipe: Recipe) -> Iterator[str]:
+    if recipe.cluster.device == "cuda" and recipe.cluster.gpus_per_node == 0:
+        yield "cluster.gpus_per_node: 0 with cluster.device=cuda; give the GPUs, or device=cpu"
+    responses = recipe.rl.minibatch_prompts * recipe.rl.group_size
+    if recipe.devices and responses % recipe.devices:
+        yield (
+            f"rl.minibatch_prompts x rl.group_size: {responses} responses do not divide over "
+            f"{recipe.devices} devices"
+        )
+    cpu_only = recipe.cluster.device == "cpu"
+    if cpu_only != (recipe.rl.rollout.engine == "hf"):
+        yield (
+            f"rl.rollout.engine: {recipe.rl.rollout.engine} with cluster.device="
+            f"{recipe.cluster.device}; use hf on a cpu and vllm on cuda"
+        )
+    if cpu_only and "bf16" in (recipe.sft.precision, recipe.rl.precision):
+        yield "sft.precision, rl.precision: training on a cpu is proven in fp32 only"

@@ -1,0 +1,114 @@
+"""The whole recipe: sections shared by all stages, then one section a stage."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from data_builders.specs import FrameSpec, PromptSpec, Spec, SyntheticSpec, TinyModelSpec
+from orchestrator.recipe.rl import RlSpec
+from orchestrator.recipe.sft import SftSpec
+
+
+class ModelSpec(Spec):
+    """The base policy."""
+
+    path: str | None
+    """Hub id or local directory of the base model; null when `build` makes one."""
+    build: TinyModelSpec | None
+    """Build a small random Qwen2.5-VL offline instead, with a tokenizer of the recipe's text."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "ModelSpec":
+        if (self.path is None) == (self.build is None):
+            raise ValueError("give either model.path (a Hub id or directory) or model.build")
+        return self
+
+
+class DataSpec(Spec):
+    """Where questions and clips come from."""
+
+    sources: tuple[Literal["synthetic", "camerabench"], ...] = Field(min_length=1)
+    """Builders to run, in order."""
+    synthetic: SyntheticSpec | None
+    """Clips rendered from a 3-D scene with a known camera path."""
+    cache_dir: str
+    """Content-addressed frame cache, shared by all runs; relative to the project."""
+    max_quarantined: float = Field(ge=0, le=1)
+    """Share of clips that may be unreadable before the stage fails."""
+    workers: int = Field(gt=0)
+    """Processes that render and decode."""
+
+
+class MergeSpec(Spec):
+    """Sharded RL checkpoint to one Hugging Face checkpoint."""
+
+    dtype: Literal["bf16", "fp32"]
+    """Type of the merged weights."""
+
+
+class EvalSpec(Spec):
+    """Which checkpoints answer which questions, and how."""
+
+    checkpoints: tuple[Literal["base", "sft", "rl"], ...] = Field(min_length=1)
+    """Policies to evaluate."""
+    frames: FrameSpec | None
+    """Frames this stage sees, when not the recipe's own; the plan then shows the skew."""
+    engine: Literal["hf", "vllm"]
+    """What generates the answers."""
+    batch_size: int = Field(gt=0)
+    """Questions answered at once."""
+    max_new_tokens: int = Field(gt=0)
+    """Most tokens of an answer."""
+    swap_control: bool
+    """Also ask every question about another clip: a policy that looks must fall to chance."""
+    max_questions: int | None = Field(gt=0)
+    """Most held-out questions; null for all."""
+
+
+class ClusterSpec(Spec):
+    """The machines of the experiment."""
+
+    address: str | None
+    """An existing Ray cluster; null starts a local one."""
+    device: Literal["cuda", "cpu"]
+    """What the trainers compute on."""
+    nodes: int = Field(gt=0)
+    """Machines that train together."""
+    gpus_per_node: int = Field(ge=0)
+    """GPUs of a machine (paper appendix C.3: 4 H200); on a CPU, trainer processes."""
+    cpus_per_stage: int = Field(gt=0)
+    """CPU cores a stage reserves in Ray."""
+    pin: str | None
+    """Custom Ray resource that a stage must sit on, e.g. `node:trainer`; null for any node."""
+
+
+class Recipe(Spec):
+    """One experiment, from data to report."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    """Directory of the run, under `runs/`."""
+    seed: int = Field(ge=0)
+    """Seed of every random choice."""
+    model: ModelSpec
+    """The base policy."""
+    prompt: PromptSpec
+    """The text around a question."""
+    frames: FrameSpec
+    """The one rule for the frames of a clip."""
+    data: DataSpec
+    """Questions and clips."""
+    sft: SftSpec
+    """Stage 1: supervised fine-tuning."""
+    rl: RlSpec
+    """Stage 2: GRPO."""
+    merge: MergeSpec
+    """Sharded checkpoint to Hugging Face format."""
+    eval: EvalSpec
+    """Answers of each checkpoint to held-out questions."""
+    cluster: ClusterSpec
+    """The machines."""
+
+    @property
+    def devices(self) -> int:
+        """Trainer processes in all: GPUs, or logical ones on a CPU."""
+        return self.cluster.nodes * self.cluster.gpus_per_node

@@ -1,0 +1,102 @@
+"""The run directory: who owns a stage, when it is done, and what it was made from."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from orchestrator.errors import RunLockedError
+from orchestrator.plan import Plan
+from orchestrator.stage import Stage
+
+MANIFEST = "manifest.json"
+
+
+def is_done(stage: Stage) -> bool:
+    """A stage is done when its manifest exists: it is written last, in one step."""
+    return (stage.directory / MANIFEST).is_file()
+
+
+def read_manifest(stage: Stage) -> dict[str, Any]:
+    """What `finish` wrote for a stage that is done."""
+    manifest: dict[str, Any] = json.loads((stage.directory / MANIFEST).read_text())
+    return manifest
+
+
+def write_files(stage: Stage) -> None:
+    """Write the stage's configs into its directory."""
+    stage.directory.mkdir(parents=True, exist_ok=True)
+    for name, text in stage.files.items():
+        write_atomically(Path(name), text)
+
+
+def finish(stage: Stage, facts: dict[str, Any]) -> None:
+    """Write the manifest: from here on the stage is reused."""
+    manifest = {
+        "stage": stage.name,
+        "fingerprint": stage.fingerprint,
+        "ingredients": dict(stage.ingredients),
+        "commands": [[c.environment, *c.argv] for c in stage.commands],
+        **facts,
+    }
+    write_atomically(stage.directory / MANIFEST, json.dumps(manifest, indent=2) + "\n")
+
+
+def show_in_run(plan: Plan, stage: Stage) -> None:
+    """Point `runs/<name>/<stage>` at the stage's directory, and write the resolved recipe."""
+    plan.directory.mkdir(parents=True, exist_ok=True)
+    recipe = json.dumps(plan.recipe.model_dump(mode="json"), indent=2) + "\n"
+    write_atomically(plan.directory / "recipe.json", recipe)
+    link = plan.directory / stage.name
+    target = os.path.relpath(stage.directory, plan.directory)
+    if link.is_symlink() and os.readlink(link) == target:
+        return
+    fresh = link.with_name(f".{stage.name}.new")
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(target)
+    os.replace(fresh, link)
+
+
+def stale_ingredients(plan: Plan, stage: Stage) -> list[str]:
+    """What changed since the run last finished this stage; empty when nothing ran before."""
+    path = plan.directory / stage.name / MANIFEST
+    if not path.is_file():
+        return []
+    before: dict[str, str] = json.loads(path.read_text())["ingredients"]
+    names = {*before, *stage.ingredients}
+    return sorted(n for n in names if before.get(n) != stage.ingredients.get(n))
+
+
+@contextmanager
+def owned(stage: Stage) -> Iterator[None]:
+    """Hold the stage's directory alone; the kernel frees the lock of a killed process.
+
+    Raises `RunLockedError` when another process is working on it.
+    """
+    stage.directory.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(stage.directory / ".lock")
+    try:
+        with lock.acquire(timeout=0):
+            yield
+    except Timeout:
+        raise RunLockedError(
+            f"stage {stage.name!r} in {stage.directory} is being worked on by another process; "
+            "wait for it, or stop it first"
+        ) from None
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace `path` with `text` in one step: a crash leaves the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)

@@ -1,0 +1,48 @@
+"""Print a plan, and write every file of it where a user can read it."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from pathlib import Path
+
+from orchestrator.envs import interpreter
+from orchestrator.plan import Plan
+from orchestrator.runs import write_atomically
+from orchestrator.stage import ROOT, Stage
+from orchestrator.ui import Console
+
+
+def show_plan(plan: Plan, target: Path, console: Console) -> None:
+    """Write the stages' files below `target`, and print them with their commands."""
+    shutil.rmtree(target, ignore_errors=True)
+    for stage in plan.stages:
+        console.say(f"\n[bold cyan]{stage.name}[/]  [dim]{stage.directory}[/]")
+        wanted = stage.resources
+        console.say(
+            f"  reserves {wanted.cpus} CPUs, {wanted.gpus} GPUs"
+            + (f" on {wanted.pin}" if wanted.pin else "")
+        )
+        for name, text in stage.files.items():
+            path = target / stage.name / Path(name).relative_to(stage.directory)
+            write_atomically(path, text)
+            console.say(f"  [bold]file[/] {path.relative_to(plan.directory.parent)}")
+            console.text(text, indent=4)
+        for line in command_lines(stage):
+            console.say("  [bold]command[/]")
+            console.text(line, indent=4)
+        write_atomically(target / stage.name / "commands.sh", "\n".join(command_lines(stage)) + "\n")
+
+
+def command_lines(stage: Stage) -> list[str]:
+    """The stage's commands as a shell would take them."""
+    return [
+        " ".join(
+            [
+                *(f"{key}={shlex.quote(value)}" for key, value in command.environ.items()),
+                str(interpreter(command.environment).relative_to(ROOT)),
+                *map(shlex.quote, command.argv),
+            ]
+        )
+        for command in stage.commands
+    ]

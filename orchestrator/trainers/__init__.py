@@ -1,0 +1,1 @@
+"""One file a trainer: recipe -> that trainer's own config and command."""

@@ -1,0 +1,95 @@
+"""What a user can ask for, one function a verb."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from orchestrator import cluster, envs, runs
+from orchestrator.plan import Plan, make_plan
+from orchestrator.recipe import Recipe
+from orchestrator.show import show_plan
+from orchestrator.ui import Console
+
+Verb = Callable[[Recipe, Path, Console], None]
+
+
+def run(recipe: Recipe, directory: Path, console: Console) -> None:
+    """Every stage in order; finished ones are reused."""
+    _bring(recipe, directory, console, "report")
+
+
+def plan(recipe: Recipe, directory: Path, console: Console) -> None:
+    """Print, and write, every file and command that would run."""
+    made = make_plan(recipe, directory)
+    target = made.directory / "plan"
+    show_plan(made, target, console)
+
+
+def doctor(recipe: Recipe, directory: Path, console: Console) -> None:
+    """Check recipe, machine and environments before anything starts."""
+    made = make_plan(recipe, directory)
+    console.say(f"[green]✔[/] recipe {recipe.name}: {len(made.stages)} stages can be planned")
+    cluster.check_gpus(recipe)
+    console.say(f"[green]✔[/] devices: {recipe.devices} x {recipe.cluster.device}")
+    for name in _environments(made):
+        state = "ready" if envs.is_ready(name) else "not installed yet: make setup"
+        console.say(f"{'[green]✔[/]' if envs.is_ready(name) else '[yellow]•[/]'} environment {name}: {state}")
+
+
+def setup(recipe: Recipe, directory: Path, console: Console) -> None:
+    """Build the environments that the recipe needs."""
+    from orchestrator.launch import build_environments
+
+    build_environments(make_plan(recipe, directory).stages, console)
+
+
+def status(recipe: Recipe, directory: Path, console: Console) -> None:
+    """Which stages are done, and why one is stale."""
+    made = make_plan(recipe, directory)
+    for stage in made.stages:
+        if runs.is_done(stage):
+            console.say(f"[green]✔ {stage.name}[/]  done, fingerprint {stage.fingerprint}")
+        elif changed := runs.stale_ingredients(made, stage):
+            console.say(f"[yellow]• {stage.name}[/]  stale: changed {', '.join(changed)}")
+        else:
+            console.say(f"• {stage.name}  not run yet")
+
+
+def _until(name: str, description: str) -> Verb:
+    def verb(recipe: Recipe, directory: Path, console: Console) -> None:
+        _bring(recipe, directory, console, name)
+
+    verb.__doc__ = description
+    return verb
+
+
+def _bring(recipe: Recipe, directory: Path, console: Console, name: str) -> None:
+    made = make_plan(recipe, directory)
+    stages = made.until(name)
+    if not all(runs.is_done(stage) for stage in stages):
+        console.announce(made, stages)
+    from orchestrator.launch import launch
+
+    launch(made, stages, console)
+    console.result(made, name)
+
+
+def _environments(made: Plan) -> list[str]:
+    return list(dict.fromkeys(c.environment for stage in made.stages for c in stage.commands))
+
+
+VERBS: dict[str, Verb] = {
+    "run": run,
+    "setup": setup,
+    "data": _until("data", "Clips and questions."),
+    "model": _until("model", "The base model: build the tiny one, or fetch it from the Hub."),
+    "sft": _until("sft", "Supervised fine-tuning in LLaMA-Factory."),
+    "rl": _until("rl", "GRPO in verl or EasyR1."),
+    "merge": _until("merge", "Sharded RL checkpoint to Hugging Face format."),
+    "eval": _until("eval", "Evaluate the recipe's checkpoints on held-out questions."),
+    "report": _until("report", "Write the report page."),
+    "plan": plan,
+    "doctor": doctor,
+    "status": status,
+}
