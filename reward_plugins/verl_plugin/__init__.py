@@ -1,0 +1,16 @@
+"""What verl 0.9.1 loads in every process: `VERL_USE_EXTERNAL_MODULES=reward_plugins.verl_plugin`.
+
+Importing this package registers, in verl's own registries, the advantage estimator `ema_grpo`,
+the trainer mode `sync_ema`, the agent loop `video_agent` and, when `VERL_PLATFORM=cpu`, all that a
+run without an accelerator needs. No file of verl is changed.
+"""
+
+import os
+
+# The platform comes first: other modules of verl ask for it while they are imported.
+if os.environ.get("VERL_PLATFORM") == "cpu":
+    from reward_plugins.verl_plugin import cpu
+
+from reward_plugins.verl_plugin import estimator, positions, trainer
+
+__all__ = ["estimator", "positions", "trainer"]

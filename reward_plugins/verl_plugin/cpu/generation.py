@@ -1,0 +1,169 @@
+"""Sample many responses with one padded Hugging Face `generate`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import LogitsProcessor, LogitsProcessorList
+from verl.utils.tokenizer import build_multimodal_processor_inputs
+
+VISION_TOKENS = "image_pad video_pad vision_start vision_end vision_pad".split()
+PLACEHOLDER = "<|vision_start|><|video_pad|><|vision_end|>"
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """Token ids with the video placeholders already expanded, and the videos they stand for."""
+
+    ids: tuple[int, ...]
+    videos: Sequence[tuple[torch.Tensor, dict[str, Any]]] | None = None
+
+
+@dataclass(frozen=True)
+class Response:
+    """Sampled token ids and the log-probability of each under the sampled distribution."""
+
+    ids: list[int]
+    log_probs: list[float]
+
+
+class SeededSampling(LogitsProcessor):
+    """Turn greedy decoding into sampling that depends on each row's own seed only.
+
+    The largest of log p + Gumbel noise is a sample of p. Rows draw their noise from generators of
+    their own, so neither the order of requests nor the other rows of a batch change a response.
+    """
+
+    def __init__(self, seeds: Sequence[int], temperature: float, suppressed: Sequence[int]) -> None:
+        self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        self.temperature = temperature
+        self.suppressed = list(suppressed)
+        self.log_probs: list[torch.Tensor] = []
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Scores of shape (rows, vocabulary) whose argmax is the sample (T = 0: the mode)."""
+        scores[:, self.suppressed] = -torch.inf
+        log_probs = torch.log_softmax(scores / (self.temperature or 1.0), dim=-1)
+        self.log_probs.append(log_probs)
+        return log_probs - self._noise(log_probs).log() if self.temperature else log_probs
+
+    def _noise(self, like: torch.Tensor) -> torch.Tensor:
+        noise = torch.empty_like(like)
+        for row, generator in zip(noise, self.generators, strict=True):
+            row.exponential_(generator=generator)
+        return noise
+
+
+@torch.no_grad()
+def sample(
+    model: Any,
+    processor: Any,
+    prompts: Sequence[Prompt],
+    rows: Sequence[int],
+    seeds: Sequence[int],
+    temperature: float,
+    max_tokens: int,
+) -> list[Response]:
+    """One response for each of `rows` (indices into `prompts`), at most `max_tokens` long.
+
+    Each prompt passes the vision tower and the prefill once, however many rows share it.
+    """
+    ids, mask = _left_pad([prompt.ids for prompt in prompts], processor.tokenizer.pad_token_id)
+    cache, deltas = _prefill(model, ids, mask, _vision_inputs(processor, prompts, ids))
+    index = torch.tensor(rows)
+    cache.reorder_cache(index)
+    model.model.rope_deltas = deltas[index]
+    sampling = SeededSampling(seeds, temperature, _suppressed(processor.tokenizer))
+    sequences = model.generate(
+        input_ids=ids[index],
+        attention_mask=mask[index],
+        past_key_values=cache,
+        max_new_tokens=max_tokens,
+        do_sample=False,
+        logits_processor=LogitsProcessorList([sampling]),
+    )
+    return _responses(sequences[:, ids.shape[1] :], sampling.log_probs, _ends(model))
+
+
+def _left_pad(ids: Sequence[Sequence[int]], pad: int) -> tuple[torch.Tensor, torch.Tensor]:
+    width = max(map(len, ids))
+    padded = [[pad] * (width - len(row)) + list(row) for row in ids]
+    mask = [[0] * (width - len(row)) + [1] * len(row) for row in ids]
+    return torch.tensor(padded), torch.tensor(mask)
+
+
+def _vision_inputs(
+    processor: Any, prompts: Sequence[Prompt], ids: torch.Tensor
+) -> dict[str, torch.Tensor]:
+    videos = [video for prompt in prompts for video in prompt.videos or ()]
+    if not videos:
+        return {}
+    inputs = build_multimodal_processor_inputs(
+        processor, text=[PLACEHOLDER * len(videos)], videos=videos
+    )
+    expected, found = (int((x == processor.video_token_id).sum()) for x in (inputs.input_ids, ids))
+    if expected != found:
+        raise ValueError(f"prompts hold {found} video tokens, their videos give {expected}")
+    return {
+        "pixel_values_videos": inputs["pixel_values_videos"],
+        "video_grid_thw": inputs["video_grid_thw"],
+        "second_per_grid_ts": torch.as_tensor(inputs["second_per_grid_ts"]),
+        "mm_token_type_ids": (ids == processor.video_token_id).long() * 2,
+    }
+
+
+def _prefill(
+    model: Any, ids: torch.Tensor, mask: torch.Tensor, vision: dict[str, torch.Tensor]
+) -> tuple[Any, torch.Tensor]:
+    """The cache of all but the last token, and what turns a token's index into its position.
+
+    `get_rope_index` takes that offset from the largest id of the prompt, which for a long video and
+    a short question is the video's; the actor's ids go on from the last token, and so do these.
+    """
+    positions = _positions(model, ids, mask, vision)
+    deltas = positions[0, :, -1:] + 1 - mask.sum(-1, keepdim=True)
+    pixels = {key: vision[key] for key in ("pixel_values_videos", "video_grid_thw") if key in vision}
+    output = model(
+        input_ids=ids[:, :-1],
+        attention_mask=mask[:, :-1],
+        position_ids=positions[:, :, :-1],
+        use_cache=True,
+        logits_to_keep=1,
+        **pixels,
+    )
+    return output.past_key_values, deltas
+
+
+def _positions(
+    model: Any, ids: torch.Tensor, mask: torch.Tensor, vision: dict[str, torch.Tensor]
+) -> torch.Tensor:
+    """M-RoPE ids of shape (3, prompts, tokens)."""
+    if not vision:
+        return (mask.cumsum(-1) - 1).clamp(min=0).expand(3, -1, -1)
+    grids = {key: value for key, value in vision.items() if key != "pixel_values_videos"}
+    return model.model.get_rope_index(ids, attention_mask=mask, **grids)[0]
+
+
+def _suppressed(tokenizer: Any) -> list[int]:
+    """Tokens that would stand for a video in the answer; verl can't place them."""
+    return tokenizer.convert_tokens_to_ids([f"<|{name}|>" for name in VISION_TOKENS])
+
+
+def _ends(model: Any) -> set[int]:
+    ends = model.generation_config.eos_token_id
+    return set(ends) if isinstance(ends, list) else {ends}
+
+
+def _responses(
+    tokens: torch.Tensor, log_probs: list[torch.Tensor], ends: set[int]
+) -> list[Response]:
+    chosen = torch.stack(log_probs, dim=1).gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
+    return [
+        Response(ids[: _length(ids, ends)], logp[: _length(ids, ends)])
+        for ids, logp in zip(tokens.tolist(), chosen.tolist(), strict=True)
+    ]
+
+
+def _length(ids: list[int], ends: set[int]) -> int:
+    return next((i + 1 for i, token in enumerate(ids) if token in ends), len(ids))

@@ -1,0 +1,152 @@
+"""Online filtering: train on groups whose mean accuracy (or reward) lies strictly between bounds.
+
+verl's own filter only drops groups without spread, refills without an end and picks among the
+groups at hand in arbitrary order. This replay buffer enters through
+`trainer.v1.sampler.custom_sampler` and its `sampler_kwargs`.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import transfer_queue as tq
+from omegaconf import DictConfig
+from pydantic import BaseModel, ConfigDict, Field
+from transfer_queue import KVBatchMeta
+from verl.trainer.ppo.v1.replay_buffer import FILTER_GROUPS_REWARD_METRIC, ReplayBuffer
+
+from reward_plugins.errors import CamReasonerError
+
+
+class RegenerationError(CamReasonerError, RuntimeError):
+    """Too many prompts were generated for too few usable groups."""
+
+
+class SamplerOptions(BaseModel):
+    """`trainer.v1.sampler.sampler_kwargs`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    train_batch_size: int = Field(gt=0)
+    """Prompts an update needs."""
+    metric: str | None = None
+    """A key of the reward's dictionary, or "reward"; none: every group is used."""
+    low: float = 0.01
+    """A group's mean must be greater (released config: 0.01)."""
+    high: float = 0.99
+    """A group's mean must be less (released config: 0.99)."""
+    max_generation_batches: int = Field(default=20, gt=0)
+    """Batches of prompts generated for one update at most (released config: 20)."""
+    poll_interval: float = Field(default=2.0, gt=0)
+    """Seconds between two looks at the rollouts (verl's default: 2)."""
+
+
+class GroupSampler(ReplayBuffer):
+    """verl's synchronous buffer with bounds, a cap, and an order that repeats."""
+
+    def __init__(
+        self,
+        *,
+        sampler_kwargs: DictConfig,
+        refill_fn: Callable[[int], Any],
+        **kwargs: Any,
+    ) -> None:
+        self.options = SamplerOptions(**sampler_kwargs)
+        self.submit = refill_fn
+        self.generated = 0
+        super().__init__(
+            sampler_kwargs=sampler_kwargs,
+            refill_fn=self._refill,
+            poll_interval=self.options.poll_interval,
+            filter_groups_metric=self.options.metric,
+            train_batch_size=self.options.train_batch_size,
+            gen_batch_size=1,
+            sync_refill_failed_groups=True,
+            **kwargs,
+        )
+
+    def sample(
+        self, global_steps: int, partition_id: str, batch_size: int
+    ) -> tuple[KVBatchMeta, dict[str, Any]]:
+        self.generated = batch_size
+        batch, metrics = super().sample(global_steps, partition_id, batch_size)
+        if partition_id == "train":
+            metrics["training/filter_groups/generated_prompts"] = self.generated
+        return batch, metrics
+
+    def _refill(self, count: int) -> None:
+        self.generated += count
+        cap = self.options.max_generation_batches * self.options.train_batch_size
+        if self.generated > cap:
+            raise RegenerationError(
+                f"{cap} prompts gave fewer than {self.options.train_batch_size} usable groups: "
+                f"{self.options.metric or 'rollouts'} must succeed with a mean strictly between "
+                f"{self.options.low} and {self.options.high}; widen these bounds, raise "
+                "max_generation_batches, or start from a checkpoint that sometimes succeeds"
+            )
+        self.submit(count)
+
+    def _terminal_eviction_reasons(
+        self, global_steps: int, partition_id: str
+    ) -> tuple[set[str], set[str], set[str], Counter[float]]:
+        """Judge a wave of prompts only when all of it is done, so that refills repeat too."""
+        if self._busy(partition_id):
+            return set(), set(), set(), Counter()
+        return super()._terminal_eviction_reasons(global_steps, partition_id)
+
+    def _sampleable_terminal_keys(self, partition_id: str, eviction_reasons: Any) -> set[str]:
+        if self._busy(partition_id):
+            return set()
+        return super()._sampleable_terminal_keys(partition_id, eviction_reasons)
+
+    def _busy(self, partition_id: str) -> bool:
+        return bool(self.pending_keys[partition_id] or self.running_keys[partition_id])
+
+    def _dapo_filtered_keys(self, partition_id: str) -> tuple[set[str], Counter[float]]:
+        """Finished groups whose mean is out of bounds, and how many have which mean."""
+        if partition_id == "val" or self.filter_groups_metric is None:
+            return set(), Counter()
+        finished = self.finished_keys[partition_id]
+        known = self._dapo_classification_cache[partition_id]
+        known.update(self._means(partition_id, finished - known.keys()))
+        evicted = {uid: known[uid] for uid in finished if not self._usable(known[uid])}
+        return set(evicted), Counter(evicted.values())
+
+    def _usable(self, mean: float) -> bool:
+        return self.options.low < mean < self.options.high
+
+    def _means(self, partition_id: str, uids: set[str]) -> dict[str, float]:
+        keys = [key for key in self.partitions[partition_id] if key.split("_")[0] in uids]
+        if not keys:
+            return {}
+        by_reward = self.filter_groups_metric == FILTER_GROUPS_REWARD_METRIC
+        column = "rm_scores" if by_reward else "extra_fields"
+        rows = tq.kv_batch_get(keys=keys, partition_id=partition_id, select_fields=[column])
+        values: dict[str, list[float]] = {}
+        for key, row in zip(keys, rows[column], strict=True):
+            values.setdefault(key.split("_")[0], []).append(self._value(row))
+        return {uid: sum(group) / len(group) for uid, group in values.items()}
+
+    def _value(self, row: Any) -> float:
+        if self.filter_groups_metric == FILTER_GROUPS_REWARD_METRIC:
+            return float(row.sum())
+        info = getattr(row, "data", row)["reward_extra_info"]
+        if self.filter_groups_metric not in info:
+            raise RegenerationError(
+                f"sampler_kwargs.metric={self.filter_groups_metric!r} isn't a key of the reward, "
+                f"which has {sorted(info)}; or use 'reward'"
+            )
+        return float(info[self.filter_groups_metric])
+
+    def _select_prompt_uids(
+        self, partition_id: str, sampleable_keys: set[str], batch_size: int
+    ) -> tuple[list[str], dict[str, dict[str, Any]], dict[str, int]]:
+        """The first groups by name, and their trajectories in the order of their names."""
+        _, snapshot, steps = super()._select_prompt_uids(partition_id, sampleable_keys, batch_size)
+        ordered = dict(sorted(snapshot.items(), key=lambda item: _session(item[0])))
+        return sorted(sampleable_keys)[:batch_size], ordered, steps
+
+
+def _session(key: str) -> tuple[str, int, int]:
+    uid, session, index = key.rsplit("_", 2)
+    return uid, int(session), int(index)

@@ -1,0 +1,72 @@
+"""verl's synchronous trainer, as mode `sync_ema`: it knows tasks and keeps the EMA's state."""
+
+from pathlib import Path
+from typing import Any
+
+import transfer_queue as tq
+from omegaconf import DictConfig, open_dict
+from tensordict import NonTensorStack, TensorDict
+from transfer_queue import KVBatchMeta
+from verl.trainer.ppo.v1.trainer_base import register_trainer
+from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
+
+from reward_plugins.ema_grpo import load_state, save_state
+from reward_plugins.verl_plugin import estimator
+
+STATE_FILE = "ema_grpo.json"
+MODE = "sync_ema"
+
+
+@register_trainer(MODE)
+class EmaTrainer(PPOTrainerSync):
+    """Overrides four protected methods of `verl/trainer/ppo/v1/trainer_base.py`."""
+
+    def __init__(self, config: DictConfig) -> None:
+        # The base compares the mode's name with "sync" and builds an asynchronous buffer otherwise.
+        with open_dict(config):
+            config.trainer.v1.trainer_mode = "sync"
+        self.uses_ema = config.algorithm.adv_estimator == estimator.NAME
+        self.dispatched = (0, 0)  # step, prompts fetched for it
+        estimator.ESTIMATOR.configure(config.algorithm)
+        super().__init__(config)
+
+    def _fetch_one_gen_batch(self) -> TensorDict:
+        """Name groups by step and order, so that a run can be repeated; verl's names are random."""
+        batch = super()._fetch_one_gen_batch()
+        step, first = self.dispatched if self.dispatched[0] == self.global_steps else (0, 0)
+        self.dispatched = (self.global_steps, first + len(batch))
+        names = [f"{self.global_steps:06d}-{first + i:06d}" for i in range(len(batch))]
+        batch["uid"] = NonTensorStack(*names)
+        return batch
+
+    def _compute_advantage(self, batch: KVBatchMeta, metrics: dict[str, Any]) -> KVBatchMeta:
+        if not self.uses_ema:
+            return super()._compute_advantage(batch, metrics)
+        keys = [
+            key
+            for key, tag in zip(batch.keys, batch.tags, strict=True)
+            if not tag.get("is_padding", False)
+        ]
+        rows = tq.kv_batch_get(
+            keys=keys, partition_id=batch.partition_id, select_fields=["uid", "data_source"]
+        )
+        estimator.ESTIMATOR.tasks = dict(zip(rows["uid"], rows["data_source"], strict=True))
+        batch = super()._compute_advantage(batch, metrics)
+        metrics.update(estimator.ESTIMATOR.normalizer.metrics())
+        return batch
+
+    def _save_checkpoint(self) -> None:
+        """Write the EMA's state first: verl names a checkpoint the latest only once it is whole."""
+        if self.uses_ema:
+            save_state(self._checkpoint() / STATE_FILE, estimator.ESTIMATOR.normalizer)
+        super()._save_checkpoint()
+
+    def _load_checkpoint(self) -> None:
+        super()._load_checkpoint()
+        if self.uses_ema and self.global_steps:
+            resumed = self.config.trainer.resume_mode == "resume_path"
+            source = self.config.trainer.resume_from_path if resumed else self._checkpoint()
+            load_state(Path(source) / STATE_FILE, estimator.ESTIMATOR.normalizer)
+
+    def _checkpoint(self) -> Path:
+        return Path(self.config.trainer.default_local_dir) / f"global_step_{self.global_steps}"
