@@ -63,15 +63,10 @@ def parse(text: object, tags: Iterable[str] = TAGS) -> Trace | None:
     for tag, opening, closing in marks:
         gap, _, rest = rest.partition(opening)
         body, closed, rest = rest.partition(closing)
-        if not closed or (gap and not gap.isspace()):
+        if not closed or (gap and not gap.isspace()) or ("<" in body and _has_mark(body, marks)):
             return None
         blocks[tag] = body.strip()
-    if rest and not rest.isspace():
-        return None
-    # The scan above has met each mark once: a second one lies inside a block.
-    if any(text.count(opening) > 1 or text.count(closing) > 1 for _, opening, closing in marks):
-        return None
-    return Trace(blocks)
+    return None if rest and not rest.isspace() else Trace(blocks)
 
 
 def answer_block(text: object) -> str | None:
@@ -109,6 +104,10 @@ def answer_letter(text: object, options: Sequence[str] | None = None) -> str | N
         if letter in letters and _belongs(rest, letter, None if options is None else by_text):
             return letter
     return by_text.get(_plain(answer))
+
+
+def _has_mark(body: str, marks: tuple[tuple[str, str, str], ...]) -> bool:
+    return any(opening in body or closing in body for _, opening, closing in marks)
 
 
 def _belongs(rest: str, letter: str, by_text: dict[str, str | None] | None) -> bool:
