@@ -1,0 +1,1 @@
+"""Every checkpoint answers the same held-out questions; scores come with what they hide."""

@@ -1,0 +1,85 @@
+"""A small random Qwen2.5-VL, a few clips of noise and their questions."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data_builders.decoding import write_lossless
+from data_builders.frames import FrameIndex, materialise
+from data_builders.sample import Sample, write_samples
+from data_builders.specs import FrameSpec, PromptSpec, TinyModelSpec
+from data_builders.tiny_model import TinyModelConfig, build
+from orchestrator.evaluation.config import EvalConfig
+
+SPEC = FrameSpec(fps=2.0, min_frames=4, max_frames=8, min_pixels=784, max_pixels=56 * 56)
+
+
+def make_samples(clips: int = 3, questions: int = 4) -> list[Sample]:
+    return [
+        Sample(
+            id=f"{clip}/{number}",
+            dataset="noise",
+            split="test",
+            task="binary",
+            category=("pan_left", "zoom_in", "static")[clip % 3],
+            clip=f"{clip}.mp4",
+            question="Does the camera " + "slowly " * number + "pan?",
+            options=("Yes", "No"),
+            answer="AB"[number % 2],
+            observation="o",
+            think="t",
+        )
+        for clip in range(clips)
+        for number in range(questions)
+    ]
+
+
+@pytest.fixture(scope="session")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("eval")
+    for clip in range(3):
+        shape = (8 if clip else 6, 56, 56, 3)  # clips of different lengths meet in a batch
+        frames = np.random.default_rng(clip).integers(0, 256, shape, dtype=np.uint8)
+        write_lossless(root / f"{clip}.mp4", frames, Fraction(2))
+    write_samples(root / "test.parquet", make_samples())
+    build(
+        TinyModelConfig(
+            model=TinyModelSpec(initializer_range=0.3),
+            prompt=PromptSpec(),
+            frames=SPEC,
+            samples=root / "test.parquet",
+            out=root / "model",
+        )
+    )
+    return root
+
+
+@pytest.fixture(scope="session")
+def index(workspace: Path) -> FrameIndex:
+    return materialise(["0.mp4", "1.mp4", "2.mp4"], workspace, workspace / "cache", SPEC)
+
+
+@pytest.fixture
+def config(workspace: Path, tmp_path: Path) -> EvalConfig:
+    return EvalConfig(
+        checkpoints={"base": workspace / "model"},
+        samples=workspace / "test.parquet",
+        clips=workspace,
+        cache=workspace / "cache",
+        frames=SPEC,
+        prompt=PromptSpec(),
+        engine="hf",
+        batch_size=5,
+        max_new_tokens=8,
+        swap_control=True,
+        max_questions=None,
+        matching="strict",
+        seed=0,
+        workers=1,
+        max_quarantined=0.0,
+        out=tmp_path / "out",
+    )

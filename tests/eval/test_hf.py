@@ -1,0 +1,120 @@
+"""The Hugging Face engine sees what the trainers see, and answers the same in any batch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import make_samples
+
+from data_builders.frames import FrameIndex
+from data_builders.prompt import user_text
+from data_builders.specs import PromptSpec
+from orchestrator.evaluation.__main__ import main
+from orchestrator.evaluation.config import EvalConfig
+from orchestrator.evaluation.engines import EngineError, Request
+from orchestrator.evaluation.engines.hf import HuggingFaceEngine, load
+from orchestrator.evaluation.ledger import read_predictions
+from orchestrator.evaluation.prepare import prepare
+
+
+@pytest.fixture(scope="module")
+def engine(workspace: Path) -> HuggingFaceEngine:
+    return load(workspace / "model", max_new_tokens=12)
+
+
+def requests(index: FrameIndex) -> list[Request]:
+    return [
+        Request("Be brief.", user_text(sample, PromptSpec()), *index.load(sample.clip))
+        for sample in make_samples()
+    ]
+
+
+def processed(engine: HuggingFaceEngine, request: Request) -> dict[str, torch.Tensor]:
+    """The same prompt through the processor's own front door."""
+    turns = [
+        {"role": "system", "content": request.system},
+        {"role": "user", "content": [{"type": "video"}, {"type": "text", "text": request.text}]},
+    ]
+    text = engine.processor.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+    return engine.processor(
+        text=[text],
+        videos=[torch.from_numpy(request.frames).permute(0, 3, 1, 2)],
+        video_metadata=[request.meta.metadata()],
+        do_sample_frames=False,
+        return_mm_token_type_ids=True,
+        return_tensors="pt",
+    )
+
+
+def test_token_ids_grids_and_times_are_the_processors_own(
+    engine: HuggingFaceEngine, index: FrameIndex
+) -> None:
+    for request in requests(index):
+        ours, theirs = engine.inputs([request]), processed(engine, request)
+        for name in ("input_ids", "attention_mask", "mm_token_type_ids", "video_grid_thw"):
+            assert torch.equal(ours[name], theirs[name]), name
+        assert ours["second_per_grid_ts"].tolist() == list(theirs["second_per_grid_ts"]) == [1.0]
+        assert request.meta.visual_tokens == int(ours["mm_token_type_ids"].sum()) // 2
+
+
+def test_frames_are_set_apart_in_time(engine: HuggingFaceEngine, index: FrameIndex) -> None:
+    inputs = engine.inputs(requests(index)[-1:])
+    embeddings = inputs.pop("inputs_embeds")
+    positions, _ = engine.model.model.get_rope_index(**inputs)
+    times = positions[0, 0][inputs["mm_token_type_ids"][0] == 2]
+    assert embeddings.shape[:2] == inputs["input_ids"].shape
+    assert (times - times[0]).tolist() == [0] * 4 + [2] * 4 + [4] * 4 + [6] * 4
+
+
+def test_a_batch_answers_as_plain_generate_does_one_by_one(
+    engine: HuggingFaceEngine, index: FrameIndex
+) -> None:
+    batch = requests(index)
+    answers = engine.answer(batch)
+    for request, answer in zip(batch, answers, strict=True):
+        inputs = processed(engine, request)
+        with torch.inference_mode():
+            output = engine.model.generate(
+                **inputs,
+                do_sample=False,
+                max_new_tokens=12,
+                suppress_tokens=[engine.video_token],
+            )
+        new = output[0, inputs["input_ids"].shape[1] :]
+        assert answer.text == engine.processor.tokenizer.decode(new, skip_special_tokens=True)
+        assert answer.tokens == len(new)
+    assert len({answer.text for answer in answers}) > 1
+
+
+def test_the_vision_tower_runs_once_a_clip(
+    engine: HuggingFaceEngine, index: FrameIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+    see = engine.model.get_video_features
+
+    def counted(pixels: torch.Tensor, grid: torch.Tensor) -> object:
+        calls.append(len(grid))
+        return see(pixels, grid)
+
+    monkeypatch.setattr(engine.model, "get_video_features", counted)
+    engine._seen.clear()
+    engine.inputs(requests(index)[:6])
+    engine.inputs(requests(index)[6:])
+    assert calls == [1, 1, 1]
+
+
+def test_a_directory_without_a_model_is_named(tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match=f"{tmp_path} does not load"):
+        load(tmp_path, 8)
+
+
+def test_the_stage_answers_every_question_and_its_swap(config: EvalConfig) -> None:
+    prepare(config)
+    path = config.out / "eval.json"
+    path.write_text(config.model_dump_json())
+    assert main([str(path)]) == 0
+    rows = read_predictions(config.predictions)
+    assert len(rows) == 24 and all(row.error is None and row.tokens > 0 for row in rows)
+    assert {row.condition for row in rows} == {"shown", "swapped"}
