@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 from filelock import FileLock
@@ -26,7 +27,7 @@ def is_ready(name: str) -> bool:
     if name == "orchestrator":
         return interpreter(name).is_file()
     stamp = interpreter(name).parents[1] / STAMP
-    return stamp.is_file() and stamp.read_text() == lock_hash(name)
+    return stamp.is_file() and stamp.read_text() == _stamp(name)
 
 
 def lock_hash(name: str) -> str:
@@ -48,10 +49,15 @@ def build(name: str) -> None:
     with FileLock(directory.with_suffix(".building")):
         if is_ready(name):
             return
-        _uv("venv", "--allow-existing", "--python", "3.11", str(directory))
+        _uv("venv", "--clear", "--python", sys._base_executable, str(directory))
         python = str(interpreter(name))
         _uv("pip", "sync", "--compile-bytecode", "--python", python, f"envs/{name}.txt")
-        (directory / STAMP).write_text(lock_hash(name))
+        (directory / STAMP).write_text(_stamp(name))
+
+
+def _stamp(name: str) -> str:
+    """Ray joins only processes of one Python version, so that of `.venv` is part of it."""
+    return f"{lock_hash(name)} python {sys.version.split()[0]}"
 
 
 def _uv(*arguments: str) -> None:

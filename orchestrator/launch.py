@@ -140,6 +140,6 @@ def _failure(stage: Stage, command: Command, code: int, log: Path) -> str:
     tail = log.read_text(errors="replace").splitlines()[-TAIL_LINES:]
     cause = f"signal {-code}" if code < 0 else f"exit code {code}"
     return (
-        f"stage {stage.name!r} died with {cause} while running `{command.environment}: "
-        f"python {' '.join(command.argv)}`. The last lines of {log}:\n  " + "\n  ".join(tail)
+        f"stage {stage.name!r} died with {cause} in "
+        f"{command.argv[1]} (environment {command.environment}). The last lines of {log}:\n  " + "\n  ".join(tail)
     )

@@ -51,7 +51,7 @@ def _drafters(recipe: Recipe) -> list[Callable[[Recipe, dict[str, Path]], Draft]
         stages.data,
         stages.model,
         llamafactory.sft,
-        #trainer.rl,
+        trainer.rl,
         #stages.merge,
         #stages.evaluation,
         #stages.report,

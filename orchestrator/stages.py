@@ -185,6 +185,13 @@ def selected_checkpoint(recipe: Recipe) -> str:
     return recipe.rl.sft_checkpoint.replace(":", "-")
 
 
+def starting_policy(recipe: Recipe, done: dict[str, Path]) -> Path:
+    """The checkpoint that RL starts from."""
+    if recipe.rl.start == "base":
+        return done["model"] / "checkpoint"
+    return done["sft"] / selected_checkpoint(recipe)
+
+
 def to_json(config: object) -> str:
     """The text of a config file."""
     return json.dumps(config, indent=2, sort_keys=True) + "\n"

@@ -30,7 +30,12 @@ def sft(recipe: Recipe, done: dict[str, Path]) -> Draft:
     train = Command(
         environment,
         ("-m", "llamafactory.cli", "train", str(OUT / "train.yaml")),
-        {"OMP_NUM_THREADS": "1", "DISABLE_VERSION_CHECK": "0", "HF_HUB_OFFLINE": "1"},
+        {
+            "OMP_NUM_THREADS": "1",
+            "HF_HUB_OFFLINE": "1",
+            "LLAMAFACTORY_VERBOSITY": "WARN",
+            "TRANSFORMERS_VERBOSITY": "warning",
+        },
         Progress(
             path=str(OUT / "checkpoints" / "trainer_log.jsonl"),
             step="current_steps",
@@ -77,6 +82,7 @@ def train_config(recipe: Recipe, done: dict[str, Path]) -> dict[str, Any]:
         "logging_steps": sft.log_every,
         "save_total_limit": sft.keep_checkpoints,
         "report_to": "none",
+        "disable_tqdm": True,  # its rows come through trainer_log.jsonl
         "per_device_train_batch_size": sft.batch_size_per_device,
         "gradient_accumulation_steps": sft.gradient_accumulation,
         "learning_rate": sft.learning_rate,

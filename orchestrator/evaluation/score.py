@@ -1,0 +1,202 @@
+"""From predictions to `scores.json`: `python -m orchestrator.evaluation.score <config.json>`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data_builders.frames import FrameIndex
+from data_builders.sample import Sample
+from orchestrator.evaluation import statistics
+from orchestrator.evaluation.config import EvalConfig
+from orchestrator.evaluation.ledger import read_predictions
+from orchestrator.evaluation.questions import select
+from orchestrator.evaluation.scoring import Scored, score_predictions
+
+log = logging.getLogger(__name__)
+
+MAX_CONFUSED = 40
+"""A confusion table of more answers than this can't be read."""
+
+
+def score(config: EvalConfig) -> dict[str, Any]:
+    """Every score of this evaluation, written to `scores.json` and returned.
+
+    Groups are "all", "dataset/...", "task/..." and "category/...". Raises `EvaluationError` for
+    predictions that no score could be trusted from.
+    """
+    index = FrameIndex.read(config.frame_index, config.frames)
+    samples = [sample for sample in select(config) if sample.clip in index.clips]
+    scored = score_predictions(samples, read_predictions(config.predictions), config)
+    names = list(config.checkpoints)
+    scores: dict[str, Any] = {
+        "n": len(samples),
+        "clips": len({sample.clip for sample in samples}),
+        "quarantined": [list(clip) for clip in index.quarantined],
+        "matching": config.matching,
+        "baselines": {name: _baselines(rows) for name, rows in group(samples).items()},
+        "checkpoints": {name: _checkpoint(name, scored, config) for name in names},
+        "pairs": [p for a, b in combinations(names, 2) for p in _pair(a, b, scored, config.seed)],
+    }
+    for name in names:
+        _warn(name, scores["checkpoints"][name]["shown"]["all"])
+    _write(config.scores, scores)
+    return scores
+
+
+def group(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
+    """The samples of each group that scores are given for."""
+    groups: dict[str, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        for name in group_names(sample):
+            groups[name].append(sample)
+    return dict(sorted(groups.items()))
+
+
+def group_names(sample: Sample) -> tuple[str, ...]:
+    """The groups that a sample counts in."""
+    named = ("dataset", sample.dataset), ("task", sample.task), ("category", sample.category)
+    return ("all", *(f"{kind}/{name}" for kind, name in named))
+
+
+def _baselines(samples: Sequence[Sample]) -> dict[str, float]:
+    return {
+        "n": len(samples),
+        "clips": len({sample.clip for sample in samples}),
+        "chance": statistics.chance(samples),
+        "majority": statistics.majority(samples),
+        "text_only": statistics.text_only(samples),
+    }
+
+
+def _checkpoint(
+    name: str, scored: dict[tuple[str, str], Scored], config: EvalConfig
+) -> dict[str, Any]:
+    conditions = [condition for checkpoint, condition in scored if checkpoint == name]
+    shown = scored[name, "shown"]
+    return {
+        "path": str(config.checkpoints[name]),
+        "model": shown.predictions[0].model if shown.predictions else None,
+        **{condition: _groups(scored[name, condition], config.seed) for condition in conditions},
+        "confusion": _confusion(shown),
+    }
+
+
+def _groups(scored: Scored, seed: int) -> dict[str, Any]:
+    members: dict[str, list[int]] = defaultdict(list)
+    for position, sample in enumerate(scored.samples):
+        for name in group_names(sample):
+            members[name].append(position)
+    scores = {
+        name: _score(scored.subset(positions), seed) for name, positions in sorted(members.items())
+    }
+    of_categories = [s["accuracy"] for name, s in scores.items() if name.startswith("category/")]
+    overall = scores.setdefault("all", {"n": 0})
+    overall["errors"] = scored.errors
+    overall["macro_accuracy"] = float(np.mean(of_categories)) if of_categories else None
+    return scores
+
+
+def _score(scored: Scored, seed: int) -> dict[str, Any]:
+    n, right = len(scored.samples), int(scored.correct.sum())
+    clips = [sample.clip for sample in scored.samples]
+    values = scored.correct.astype(np.float64)
+    return {
+        "n": n,
+        "correct": right,
+        "accuracy": right / n,
+        "wilson": statistics.wilson(right, n),
+        "bootstrap": statistics.clustered_interval(values, clips, seed),
+        "balanced_accuracy": statistics.balanced_accuracy(scored.samples, scored.correct),
+        "f1": statistics.f1(scored.samples, scored.letters),
+        "format": float(scored.formatted.mean()),
+        "answered": sum(letter is not None for letter in scored.letters) / n,
+        "tokens": float(np.mean([row.tokens for row in scored.predictions])),
+        "seconds": float(np.mean([row.seconds for row in scored.predictions])),
+    }
+
+
+def _pair(
+    first: str, second: str, scored: dict[tuple[str, str], Scored], seed: int
+) -> list[dict[str, Any]]:
+    """The second checkpoint against the first, on what both answered; Holm within each kind."""
+    a, b = scored[first, "shown"], scored[second, "shown"]
+    places = {sample.id: position for position, sample in enumerate(b.samples)}
+    both = [(i, places[s.id]) for i, s in enumerate(a.samples) if s.id in places]
+    members: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    for i, j in both:
+        for name in group_names(a.samples[i]):
+            members[name].append((i, j))
+    tests = {
+        name: statistics.paired(
+            a.correct[[i for i, _ in rows]],
+            b.correct[[j for _, j in rows]],
+            [a.samples[i].clip for i, _ in rows],
+            seed,
+        )
+        for name, rows in sorted(members.items())
+    }
+    corrected: dict[str, float] = {}
+    for kind in sorted({name.partition("/")[0] for name in tests}):
+        family = [name for name in tests if name.partition("/")[0] == kind]
+        corrected |= zip(family, statistics.holm([tests[name].p for name in family]), strict=True)
+    return [
+        {
+            "first": first,
+            "second": second,
+            "group": name,
+            **test._asdict(),
+            "p_holm": corrected[name],
+        }
+        for name, test in tests.items()
+    ]
+
+
+def _confusion(scored: Scored) -> dict[str, dict[str, int]] | None:
+    """Right answer's text -> given answer's text -> count; None where the table is too large."""
+    table: dict[str, Counter[str]] = defaultdict(Counter)
+    for sample, letter in zip(scored.samples, scored.letters, strict=True):
+        if len(sample.options) > 2:
+            given = (
+                "(no answer)" if letter is None else sample.options[sample.letters.index(letter)]
+            )
+            table[sample.answer_text][given] += 1
+    return (
+        {truth: dict(row) for truth, row in sorted(table.items())}
+        if len(table) <= MAX_CONFUSED
+        else None
+    )
+
+
+def _warn(name: str, overall: dict[str, Any]) -> None:
+    if overall["errors"]:
+        log.warning(
+            "%s: %d questions failed in the engine and are not scored", name, overall["errors"]
+        )
+    if overall["n"] and overall["answered"] == 0:
+        log.warning("%s: none of its %d responses names an option", name, overall["n"])
+
+
+def _write(path: Path, scores: dict[str, Any]) -> None:
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(scores, indent=1))
+    os.replace(partial, path)
+
+
+def main(arguments: list[str]) -> None:
+    """Score what the config named on the command line produced."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    score(EvalConfig.model_validate_json(Path(arguments[0]).read_text()))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
