@@ -2,7 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 from pydantic import BaseModel, ConfigDict, Field
+
+MotionName = Literal[
+    "static",
+    "pan_left",
+    "pan_right",
+    "tilt_up",
+    "tilt_down",
+    "roll_clockwise",
+    "roll_counterclockwise",
+    "zoom_in",
+    "zoom_out",
+    "dolly_in",
+    "dolly_out",
+    "truck_left",
+    "truck_right",
+    "pedestal_up",
+    "pedestal_down",
+]
+"""CameraBench's primitives (its 15 binary tasks)."""
+MOTIONS: tuple[MotionName, ...] = get_args(MotionName)
+TaskName = Literal["binary", "multiple_choice"]
 
 
 class Spec(BaseModel):
@@ -37,3 +60,65 @@ class PromptSpec(Spec):
     """User turn; `{question}` and `{options}` are filled in."""
     tags: tuple[str, ...] = ("observation", "think", "answer")
     """Blocks of a response, in order (paper section 3.2: observation, think, answer)."""
+
+
+class SyntheticSpec(Spec):
+    """Rendered clips and the questions about them."""
+
+    motions: tuple[MotionName, ...] = MOTIONS
+    """Camera motions shown, in equal numbers."""
+    sft_clips: int = Field(ge=0)
+    """Clips with observation and thinking, for SFT."""
+    rl_clips: int = Field(ge=0)
+    """Further clips with answers only, for RL."""
+    test_clips: int = Field(ge=0)
+    """Held-out clips, of other rooms and textures."""
+    tasks: tuple[TaskName, ...] = ("binary", "multiple_choice")
+    """One question of each kind is asked about each clip."""
+    choices: int = Field(default=4, ge=2)
+    """Options of a multiple-choice question."""
+    frames: int = Field(default=8, ge=2)
+    """Frames a clip."""
+    fps: int = Field(default=2, gt=0)
+    """Frames a second."""
+    height: int = Field(default=56, ge=28)
+    """Pixels."""
+    width: int = Field(default=56, ge=28)
+    """Pixels."""
+    speed: tuple[float, float] = (0.018, 0.045)
+    """Least and most image motion at the frame's edge, in frame widths a frame."""
+    rays: int = Field(default=1, gt=0)
+    """Rays a pixel side; 2 smooths the edges of boards at four times the cost."""
+    textures: int = Field(default=64, gt=0)
+    """Textures to choose from; training and test have a set each."""
+    seed: int = 0
+    """Fixes every byte of the clips and every question."""
+
+
+class TinyModelSpec(Spec):
+    """Dimensions of a small random Qwen2.5-VL, trained from nothing on synthetic clips."""
+
+    hidden: int = Field(default=128, gt=0)
+    """Width of the language model, and of the vision tower's output."""
+    layers: int = Field(default=3, gt=0)
+    """Language layers."""
+    heads: int = Field(default=4, gt=0)
+    """Attention heads; hidden / heads must be a multiple of 8 (three M-RoPE sections of pairs)."""
+    kv_heads: int = Field(default=2, gt=0)
+    """Key-value heads."""
+    intermediate: int = Field(default=384, gt=0)
+    """Width of the language MLP."""
+    vision_hidden: int = Field(default=128, gt=0)
+    """Width of the vision tower."""
+    vision_layers: int = Field(default=2, gt=0)
+    """Vision layers; the last one attends to a whole pair of frames."""
+    vision_heads: int = Field(default=4, gt=0)
+    """Vision attention heads."""
+    vision_intermediate: int = Field(default=256, gt=0)
+    """Width of the vision MLP."""
+    vocabulary: int = Field(default=600, ge=300)
+    """Most tokens of the byte-level BPE, trained on the recipe's own text."""
+    initializer_range: float = Field(default=0.05, gt=0)
+    """Standard deviation of the random weights (Qwen's 0.02 suits wider models)."""
+    seed: int = 0
+    """Of the random weights."""

@@ -1,0 +1,1 @@
+"""Rendered clips with known camera motion, and CameraBench's questions about them."""
