@@ -55,7 +55,7 @@ def clustered_interval(
 ) -> Interval:
     """95 % percentile interval of the mean of `values`, whole clusters drawn with replacement."""
     _, index = np.unique(np.asarray(clusters), return_inverse=True)
-    sums, sizes = np.bincount(index, weights=values), np.bincount(index)
+    sums, sizes = np.bincount(index, weights=values), np.bincount(index).astype(np.float64)
     rng = np.random.default_rng(seed)
     means = np.concatenate([_resampled_means(rng, sums, sizes) for _ in range(DRAWS // CHUNK)])
     low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
@@ -63,7 +63,7 @@ def clustered_interval(
 
 
 def _resampled_means(
-    rng: np.random.Generator, sums: NDArray[np.float64], sizes: NDArray[np.int64]
+    rng: np.random.Generator, sums: NDArray[np.float64], sizes: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     drawn = rng.integers(len(sizes), size=(CHUNK, len(sizes)))
     means: NDArray[np.float64] = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)

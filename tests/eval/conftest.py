@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,32 +11,16 @@ import pytest
 
 from data_builders.decoding import write_lossless
 from data_builders.frames import FrameIndex, materialise
-from data_builders.sample import Sample, write_samples
+from data_builders.sample import write_samples
 from data_builders.specs import FrameSpec, PromptSpec, TinyModelSpec
 from data_builders.tiny_model import TinyModelConfig, build
 from orchestrator.evaluation.config import EvalConfig
 
+sys.path.insert(0, str(Path(__file__).parent))  # for `noise`, in any import mode
+
+from noise import make_samples  # noqa: E402
+
 SPEC = FrameSpec(fps=2.0, min_frames=4, max_frames=8, min_pixels=784, max_pixels=56 * 56)
-
-
-def make_samples(clips: int = 3, questions: int = 4) -> list[Sample]:
-    return [
-        Sample(
-            id=f"{clip}/{number}",
-            dataset="noise",
-            split="test",
-            task="binary",
-            category=("pan_left", "zoom_in", "static")[clip % 3],
-            clip=f"{clip}.mp4",
-            question="Does the camera " + "slowly " * number + "pan?",
-            options=("Yes", "No"),
-            answer="AB"[number % 2],
-            observation="o",
-            think="t",
-        )
-        for clip in range(clips)
-        for number in range(questions)
-    ]
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import make_samples
+from noise import make_samples
 
 from data_builders.frames import FrameIndex
 from data_builders.prompt import user_text

@@ -1,0 +1,136 @@
+"""From predictions to scores: what counts, what is refused, what is left out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from eval_fixtures import make_config, prediction, sample, write_predictions
+
+from orchestrator.evaluation.config import EvaluationError
+from orchestrator.evaluation.score import score
+
+SAMPLES = [sample(n) for n in range(8)]
+
+
+def letters(right: int) -> list[str]:
+    """A letter for each sample, the first `right` of them right."""
+    wrong = {"A": "B", "B": "A"}
+    return [s.answer if n < right else wrong[s.answer] for n, s in enumerate(SAMPLES)]
+
+
+def answers(right: int, name: str = "base") -> list[object]:
+    given = letters(right)
+    return [
+        prediction(s, letter, checkpoint=name) for s, letter in zip(SAMPLES, given, strict=True)
+    ]
+
+
+def test_scores_count_what_the_reward_would(tmp_path: Path) -> None:
+    config = make_config(tmp_path, SAMPLES)
+    rows = answers(6)
+    rows[0] = prediction(SAMPLES[0], "A", response="<answer>(a)</answer>")  # right, ill-formed
+    rows[1] = prediction(SAMPLES[1], "A", response="B B B")
+    write_predictions(config, rows)
+    overall = score(config)["checkpoints"]["base"]["shown"]["all"]
+    assert (overall["n"], overall["correct"]) == (8, 5)
+    assert overall["format"] == pytest.approx(6 / 8) and overall["answered"] == pytest.approx(7 / 8)
+    assert overall["wilson"][0] < 5 / 8 < overall["wilson"][1]
+
+
+def test_the_file_holds_what_is_returned(tmp_path: Path) -> None:
+    config = make_config(tmp_path, SAMPLES)
+    write_predictions(config, answers(6))
+    scores = score(config)
+    assert json.loads(config.scores.read_text()) == json.loads(json.dumps(scores))
+
+
+def test_groups_add_up_and_the_macro_average_is_named(tmp_path: Path) -> None:
+    samples = [sample(n, category="rare" if n == 0 else "often") for n in range(8)]
+    config = make_config(tmp_path, samples)
+    write_predictions(config, [prediction(s, "A") for s in samples])
+    shown = score(config)["checkpoints"]["base"]["shown"]
+    assert shown["category/rare"]["accuracy"] == 1.0 and shown["category/rare"]["n"] == 1
+    assert shown["all"]["accuracy"] == 0.5
+    assert shown["all"]["macro_accuracy"] == pytest.approx((1 + 3 / 7) / 2)
+
+
+def test_engine_errors_are_left_out_and_counted(tmp_path: Path) -> None:
+    config = make_config(tmp_path, SAMPLES)
+    rows = answers(8)
+    rows[3] = prediction(SAMPLES[3], None)
+    write_predictions(config, rows)
+    overall = score(config)["checkpoints"]["base"]["shown"]["all"]
+    assert (overall["n"], overall["correct"], overall["errors"]) == (7, 7, 1)
+
+
+def test_checkpoints_are_compared_on_what_both_answered(tmp_path: Path) -> None:
+    config = make_config(
+        tmp_path, SAMPLES, checkpoints={name: tmp_path / name for name in ("base", "sft", "rl")}
+    )
+    rows = [*answers(2), *answers(5, "sft"), *answers(8, "rl")]
+    rows[7] = prediction(SAMPLES[7], None)
+    write_predictions(config, rows)
+    pairs = {(p["first"], p["second"], p["group"]): p for p in score(config)["pairs"]}
+    test = pairs["base", "rl", "all"]
+    assert (test["n"], test["only_first"], test["only_second"]) == (7, 0, 5)
+    assert test["p"] == pytest.approx(2 / 2**5) and test["p_holm"] == test["p"]
+    assert pairs["sft", "rl", "all"]["n"] == 8
+    of_category = [p for (a, b, g), p in pairs.items() if (a, b) == ("base", "rl") and "cat" in g]
+    assert len(of_category) == 2 and all(p["p_holm"] >= p["p"] for p in of_category)
+
+
+def test_swapped_clips_are_scored_apart(tmp_path: Path) -> None:
+    config = make_config(tmp_path, SAMPLES, swap_control=True)
+    swapped = [row._replace(condition="swapped") for row in answers(4)]
+    write_predictions(config, [*answers(8), *swapped])
+    base = score(config)["checkpoints"]["base"]
+    assert base["shown"]["all"]["accuracy"] == 1.0 and base["swapped"]["all"]["accuracy"] == 0.5
+
+
+def test_confused_motions_are_tabulated(tmp_path: Path) -> None:
+    options = ("pan left", "pan right", "static")
+    samples = [sample(n, task="multiple_choice", options=options, answer="A") for n in range(4)]
+    config = make_config(tmp_path, samples)
+    given = ["A", "B", "B", "Z"]
+    write_predictions(config, [prediction(s, a) for s, a in zip(samples, given, strict=True)])
+    assert score(config)["checkpoints"]["base"]["confusion"] == {
+        "pan left": {"pan left": 1, "pan right": 2, "(no answer)": 1}
+    }
+
+
+def test_a_model_that_emits_blanks_scores_nothing_and_is_called_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = make_config(tmp_path, SAMPLES)
+    write_predictions(config, [prediction(s, "A", response="") for s in SAMPLES])
+    overall = score(config)["checkpoints"]["base"]["shown"]["all"]
+    assert (overall["accuracy"], overall["answered"]) == (0.0, 0.0)
+    assert "none of its 8 responses names an option" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda rows: rows[:-1], "1 without an answer, such as 's7'"),
+        (lambda rows: [*rows, rows[0]], "1 answered twice, such as 's0'"),
+        (lambda rows: [*rows[:-1], rows[-1]._replace(sample_id="x")], "1 of another benchmark"),
+    ],
+)
+def test_incomplete_predictions_are_refused(tmp_path: Path, spoil: object, message: str) -> None:
+    config = make_config(tmp_path, SAMPLES)
+    write_predictions(config, spoil(answers(8)))  # type: ignore[operator]
+    with pytest.raises(EvaluationError, match=message):
+        score(config)
+
+
+def test_foreign_and_missing_files_are_named(tmp_path: Path) -> None:
+    config = make_config(tmp_path, SAMPLES)
+    with pytest.raises(FileNotFoundError, match="run the evaluation first"):
+        score(config)
+    pq.write_table(pa.table({"index": [1]}), config.predictions)
+    with pytest.raises(EvaluationError, match="not predictions of this project"):
+        score(config)
