@@ -18,7 +18,7 @@ from orchestrator.evaluation.config import EvalConfig
 
 sys.path.insert(0, str(Path(__file__).parent))  # for `noise`, in any import mode
 
-from noise import make_samples  # noqa: E402
+from noise import make_samples
 
 SPEC = FrameSpec(fps=2.0, min_frames=4, max_frames=8, min_pixels=784, max_pixels=56 * 56)
 
