@@ -55,7 +55,8 @@ def clustered_interval(
 ) -> Interval:
     """95 % percentile interval of the mean of `values`, whole clusters drawn with replacement."""
     _, index = np.unique(np.asarray(clusters), return_inverse=True)
-    sums, sizes = np.bincount(index, weights=values), np.bincount(index).astype(np.float64)
+    sums = np.bincount(index, weights=values).astype(np.float64)
+    sizes = np.bincount(index).astype(np.float64)
     rng = np.random.default_rng(seed)
     means = np.concatenate([_resampled_means(rng, sums, sizes) for _ in range(DRAWS // CHUNK)])
     low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
