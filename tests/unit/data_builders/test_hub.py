@@ -1,0 +1,306 @@
+"""Fetching, against a local server that speaks the Hub's protocol, and misbehaves on request."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from huggingface_hub import constants
+
+from data_builders import hub
+from data_builders.camerabench import git_blob_sha1
+from data_builders.hub import HubError, Source, fetch
+
+COMMIT = "c" * 40
+REPO = "someone/clips"
+FILES = {"a.mp4": bytes(range(256)) * 800, "deep/b c.mp4": b"b" * 5000, "README.md": b"# Clips\n"}
+SOURCE = Source(repo=REPO, patterns=("*.mp4",))
+
+
+class FakeHub:
+    """Serves FILES; `faults[name]` lists what goes wrong at the next requests for that file."""
+
+    def __init__(self) -> None:
+        self.faults: dict[str, list[str]] = defaultdict(list)
+        self.refusal: tuple[int, str] | None = None
+        self.requests: list[tuple[str, str | None]] = []
+        self.tokens: set[str | None] = set()
+        fake = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *_: object) -> None: ...
+
+            def do_GET(self) -> None:
+                fake.answer(self)
+
+            def do_HEAD(self) -> None:
+                fake.answer(self)
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def answer(self, request: BaseHTTPRequestHandler) -> None:
+        path = request.path.replace("%20", " ")
+        self.requests.append((path, request.headers["Range"]))
+        if REPO in path:
+            self.tokens.add(request.headers["Authorization"])
+        if self.refusal:
+            status, code = self.refusal
+            self._send(request, status, {"X-Error-Code": code, "X-Error-Message": code}, b"")
+        elif path.startswith(f"/api/datasets/{REPO}"):
+            self._send(request, 200, {"Content-Type": "application/json"}, _info())
+        elif path.startswith(f"/datasets/{REPO}/resolve/{COMMIT}/"):
+            cdn = request.path.replace(f"/datasets/{REPO}/resolve/{COMMIT}/", "/cdn/")
+            self._send(request, 302, {"Location": cdn}, b"")
+        elif path.startswith("/cdn/"):
+            self._file(request, path.removeprefix("/cdn/"))
+        else:
+            self._send(request, 404, {}, b"")
+
+    def _file(self, request: BaseHTTPRequestHandler, name: str) -> None:
+        content = FILES[name]
+        headers = {}
+        fault = self.faults[name].pop(0) if self.faults[name] else ""
+        if fault.isdigit():
+            return self._send(request, int(fault), {}, b"")
+        if fault == "corrupt":
+            content = content[:-1] + b"?"
+        start = int((request.headers["Range"] or "bytes=0-").split("=")[1].split("-")[0])
+        headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
+        sent = content[start : start + 1000] if fault in ("cut", "stall") else content[start:]
+        headers["Content-Length"] = str(len(content) - start)
+        self._send(request, 206 if start else 200, headers, sent)
+        if fault == "stall":
+            time.sleep(1)
+        if fault in ("cut", "stall"):
+            request.close_connection = True
+
+    @staticmethod
+    def _send(
+        request: BaseHTTPRequestHandler, status: int, headers: dict[str, str], body: bytes
+    ) -> None:
+        request.send_response(status)
+        for name, value in {"Content-Length": str(len(body)), **headers}.items():
+            request.send_header(name, value)
+        request.end_headers()
+        request.wfile.write(body)
+        request.wfile.flush()
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _info() -> bytes:
+    siblings = [
+        {
+            "rfilename": name,
+            "size": len(content),
+            "blobId": git_blob_sha1(content),
+            "lfs": {"sha256": _sha256(content), "size": len(content), "pointerSize": 130}
+            if name.endswith(".mp4")
+            else None,
+        }
+        for name, content in FILES.items()
+    ]
+    body = {"id": REPO, "sha": COMMIT, "siblings": siblings, "tags": [], "private": False}
+    return json.dumps(body).encode()
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
+    monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.3)
+    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 500)
+    monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda _: None)
+    fake = FakeHub()
+    yield fake
+    fake.server.shutdown()
+    fake.server.server_close()
+
+
+def _fetch(server: FakeHub, target: Path, source: Source = SOURCE, **more: object) -> Path:
+    return fetch(source, target, endpoint=server.url, pause=0.01, **more)  # type: ignore[arg-type]
+
+
+def _whole(target: Path) -> bool:
+    clips = {name: content for name, content in FILES.items() if name.endswith(".mp4")}
+    return all((target / name).read_bytes() == content for name, content in clips.items())
+
+
+def test_the_wanted_files_arrive_and_progress_is_told(server: FakeHub, tmp_path: Path) -> None:
+    said: list[tuple[int, int]] = []
+    target = _fetch(server, tmp_path / "clips", meter=lambda done, all: said.append((done, all)))
+    assert _whole(target)
+    assert not (target / "README.md").exists()
+    assert said[-1] == (209_800, 209_800)
+    assert all(done <= size for done, size in said)
+
+
+def test_small_files_are_checked_by_gits_hash(server: FakeHub, tmp_path: Path) -> None:
+    target = _fetch(server, tmp_path, Source(repo=REPO, patterns=("*.md",)))
+    assert (target / "README.md").read_bytes() == FILES["README.md"]
+
+
+def test_once_complete_the_network_is_left_alone(server: FakeHub, tmp_path: Path) -> None:
+    _fetch(server, tmp_path)
+    server.requests.clear()
+    server.refusal = (500, "down")
+    assert _whole(_fetch(server, tmp_path))
+    assert server.requests == []
+
+
+def test_a_lost_file_or_another_revision_is_fetched(server: FakeHub, tmp_path: Path) -> None:
+    _fetch(server, tmp_path)
+    (tmp_path / "a.mp4").unlink()
+    assert _whole(_fetch(server, tmp_path))
+    server.requests.clear()
+    _fetch(server, tmp_path, SOURCE.model_copy(update={"revision": COMMIT}))
+    assert server.requests
+
+
+def test_remains_of_another_revision_are_replaced(server: FakeHub, tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_bytes(bytes(len(FILES["a.mp4"])))
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep/b c.mp4.part").write_bytes(bytes(9000))
+    assert _whole(_fetch(server, tmp_path))
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [["500"], ["503", "429", "500"], ["cut"], ["stall"], ["cut", "stall", "502"], ["corrupt"]],
+)
+def test_passing_faults_are_bridged(server: FakeHub, tmp_path: Path, faults: list[str]) -> None:
+    server.faults["a.mp4"] = list(faults)
+    said: list[tuple[int, int]] = []
+    _fetch(server, tmp_path, meter=lambda done, all: said.append((done, all)))
+    assert _whole(tmp_path)
+    assert said[-1] == (209_800, 209_800)
+    assert not server.faults["a.mp4"]
+
+
+def test_a_cut_download_goes_on_where_it_stopped(server: FakeHub, tmp_path: Path) -> None:
+    server.faults["a.mp4"] = ["cut"]
+    _fetch(server, tmp_path)
+    assert _ranges(server) == [None, "bytes=1000-"]
+
+
+def test_a_fetch_that_failed_goes_on_where_it_stopped(server: FakeHub, tmp_path: Path) -> None:
+    server.faults["a.mp4"] = ["cut", "500"]
+    with pytest.raises(HubError):
+        _fetch(server, tmp_path, attempts=1)
+    said: list[tuple[int, int]] = []
+    assert _whole(_fetch(server, tmp_path, meter=lambda done, all: said.append((done, all))))
+    assert _ranges(server)[-1] == "bytes=1000-"
+    assert said[-1] == (209_800, 209_800)
+
+
+def _ranges(server: FakeHub) -> list[str | None]:
+    return [r for path, r in server.requests if "cdn/a.mp4" in path]
+
+
+def test_lasting_faults_end_in_an_error_that_says_what_is_kept(
+    server: FakeHub, tmp_path: Path
+) -> None:
+    server.faults["a.mp4"] = ["500"] * 50
+    with pytest.raises(HubError, match=r"(?s)fetching someone/clips failed.*try again"):
+        _fetch(server, tmp_path, attempts=3)
+    assert not (tmp_path / hub.LISTING).exists()
+    server.faults.clear()
+    assert _whole(_fetch(server, tmp_path))
+
+
+def test_content_that_stays_wrong_is_an_error_and_is_removed(
+    server: FakeHub, tmp_path: Path
+) -> None:
+    server.faults["a.mp4"] = ["corrupt"] * 50
+    with pytest.raises(HubError, match=r"a\.mp4 arrived with hash"):
+        _fetch(server, tmp_path, attempts=2)
+    assert not (tmp_path / "a.mp4").exists()
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "said"),
+    [
+        (403, "GatedRepo", "gated: accept its terms at https://huggingface.co/datasets/someone"),
+        (401, "RepoNotFound", "has no dataset someone/clips, or hides it"),
+        (404, "RepoNotFound", "set HF_TOKEN"),
+        (404, "RevisionNotFound", "no revision 'main'"),
+        (401, "Unauthorized", "HF_TOKEN"),
+        (500, "down", "fetching someone/clips failed"),
+    ],
+)
+def test_refusals_say_what_mends_them(
+    server: FakeHub, tmp_path: Path, status: int, code: str, said: str
+) -> None:
+    server.refusal = (status, code)
+    with pytest.raises(HubError, match=said):
+        _fetch(server, tmp_path, attempts=2)
+    assert len(server.requests) == (2 if status == 500 else 1)
+
+
+def test_a_name_that_leads_out_of_the_folder_is_refused(
+    server: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(FILES, "../evil.mp4", b"x")
+    with pytest.raises(HubError, match="leads out of"):
+        _fetch(server, tmp_path / "clips")
+    assert not (tmp_path / "evil.mp4").exists()
+
+
+def test_no_such_file_is_an_error(server: FakeHub, tmp_path: Path) -> None:
+    with pytest.raises(HubError, match=r"no file like \*\.zip"):
+        _fetch(server, tmp_path, Source(repo=REPO, patterns=("*.zip",)))
+
+
+def test_no_server_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(HubError, match="fetching someone/clips failed"):
+        fetch(SOURCE, tmp_path, endpoint="http://127.0.0.1:9", attempts=2, pause=0.01)
+
+
+def test_offline_and_incomplete_is_an_error(
+    server: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(HubError, match="HF_HUB_OFFLINE is set"):
+        _fetch(server, tmp_path)
+
+
+def test_a_full_disk_is_not_retried(
+    server: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def full(*_: object, **__: object) -> None:
+        calls.append(1)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(hub, "http_get", full)
+    with pytest.raises(OSError, match="No space left"):
+        _fetch(server, tmp_path, Source(repo=REPO, patterns=("a.mp4",)))
+    assert calls == [1]
+
+
+def test_endpoint_and_token_come_from_the_environment(server: FakeHub, tmp_path: Path) -> None:
+    code = (
+        "from pathlib import Path; from data_builders.hub import *; "
+        f"fetch(Source(repo='{REPO}', patterns=('*.mp4',)), Path({str(tmp_path)!r}))"
+    )
+    environment = {**os.environ, "HF_ENDPOINT": server.url, "HF_TOKEN": "hf_secret"}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True)
+    assert _whole(tmp_path)
+    assert server.tokens == {"Bearer hf_secret"}
