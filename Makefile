@@ -33,7 +33,7 @@ doctor: ## check recipe, machine and environments before anything starts
 status: ## which stages are done, and why one is stale
 
 test: .venv/ready ## all tests, with a short end-to-end run through both real trainers
-	@UV=$(UV) PYTHON=.venv/bin/python tests/run
+	@UV=$(UV) tests/run
 lint: .venv/ready ## format, lint, types, import contracts
 	.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy && .venv/bin/lint-imports
 bench: .venv/ready ## the measured numbers, compared with the stored ones

@@ -52,9 +52,9 @@ def _drafters(recipe: Recipe) -> list[Callable[[Recipe, dict[str, Path]], Draft]
         stages.model,
         llamafactory.sft,
         trainer.rl,
-        #stages.merge,
-        #stages.evaluation,
-        #stages.report,
+        stages.merge,
+        stages.evaluation,
+        stages.report,
     ]
 
 

@@ -70,7 +70,7 @@ def merge(recipe: Recipe, done: dict[str, Path]) -> Draft:
         commands=(command,),
         files={str(OUT / "merge.json"): to_json(config)},
         resources=Resources(recipe.cluster.cpus_per_stage, pin=recipe.cluster.pin),
-        sources=(f"reward_plugins/{plugin}/merge.py",),
+        sources=(f"reward_plugins/{plugin}",),
         needs=(done["rl"] / "checkpoints",),
     )
 

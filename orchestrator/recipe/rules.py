@@ -7,12 +7,10 @@ from collections.abc import Iterator
 from data_builders.specs import FrameSpec
 from orchestrator.recipe.schema import Recipe
 
-TEMPORAL_PATCH = 2  # frames of one Qwen2.5-VL temporal patch
-
 
 def broken_rules(recipe: Recipe) -> list[str]:
     """One line a contradiction: key, what was found, how to mend it."""
-    return [*_data(recipe), *_frames(recipe), *_rl(recipe), *_devices(recipe)]
+    return [*_data(recipe), *_frames(recipe), *_start(recipe), *_rl(recipe), *_devices(recipe)]
 
 
 def _data(recipe: Recipe) -> Iterator[str]:
@@ -40,6 +38,24 @@ def _frames(recipe: Recipe) -> Iterator[str]:
             yield f"{key}.min_pixels: {spec.min_pixels} is above max_pixels {spec.max_pixels}"
         if spec.max_pixels < spec.multiple**2:
             yield f"{key}.max_pixels: {spec.max_pixels} holds not even one {spec.multiple}x{spec.multiple} patch"
+
+
+def _start(recipe: Recipe) -> Iterator[str]:
+    """RL can only start from a checkpoint that SFT saves."""
+    sft, wanted = recipe.sft, recipe.rl.sft_checkpoint
+    kind, _, number = wanted.partition(":")
+    if wanted == "last":
+        return
+    if kind not in ("epoch", "step") or not number.isdigit() or int(number) == 0:
+        yield f"rl.sft_checkpoint: {wanted!r} is none of last, epoch:N, step:N"
+    elif kind == "epoch" and sft.save_every != "epoch":
+        yield f"rl.sft_checkpoint: {wanted} is not saved; set sft.save_every=epoch"
+    elif kind == "epoch" and sft.max_steps is None and int(number) > sft.epochs:
+        yield f"rl.sft_checkpoint: {wanted} is beyond sft.epochs {sft.epochs:g}"
+    elif kind == "step" and (sft.save_every == "epoch" or int(number) % sft.save_every):
+        yield f"rl.sft_checkpoint: {wanted} is not saved with sft.save_every={sft.save_every}"
+    elif kind == "step" and sft.max_steps is not None and int(number) > sft.max_steps:
+        yield f"rl.sft_checkpoint: {wanted} is beyond sft.max_steps {sft.max_steps}"
 
 
 def _rl(recipe: Recipe) -> Iterator[str]:

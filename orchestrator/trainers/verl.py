@@ -7,6 +7,7 @@ rejects one that a new version renames.
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -254,13 +255,11 @@ def _gpu(recipe: Recipe) -> dict[str, Any]:
 
 
 def _literal(value: Any) -> str:
-    """A value as Hydra's override grammar reads it; JSON quoting fits strings with signs in them."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
+    """A value in Hydra's override grammar, which reads an unquoted 1 or true as what it says."""
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
     if isinstance(value, str):
-        return json.dumps(value) if set(value) & set(" ,:=[]{}()'\"") else value
+        return value if re.fullmatch(r"[a-z_]{6,}|/[\w./@-]+", value) else json.dumps(value)
     if isinstance(value, list | tuple):
         return "[" + ",".join(_literal(item) for item in value) + "]"
     return repr(value)

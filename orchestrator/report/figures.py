@@ -1,0 +1,206 @@
+"""Figures of a run: scores with their intervals, the confusion of motions, training curves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib
+import numpy as np
+
+matplotlib.use("Agg")
+
+from matplotlib import pyplot as plt
+from matplotlib.ticker import MaxNLocator
+
+from orchestrator.report.sources import Row
+from orchestrator.report.table import lines
+
+INK, FAINT = "#1f2933", "#9aa5b1"
+CHECKPOINTS = ["#b8c1cc", "#4c8eda", "#e8833a", "#57a773", "#9b6bcc"]
+STYLE = {
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": FAINT,
+    "axes.labelcolor": INK,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.grid": True,
+    "grid.color": "#e7ebef",
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "figure.dpi": 150,
+    "savefig.bbox": "tight",
+}
+
+
+class Panel(NamedTuple):
+    """One small plot of a trainer's metrics."""
+
+    title: str
+    keys: tuple[str, ...]
+    """The same quantity under the names that different trainers give it; the first found."""
+    prefix: bool = False
+    """Draw every metric that starts with the key: one curve a task."""
+
+
+SFT = (Panel("Loss", ("loss",)), Panel("Gradient norm", ("grad_norm",)))
+RL = (
+    Panel("Reward", ("reward/overall", "critic/score/mean")),
+    Panel("Format reward", ("reward/format", "reward/format/mean", "critic/format/mean")),
+    Panel("Accuracy reward", ("reward/accuracy", "reward/accuracy/mean", "critic/accuracy/mean")),
+    Panel("Response length, tokens", ("response_length/mean",)),
+    Panel("Entropy, nats a token", ("actor/entropy", "actor/entropy_loss")),
+    Panel("Clipped share of tokens", ("actor/pg_clipfrac", "actor/pg_clipfrac_higher")),
+    Panel("EMA of the reward's std, by task", ("ema_grpo/std/",), prefix=True),
+    Panel("Groups with a signal", ("ema_grpo/kept_groups", "training/filter_groups/kept_prompts")),
+    Panel("Prompts generated a step", ("training/filter_groups/generated_prompts",)),
+    Panel("Gradient norm", ("actor/grad_norm",)),
+    Panel("KL to the reference", ("actor/kl_loss", "actor/ppo_kl")),
+    Panel("Rollout against actor: probability", ("training/rollout_probs_diff_max",)),
+)
+"""The paper's Figure 4, and what tells whether the run was sound."""
+
+
+def draw_scores(scores: dict[str, Any], path: Path) -> bool:
+    """Accuracy of each checkpoint by task, with 95 % intervals and baselines."""
+    tasks = [name for name in scores["baselines"] if name.startswith("task/")]
+    groups = ["all", *tasks] if len(tasks) > 1 else ["all"]
+    names = list(scores["checkpoints"])
+    width = 0.8 / len(names)
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(figsize=(1.6 + 2.0 * len(groups), 3.0))
+        for number, name in enumerate(names):
+            _bars(axes, scores, name, groups, number, width)
+        for place, group in enumerate(groups):
+            for baseline, dashes in (("majority", "-"), ("text_only", ":")):
+                share = 100 * scores["baselines"][group][baseline]
+                label = baseline.replace("_", "-") + " baseline" if place == 0 else None
+                axes.hlines(share, place - 0.45, place + 0.45, INK, dashes, lw=1.3, label=label)
+        axes.set_xticks(range(len(groups)), [_title(group) for group in groups])
+        axes.set(ylabel="accuracy, %", ylim=(0, 100))
+        axes.grid(axis="x", visible=False)
+        axes.legend(frameon=False, bbox_to_anchor=(1.0, 1.0), loc="upper left")
+        _save(figure, path)
+    return True
+
+
+def _bars(
+    axes: Any, scores: dict[str, Any], name: str, groups: Sequence[str], number: int, width: float
+) -> None:
+    colour = CHECKPOINTS[number % len(CHECKPOINTS)]
+    label: str | None = name
+    for place, group in enumerate(groups):
+        found = [line for line in lines(scores, group) if line.name == name]
+        for line in found:
+            x = place - 0.4 + (number + 0.5) * width
+            low, high = line.interval or (line.accuracy, line.accuracy)
+            errors = [[100 * (line.accuracy - low)], [100 * (high - line.accuracy)]]
+            axes.bar(x, 100 * line.accuracy, 0.92 * width, color=colour, label=label)
+            axes.errorbar(x, 100 * line.accuracy, errors, color=INK, lw=1, capsize=2)
+            if line.swapped is not None:
+                axes.plot(x, 100 * line.swapped, "x", color=INK, ms=5, mew=1.4)
+            label = None
+    if number == 0 and any("swapped" in c for c in scores["checkpoints"].values()):
+        axes.plot([], [], "x", color=INK, ms=5, mew=1.4, label="with another clip")
+
+
+def draw_confusion(scores: dict[str, Any], path: Path) -> bool:
+    """Right answer against given answer, one matrix a checkpoint; False where there is none."""
+    tables = {name: c["confusion"] for name, c in scores["checkpoints"].items() if c["confusion"]}
+    if not tables:
+        return False
+    rows = sorted({truth for table in tables.values() for truth in table})
+    given = {answer for table in tables.values() for row in table.values() for answer in row}
+    columns = [*rows, *sorted(given - set(rows))]
+    side = 0.24 * len(columns) + 0.6
+    with plt.rc_context({**STYLE, "axes.grid": False, "font.size": 7}):
+        figure, axes = plt.subplots(
+            1, len(tables), figsize=(side * len(tables) + 1.6, side + 1.4), squeeze=False
+        )
+        for place, (name, table) in enumerate(tables.items()):
+            _matrix(axes[0][place], name, table, rows, columns, labelled=place == 0)
+        figure.tight_layout()
+        _save(figure, path)
+    return True
+
+
+def _matrix(
+    axes: Any, name: str, table: Row, rows: Sequence[str], columns: Sequence[str], labelled: bool
+) -> None:
+    counts = np.array([[table.get(row, {}).get(column, 0) for column in columns] for row in rows])
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.set_xticks(range(len(columns)), columns, rotation=90)
+    axes.set_yticks(range(len(rows)), rows if labelled else [""] * len(rows))
+    axes.set_title(name)
+    axes.tick_params(length=0)
+    if labelled:
+        axes.set_ylabel("right answer")
+    axes.set_xlabel("answer given")
+
+
+def draw_curves(rows: Sequence[Row], panels: Sequence[Panel], path: Path, wide: int) -> bool:
+    """The panels that `rows` have values for, `wide` in a row; False where there are none."""
+    curves = [(panel, found) for panel in panels if (found := _find(rows, panel))]
+    if not curves:
+        return False
+    high = -(-len(curves) // wide)
+    with plt.rc_context(STYLE):
+        figure, axes = plt.subplots(high, wide, figsize=(3.1 * wide, 2.1 * high), squeeze=False)
+        for place, axis in enumerate(axes.flat):
+            if place < len(curves):
+                _draw_panel(axis, *curves[place])
+            else:
+                axis.axis("off")
+        figure.tight_layout()
+        _save(figure, path)
+    return True
+
+
+def _draw_panel(axes: Any, panel: Panel, found: dict[str, list[tuple[float, float]]]) -> None:
+    for colour, (label, points) in zip(CHECKPOINTS[1:] * 9, found.items(), strict=False):
+        steps, values = zip(*points, strict=True)
+        axes.plot(steps, values, color=colour, alpha=0.3, lw=1)
+        axes.plot(steps, smooth(values), color=colour, lw=1.6, label=label)
+    axes.set_title(panel.title)
+    axes.set_xlabel("step")
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    if panel.prefix:
+        axes.legend(frameon=False, fontsize=7)
+
+
+def _find(rows: Sequence[Row], panel: Panel) -> dict[str, list[tuple[float, float]]]:
+    """The curves of a panel: points (step, value) by label."""
+    names = {name for row in rows for name in row}
+    if panel.prefix:
+        keys = sorted(name for name in names if name.startswith(panel.keys))
+    else:
+        keys = [key for key in panel.keys if key in names][:1]
+    return {
+        key.rpartition("/")[2]: [(row["step"], row[key]) for row in rows if key in row]
+        for key in keys
+    }
+
+
+def smooth(values: Sequence[float], weight: float = 0.8) -> list[float]:
+    """Exponential moving average with bias correction, so that it starts at the first value."""
+    mean, norm, out = 0.0, 0.0, []
+    for value in values:
+        mean, norm = weight * mean + (1 - weight) * value, weight * norm + (1 - weight)
+        out.append(mean / norm)
+    return out
+
+
+def _title(group: str) -> str:
+    return group.partition("/")[2].replace("_", " ") or "all questions"
+
+
+def _save(figure: Any, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)
+    plt.close(figure)

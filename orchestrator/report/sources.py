@@ -1,0 +1,131 @@
+"""What a run directory holds so far. A stage that hasn't run yet is missing, not an error."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from data_builders.frames import FrameIndex
+from data_builders.sample import Sample
+from orchestrator.evaluation.config import EvalConfig
+from orchestrator.evaluation.ledger import read_predictions
+from orchestrator.evaluation.questions import select
+from orchestrator.evaluation.scoring import Scored, score_predictions
+from reward_plugins.errors import CamReasonerError
+
+Row = dict[str, Any]
+
+
+class ReportError(CamReasonerError, ValueError):
+    """A run directory whose files can't be read."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """The recipe and the directories of a run's stages, finished or not."""
+
+    recipe: Mapping[str, Any]
+    stages: Mapping[str, Path]
+
+    @property
+    def name(self) -> str:
+        """The recipe's name."""
+        return str(self.recipe.get("name", "run"))
+
+    @cached_property
+    def scores(self) -> Row | None:
+        """What `orchestrator.evaluation.score` wrote."""
+        path = self._file("eval", "scores.json")
+        return None if path is None else read_json(path)
+
+    @cached_property
+    def config(self) -> EvalConfig | None:
+        """What the evaluation was asked to do."""
+        path = self._file("eval", "eval.json")
+        return None if path is None else EvalConfig.model_validate_json(path.read_text())
+
+    @cached_property
+    def index(self) -> FrameIndex | None:
+        """The frames that the checkpoints saw."""
+        config = self.config
+        return None if config is None else FrameIndex.read(config.frame_index, config.frames)
+
+    @cached_property
+    def answers(self) -> dict[str, Scored]:
+        """The verdicts on each checkpoint's answers to the clips as shown."""
+        config, index = self.config, self.index
+        if config is None or index is None or self.scores is None:
+            return {}
+        samples: list[Sample] = [sample for sample in select(config) if sample.clip in index.clips]
+        scored = score_predictions(samples, read_predictions(config.predictions), config)
+        return {name: scored[name, "shown"] for name in config.checkpoints}
+
+    @cached_property
+    def sft(self) -> list[Row]:
+        """Rows of the SFT log, by step: `step`, `loss`, and `grad_norm` where it was kept."""
+        checkpoints = self._directory("sft") / "checkpoints"
+        states = [read_json(p) for p in checkpoints.glob("checkpoint-*/trainer_state.json")]
+        if states:
+            newest = max(states, key=lambda state: int(state["global_step"]))
+            return [row for row in newest["log_history"] if "loss" in row]
+        path = self._file("sft", "checkpoints/trainer_log.jsonl")
+        rows = [] if path is None else read_jsonl(path)
+        return [{**row, "step": row["current_steps"]} for row in rows if "loss" in row]
+
+    @cached_property
+    def rl(self) -> list[Row]:
+        """Rows of the RL metrics, by step: the trainer's own keys, and `step`."""
+        path = self._file("rl", "metrics.jsonl")
+        rows = [] if path is None else read_jsonl(path)
+        return [{**row["data"], "step": row["step"]} for row in rows]
+
+    @cached_property
+    def manifests(self) -> dict[str, Row]:
+        """The manifest of every finished stage."""
+        paths = {name: self._file(name, "manifest.json") for name in self.stages}
+        return {name: read_json(path) for name, path in paths.items() if path is not None}
+
+    def _directory(self, stage: str) -> Path:
+        return self.stages.get(stage, Path("/nonexistent"))
+
+    def _file(self, stage: str, name: str) -> Path | None:
+        path = self._directory(stage) / name
+        return path if path.is_file() else None
+
+
+def read_run(directory: Path) -> Run:
+    """The run in `runs/<name>`; `FileNotFoundError` where it holds no recipe."""
+    recipe = directory / "recipe.json"
+    if not recipe.is_file():
+        raise FileNotFoundError(f"{directory} is no run directory: it has no recipe.json")
+    names = ("data", "model", "sft", "rl", "merge", "eval")
+    return Run(read_json(recipe), {name: directory / name for name in names})
+
+
+def read_json(path: Path) -> Row:
+    """The object in a JSON file; `ReportError` names a file that holds something else."""
+    try:
+        value = json.loads(path.read_text())
+    except ValueError as error:
+        raise ReportError(f"{path} is not JSON ({error}); run its stage again") from error
+    if not isinstance(value, dict):
+        raise ReportError(f"{path} holds a {type(value).__name__}, not an object")
+    return value
+
+
+def read_jsonl(path: Path) -> list[Row]:
+    """The objects of a file with one a line, without a last line that is still being written."""
+    return list(_rows(path))
+
+
+def _rows(path: Path) -> Iterator[Row]:
+    *whole, _ = path.read_text().split("\n")
+    for number, line in enumerate(whole, start=1):
+        try:
+            yield json.loads(line)
+        except ValueError as error:
+            raise ReportError(f"{path}:{number} is not JSON ({error})") from error

@@ -1,0 +1,69 @@
+"""Plans: pure, quick, and stale exactly where an ingredient changed."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from orchestrator.plan import Plan, make_plan
+from orchestrator.recipe import load_recipe, recipe_names
+from orchestrator.stage import OUT, ROOT
+
+STAGES = ["data", "model", "sft", "rl", "merge", "eval", "report"]
+
+
+def plan_of(tmp_path: Path, *overrides: str) -> Plan:
+    return make_plan(load_recipe("tiny", overrides), tmp_path)
+
+
+def changed(before: Plan, after: Plan) -> list[str]:
+    pairs = zip(before.stages, after.stages, strict=True)
+    return [a.name for a, b in pairs if a.fingerprint != b.fingerprint]
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_can_be_planned(name: str, tmp_path: Path) -> None:
+    plan = make_plan(load_recipe(name), tmp_path)
+    assert [stage.name for stage in plan.stages] == STAGES
+    for stage in plan.stages:
+        shown = "".join([*stage.files.values(), *(a for c in stage.commands for a in c.argv)])
+        assert str(OUT) not in shown
+
+
+def test_the_same_recipe_has_the_same_fingerprints(tmp_path: Path) -> None:
+    assert changed(plan_of(tmp_path), plan_of(tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    ("override", "stale"),
+    [
+        ("rl.reward.format_weight=0.3", ["rl", "merge", "eval", "report"]),
+        ("rl.group_size=4", ["rl", "merge", "eval", "report"]),
+        ("rl.ema.beta=0.9", ["rl", "merge", "eval", "report"]),
+        ("sft.learning_rate=1e-4", ["sft", "rl", "merge", "eval", "report"]),
+        ("eval.batch_size=7", ["eval", "report"]),
+        ("data.synthetic.seed=9", STAGES),
+    ],
+)
+def test_an_override_makes_only_what_depends_on_it_stale(
+    override: str, stale: list[str], tmp_path: Path
+) -> None:
+    assert changed(plan_of(tmp_path), plan_of(tmp_path, override)) == stale
+
+
+def test_where_the_run_directory_is_does_not_matter(tmp_path: Path) -> None:
+    here, there = plan_of(ROOT / "runs"), plan_of(ROOT / "elsewhere")
+    assert [s.fingerprint for s in here.stages][0] == [s.fingerprint for s in there.stages][0]
+
+
+def test_planning_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from orchestrator.plan import make_plan; from orchestrator.recipe import load_recipe\n"
+        "make_plan(load_recipe('camreasoner_7b'), Path('/nowhere'))\n"
+        "heavy = {'torch', 'transformers', 'ray', 'numpy', 'av', 'pyarrow', 'verl'}\n"
+        "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr

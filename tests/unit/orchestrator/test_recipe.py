@@ -1,0 +1,80 @@
+"""Recipes: every shipped one loads, and every mistake in one is reported at once."""
+
+import pickle
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orchestrator.errors import RecipeError
+from orchestrator.recipe import Recipe, load_recipe, recipe_names
+from orchestrator.recipe.load import _all_keys
+
+LEAVES = [key for key in _all_keys(Recipe) if not any(k.startswith(f"{key}.") for k in _all_keys(Recipe))]
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_loads_under_its_own_name(name: str) -> None:
+    assert load_recipe(name).name == name
+
+
+def test_the_paper_recipe_carries_the_papers_numbers() -> None:
+    recipe = load_recipe("camreasoner_7b")
+    rl = recipe.rl
+    assert (rl.reward.format_weight, rl.group_size, rl.ema.beta) == (0.1, 8, 0.99)
+    assert (rl.prompts_per_step, rl.minibatch_prompts, rl.sft_checkpoint) == (128, 32, "epoch:2")
+    assert recipe.sft.epochs == 3
+    assert recipe.frames.max_pixels == 262144
+
+
+def test_overrides_reach_nested_keys() -> None:
+    recipe = load_recipe("tiny", ["rl.group_size=4", "rl.reward.format_weight=0.3"])
+    assert (recipe.rl.group_size, recipe.rl.reward.format_weight) == (4, 0.3)
+
+
+def test_all_mistakes_are_reported_at_once_with_the_nearest_key() -> None:
+    with pytest.raises(RecipeError) as caught:
+        load_recipe("tiny", ["sft.lerning_rate=1", "rl.group_size=abc", "rl.rewrad.format_weight=1"])
+    message = str(caught.value)
+    assert "3 mistakes" in message
+    assert "sft.lerning_rate: unknown key; did you mean sft.learning_rate" in message
+    assert "rl.group_size" in message and "'abc'" in message
+    assert "rl.rewrad: unknown key; did you mean rl.reward" in message
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.sampled_from(LEAVES))
+def test_a_typo_in_any_key_names_that_key(key: str) -> None:
+    with pytest.raises(RecipeError, match=key.rpartition(".")[2]):
+        load_recipe("tiny", [f"{key}x=1"])
+
+
+def test_unknown_recipe_lists_the_nearest() -> None:
+    with pytest.raises(RecipeError, match="camreasoner_7b"):
+        load_recipe("camreasoner_7")
+
+
+@pytest.mark.parametrize(
+    ("override", "key"),
+    [
+        ("rl.minibatch_prompts=7", "rl.minibatch_prompts"),
+        ("rl.kl.kl_coef=0.1", "rl.kl.kl_coef"),
+        ("rl.filter.low=0.99", "rl.filter.low"),
+        ("frames.min_frames=64", "frames.min_frames"),
+        ("rl.freeze_vision_tower=true", "rl.freeze_vision_tower"),
+        ("rl.rollout.engine=vllm", "rl.rollout.engine"),
+        ("sft.precision=bf16", "sft.precision"),
+        ("data.sources=[camerabench]", "data.sources"),
+        ("rl.group_size=1", "rl.group_size"),
+        ("rl.sft_checkpoint=step:7", "rl.sft_checkpoint"),
+        ("rl.sft_checkpoint=best", "rl.sft_checkpoint"),
+    ],
+)
+def test_contradictions_name_their_key(override: str, key: str) -> None:
+    with pytest.raises(RecipeError, match=key):
+        load_recipe("tiny", [override])
+
+
+def test_a_recipe_error_survives_pickling() -> None:
+    error = pickle.loads(pickle.dumps(RecipeError("message")))
+    assert isinstance(error, ValueError) and str(error) == "message"
