@@ -1,0 +1,145 @@
+"""Ask any OpenAI-compatible server, many requests at a time, each answer kept for good."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+import time
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from data_builders.ledger import Ledger, Reply
+from data_builders.specs import Spec
+from reward_plugins.errors import CamReasonerError
+
+if TYPE_CHECKING:
+    from openai import OpenAI
+
+Messages = list[dict[str, Any]]
+"""Chat messages as the OpenAI API takes them."""
+
+
+class ChatError(CamReasonerError, OSError):
+    """One request got no answer, after all its attempts; others may."""
+
+
+class EndpointError(CamReasonerError, ConnectionError):
+    """No request can get an answer: the address, the key or the model is wrong."""
+
+
+class EndpointSpec(Spec):
+    """A model behind an OpenAI-compatible server (vLLM, SGLang, a hosted API)."""
+
+    model: str
+    """The name the server gives the model."""
+    base_url: str = "http://localhost:8000/v1"
+    """The server's address, up to and with the version."""
+    api_key_variable: str = "OPENAI_API_KEY"
+    """Environment variable that holds the key; servers of one's own need none."""
+    concurrency: int = Field(default=16, gt=0)
+    """Requests under way at a time."""
+    requests_per_minute: float | None = Field(default=None, gt=0)
+    """At most so many new requests a minute; None for no limit."""
+    seconds: float = Field(default=300, gt=0)
+    """Longest wait for an answer, each attempt."""
+    attempts: int = Field(default=4, gt=0)
+    """Tries of a request, with growing pauses, on time-outs, 408, 409, 429 and 5xx."""
+    temperature: float = Field(default=0.7, ge=0)
+    max_tokens: int = Field(default=1024, gt=0)
+    """Longest answer, in tokens."""
+    extra_body: dict[str, Any] = Field(default_factory=dict)
+    """Passed to the server as it is, e.g. {chat_template_kwargs: {enable_thinking: false}}."""
+    dollars_per_million: tuple[float, float] = (0.0, 0.0)
+    """Price of a million prompt and a million answer tokens."""
+
+
+class Chat:
+    """A client of one endpoint, for use by many threads. Asks nothing twice of a ledger's file."""
+
+    def __init__(self, spec: EndpointSpec, ledger: Ledger) -> None:
+        self.spec, self._ledger = spec, ledger
+        self._lock, self._next = threading.Lock(), 0.0
+
+    @cached_property
+    def _client(self) -> OpenAI:
+        from openai import OpenAI  # here: planning reads EndpointSpec and must stay light
+
+        return OpenAI(
+            base_url=self.spec.base_url,
+            api_key=os.environ.get(self.spec.api_key_variable, "none"),
+            timeout=self.spec.seconds,
+            max_retries=self.spec.attempts - 1,
+        )
+
+    def ask(self, identity: str, messages: Callable[[], Messages]) -> Reply:
+        """The reply to `messages()`, from the ledger if it is there.
+
+        `identity` stands for the messages' content, so that a known reply costs no encoding of
+        frames. Raises `ChatError` if this request fails for good, `EndpointError` if any would.
+        """
+        key = self._key(identity)
+        if (known := self._ledger.get(key)) is not None:
+            return known
+        content = messages()
+        self._wait_for_turn()
+        reply = self._request(content)
+        self._ledger.put(key, reply)
+        return reply
+
+    def _request(self, messages: Messages) -> Reply:
+        import openai
+
+        spec = self.spec
+        try:
+            answer = self._client.chat.completions.create(
+                model=spec.model,
+                messages=messages,  # type: ignore[arg-type]  # plain dicts, as the API takes them
+                temperature=spec.temperature,
+                max_tokens=spec.max_tokens,
+                extra_body=spec.extra_body,
+            )
+            text = answer.choices[0].message.content or ""
+        except (
+            openai.AuthenticationError,
+            openai.PermissionDeniedError,
+            openai.NotFoundError,
+        ) as e:
+            raise EndpointError(
+                f"{spec.base_url} refuses requests for model {spec.model!r}: {e}; check base_url, "
+                f"model, and the key in {spec.api_key_variable}"
+            ) from e
+        except (openai.OpenAIError, ValueError, TypeError, LookupError, AttributeError) as e:
+            # Besides the client's own errors: whatever reading a nonsensical body raises.
+            raise ChatError(
+                f"{spec.model} at {spec.base_url} gave no answer: {type(e).__name__}: {e}"
+            ) from e
+        used = answer.usage
+        return Reply(
+            text=text.encode(errors="replace").decode(),  # half a surrogate pair can't be stored
+            prompt_tokens=used.prompt_tokens if used else 0,
+            answer_tokens=used.completion_tokens if used else 0,
+        )
+
+    def _wait_for_turn(self) -> None:
+        if self.spec.requests_per_minute is None:
+            return
+        with self._lock:
+            turn = max(self._next, time.monotonic())
+            self._next = turn + 60 / self.spec.requests_per_minute
+        time.sleep(max(0.0, turn - time.monotonic()))
+
+    def _key(self, identity: str) -> str:
+        spec = self.spec
+        asked = [spec.model, spec.temperature, spec.max_tokens, spec.extra_body, identity]
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    import openai
+
+    return openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError

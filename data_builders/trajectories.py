@@ -1,0 +1,229 @@
+"""Have a teacher write observation and thinking for known answers (paper section 3.1).
+
+The teacher (Qwen2.5-VL-72B in the paper) sees frames, question and answer; what it writes is
+filtered, and a judge (Qwen3) must be led to the answer by the reasoning alone. Any
+OpenAI-compatible server will do, vLLM's for a local model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from pydantic import Field
+
+from data_builders.chat import EndpointError, EndpointSpec
+from data_builders.frames import FrameIndex
+from data_builders.ledger import Ledger
+from data_builders.motion import Family, family
+from data_builders.progress import Meter
+from data_builders.sample import Sample, read_samples, write_samples
+from data_builders.specs import FrameSpec, Spec
+from data_builders.trajectory_writer import CachedClips, Clips, Outcome, Writer
+
+log = logging.getLogger(__name__)
+
+PAPER_QUOTAS: dict[Family, int] = {"rotation": 7284, "static": 5100, "zoom": 3394, "track": 2763}
+"""Trajectories of each family in the paper's 18,541 (appendix A)."""
+
+
+class TrajectorySpec(Spec):
+    """Who writes trajectories, who judges them, and how many are wanted."""
+
+    teacher: EndpointSpec
+    judge: EndpointSpec | None
+    """None leaves the consistency filter out."""
+    quotas: dict[Family, int] | None = None
+    """Trajectories wanted of each family of motion; None asks for all questions."""
+    failures_in_a_row: int = Field(default=20, gt=0)
+    """So many requests without an answer, one after the other, end the run."""
+    seed: int = 0
+    """Of the order in which questions are asked."""
+
+
+@dataclass
+class Summary:
+    """What a run asked for, got and cost; `rejected` is by filter."""
+
+    asked: int = 0
+    accepted: int = 0
+    surplus: int = 0
+    """Accepted beyond the quotas, by requests that were under way, and left out."""
+    families: dict[str, int] = field(default_factory=dict)
+    short: dict[str, int] = field(default_factory=dict)
+    """How far each family is from its quota, where questions ran out."""
+    rejected: dict[str, int] = field(default_factory=dict)
+    prompt_tokens: int = 0
+    answer_tokens: int = 0
+    dollars: float = 0.0
+
+    def line(self) -> str:
+        """One line for the log."""
+        filters = ", ".join(f"{name} {n / self.asked:.1%}" for name, n in self.rejected.items())
+        return (
+            f"{self.asked:,} asked, {self.accepted / max(1, self.asked):.1%} accepted"
+            f"{f' (rejected: {filters})' if filters else ''}, {self.prompt_tokens:,} + "
+            f"{self.answer_tokens:,} tokens, ${self.dollars:,.2f}"
+        )
+
+
+def synthesise(
+    samples: Iterable[Sample],
+    clips: Clips,
+    spec: TrajectorySpec,
+    out: Path,
+    meter: Callable[[int, int], None] = lambda done, total: None,
+) -> Summary:
+    """Write `out/trajectories.parquet`, `rejected.jsonl` and `summary.json` from `samples`.
+
+    Every reply is kept in `out/replies.jsonl` as it comes: a run that was stopped asks only what
+    it hadn't. A request that fails is a rejection, asked again by the next run. Raises
+    `EndpointError` when the server refuses all requests or `failures_in_a_row` get no answer.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    ledger = Ledger(out / "replies.jsonl")
+    try:
+        order = sorted(samples, key=lambda s: _rank(s.id, spec.seed))
+        outcomes = _ask_all(order, Writer(clips, spec.teacher, spec.judge, ledger), spec, meter)
+    finally:
+        ledger.close()
+    return _write(outcomes, order, spec, out)
+
+
+def _ask_all(
+    order: list[Sample],
+    write: Callable[[Sample], Outcome],
+    spec: TrajectorySpec,
+    meter: Callable[[int, int], None],
+) -> dict[str, Outcome]:
+    """Ask in `order` until every quota is met; outcomes by sample id."""
+    outcomes: dict[str, Outcome] = {}
+    accepted: Counter[str] = Counter()
+    pending: set[Future[Outcome]] = set()
+    wanted = len(order) if spec.quotas is None else sum(spec.quotas.values())
+    in_a_row = 0
+
+    def collect() -> None:
+        nonlocal pending, in_a_row
+        done, pending = wait(pending, return_when=FIRST_COMPLETED)
+        for outcome in (future.result() for future in done):
+            outcomes[outcome.sample.id] = outcome
+            accepted[_family(outcome.sample)] += outcome.rejection is None
+            failed = outcome.rejection is not None and outcome.rejection.stage == "request"
+            in_a_row = in_a_row + 1 if failed else 0
+            if outcome.rejection is not None and in_a_row >= spec.failures_in_a_row:
+                raise EndpointError(
+                    f"{in_a_row} requests in a row got no answer, the last: "
+                    f"{outcome.rejection.reason}; replies so far are kept: start the server, "
+                    "and run again"
+                )
+            if len(outcomes) % 100 == 0:
+                log.info(_summarise(outcomes.values()).line())
+        meter(len(outcomes) if spec.quotas is None else accepted.total(), wanted)
+
+    with ThreadPoolExecutor(spec.teacher.concurrency) as pool:
+        try:
+            for sample in order:
+                if _is_wanted(sample, accepted, spec):
+                    pending.add(pool.submit(write, sample))
+                    if len(pending) >= spec.teacher.concurrency:
+                        collect()
+            while pending:
+                collect()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+    return outcomes
+
+
+def _is_wanted(sample: Sample, accepted: Counter[str], spec: TrajectorySpec) -> bool:
+    return spec.quotas is None or accepted[_family(sample)] < spec.quotas.get(_family(sample), 0)
+
+
+def _summarise(outcomes: Iterable[Outcome]) -> Summary:
+    summary = Summary()
+    for outcome in outcomes:
+        summary.asked += 1
+        if outcome.rejection is None:
+            summary.accepted += 1
+        else:
+            stage = outcome.rejection.stage
+            summary.rejected[stage] = summary.rejected.get(stage, 0) + 1
+        for endpoint, reply in outcome.replies:
+            prompt, answer = endpoint.dollars_per_million
+            summary.prompt_tokens += reply.prompt_tokens
+            summary.answer_tokens += reply.answer_tokens
+            summary.dollars += (reply.prompt_tokens * prompt + reply.answer_tokens * answer) / 1e6
+    return summary
+
+
+def _write(
+    outcomes: dict[str, Outcome], order: list[Sample], spec: TrajectorySpec, out: Path
+) -> Summary:
+    summary = _summarise(outcomes.values())
+    ordered = [outcomes[s.id] for s in order if s.id in outcomes]
+    kept, taken = [], Counter[str]()
+    for outcome in ordered:  # the first of each family in order, whichever reply came first
+        if outcome.rejection is None and _is_wanted(outcome.sample, taken, spec):
+            taken[_family(outcome.sample)] += 1
+            kept.append(outcome.trajectory())
+    summary.surplus = summary.accepted - len(kept)
+    summary.families = dict(taken)
+    if spec.quotas is not None:
+        summary.short = {f: n - taken[f] for f, n in spec.quotas.items() if taken[f] < n}
+    write_samples(out / "trajectories.parquet", kept)
+    rejected = [
+        {"sample_id": o.sample.id, **o.rejection._asdict(), "text": o.text}
+        for o in ordered
+        if o.rejection is not None
+    ]
+    _replace(out / "rejected.jsonl", "".join(json.dumps(row) + "\n" for row in rejected))
+    _replace(out / "summary.json", json.dumps(asdict(summary), indent=2) + "\n")
+    log.info(summary.line())
+    return summary
+
+
+def _family(sample: Sample) -> Family:
+    return family(f"{sample.question} {sample.answer_text}")
+
+
+def _rank(sample_id: str, seed: int) -> str:
+    return hashlib.sha256(f"{seed}:{sample_id}".encode()).hexdigest()
+
+
+def _replace(path: Path, text: str) -> None:
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text)
+    os.replace(partial, path)
+
+
+class TrajectoriesConfig(Spec):
+    """What the stage reads and writes."""
+
+    samples: Path
+    """Questions with answers, as `write_samples` leaves them."""
+    frames: Path
+    """Frame index of their clips."""
+    frame_spec: FrameSpec
+    trajectories: TrajectorySpec
+    out: Path
+
+
+def main(arguments: list[str]) -> None:
+    """Read the config named on the command line and write its trajectories."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    config = TrajectoriesConfig.model_validate_json(Path(arguments[0]).read_bytes())
+    clips = CachedClips(FrameIndex.read(config.frames, config.frame_spec))
+    meter = Meter(config.out / "progress.jsonl", "writing trajectories")
+    synthesise(read_samples(config.samples), clips, config.trajectories, config.out, meter)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
