@@ -1,6 +1,6 @@
-"""What verl 0.9.1 loads in every process: `VERL_USE_EXTERNAL_MODULES=reward_plugins.verl_plugin`.
+"""What verl loads in every process: `VERL_USE_EXTERNAL_MODULES=reward_plugins.verl_plugin.register`.
 
-Importing this package registers, in verl's own registries, the advantage estimator `ema_grpo`,
+Importing this module registers, in verl's own registries, the advantage estimator `ema_grpo`,
 the trainer mode `sync_ema`, the agent loop `video_agent` and, when `VERL_PLATFORM=cpu`, all that a
 run without an accelerator needs. No file of verl is changed.
 """

@@ -1,0 +1,173 @@
+"""Start Ray workers by forking one process that has already imported verl.
+
+A verl run has about nine processes, each of which imports torch, transformers and verl for 13
+CPU-seconds: on two cores that is most of a short run, and 0.9 GB each. Ray starts its workers with
+`runtime_env.py_executable`; naming this script there makes the first worker of a run start a
+server, which imports once and then forks all of them. It exits with its last worker.
+
+Standard library only, and run by path: importing the package would cost what this file saves.
+"""
+
+import contextlib
+import gc
+import hashlib
+import importlib
+import json
+import os
+import runpy
+import selectors
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from typing import NoReturn
+
+PRELOADED = (
+    "verl.trainer.ppo.v1",
+    "verl.trainer.main_ppo",
+    "verl.workers.engine_workers",
+    "verl.experimental.agent_loop",
+    "reward_plugins.verl_plugin.cpu.rollout",
+    "reward_plugins.verl_plugin.dataset",
+    "reward_plugins.reward",
+    "transformers.models.qwen2_5_vl.modeling_qwen2_5_vl",
+    "transformers.models.qwen2_5_vl.processing_qwen2_5_vl",
+    "torch.distributed.fsdp",
+    "ray._private.workers.default_worker",
+)
+LENGTH = struct.Struct("!Q")
+STATUS = struct.Struct("!i")
+
+
+def main(argv: list[str]) -> None:
+    """Run as the interpreter of `argv` (a script and its arguments), or as the server."""
+    if argv[0] == "--serve":
+        return Server(argv[1]).run()
+    server: subprocess.Popen[bytes] | None = None
+    while server is None or not server.poll():
+        with contextlib.suppress(ConnectionError):
+            _end_like(_fork_remotely(_address(), argv))
+        if server is None or server.poll() == 0:
+            server = _start_server(_address())
+        time.sleep(0.2)
+    raise RuntimeError(f"the fork server ended with status {server.poll()}; its error is above")
+
+
+def _address() -> str:
+    """An abstract socket of this user, and of this interpreter and path on this Ray node."""
+    node = os.environ.get("RAY_RAYLET_PID", os.getppid())
+    parts = (os.getuid(), node, sys.executable, os.environ.get("PYTHONPATH"))
+    return f"verl-fork-{hashlib.sha256(repr(parts).encode()).hexdigest()[:32]}"
+
+
+def _start_server(address: str) -> subprocess.Popen[bytes]:
+    """`-P`: this file's directory holds names of the standard library."""
+    command = [sys.executable, "-P", os.path.abspath(__file__), "--serve", address]
+    return subprocess.Popen(command, start_new_session=True, stdin=subprocess.DEVNULL)
+
+
+def _fork_remotely(address: str, argv: list[str]) -> int:
+    """Have the server fork a process with our arguments, environment and streams; its status."""
+    body = json.dumps({"argv": argv, "env": dict(os.environ), "cwd": os.getcwd()}).encode()
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect("\0" + address)
+        socket.send_fds(connection, [LENGTH.pack(len(body))], [0, 1, 2])
+        connection.sendall(body)
+        return STATUS.unpack(_receive(connection, STATUS.size))[0]
+
+
+def _end_like(status: int) -> NoReturn:
+    if os.WIFSIGNALED(status):
+        signal.signal(os.WTERMSIG(status), signal.SIG_DFL)
+        os.kill(os.getpid(), os.WTERMSIG(status))
+    sys.exit(os.waitstatus_to_exitcode(status))
+
+
+def _receive(connection: socket.socket, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        part = connection.recv(size - len(data))
+        if not part:
+            raise ConnectionResetError("the other side is gone")
+        data += part
+    return data
+
+
+class Server:
+    """Forks a child a connection; tells the connection how the child ended, and the reverse."""
+
+    def __init__(self, address: str) -> None:
+        self.listener = socket.socket(socket.AF_UNIX)
+        try:
+            self.listener.bind("\0" + address)
+        except OSError:
+            sys.exit(0)  # another worker's server was faster
+        self.listener.listen(128)
+        self.selector = selectors.DefaultSelector()
+        self.children: dict[int, tuple[int, socket.socket]] = {}  # pid: pidfd, connection
+
+    def run(self) -> None:
+        """Serve until the last child has ended."""
+        for module in PRELOADED:
+            importlib.import_module(module)
+        gc.collect()
+        gc.freeze()  # the collector must not write to pages that the children share
+        self.selector.register(self.listener, selectors.EVENT_READ, None)
+        served = False
+        while self.children or not served:
+            for key, _ in self.selector.select():
+                if key.data is None:
+                    served = True
+                    self._accept()
+                elif key.data in self.children:
+                    self._settle(key.data)
+
+    def _accept(self) -> None:
+        connection, _ = self.listener.accept()
+        header, streams, _, _ = socket.recv_fds(connection, LENGTH.size, 3)
+        request = json.loads(_receive(connection, LENGTH.unpack(header)[0]))
+        pid = os.fork()
+        if not pid:
+            self._become(request, streams)
+        for stream in streams:
+            os.close(stream)
+        pidfd = os.pidfd_open(pid)
+        self.children[pid] = pidfd, connection
+        self.selector.register(pidfd, selectors.EVENT_READ, pid)
+        self.selector.register(connection, selectors.EVENT_READ, pid)
+
+    def _become(self, request: dict[str, object], streams: list[int]) -> NoReturn:
+        """In the child: be the process that the request describes."""
+        self.listener.close()
+        self.selector.close()
+        for target, stream in enumerate(streams):
+            os.dup2(stream, target)
+        os.environ.clear()
+        os.environ.update(request["env"])  # type: ignore[arg-type]
+        os.chdir(request["cwd"])  # type: ignore[arg-type]
+        sys.argv = request["argv"]  # type: ignore[assignment]
+        runpy.run_path(sys.argv[0], run_name="__main__")
+        sys.exit(0)
+
+    def _settle(self, pid: int) -> None:
+        """The child ended, or the one who asked for it did."""
+        pidfd, connection = self.children.pop(pid)
+        if not _ended(pid):
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        _, status = os.waitpid(pid, 0)
+        with contextlib.suppress(OSError):
+            connection.sendall(STATUS.pack(status))
+        for handle in (pidfd, connection):
+            self.selector.unregister(handle)
+        os.close(pidfd)
+        connection.close()
+
+
+def _ended(pid: int) -> bool:
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
