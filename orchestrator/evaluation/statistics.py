@@ -109,33 +109,38 @@ def majority(samples: Sequence[Sample]) -> float:
 
 
 def text_only(samples: Sequence[Sample]) -> float:
-    """Accuracy without looking: what answered this question in other clips, cross-validated.
+    """Accuracy without looking: the better rule of `text_only_hits`."""
+    return float(text_only_hits(samples).mean(axis=1).max())
 
-    The better of two rules, each learnt on nine tenths of the clips: the option's letter, or its
-    text, that was most often right for the same question text (never seen: for any question).
+
+def text_only_hits(samples: Sequence[Sample]) -> NDArray[np.bool_]:
+    """What each of two rules gets right without looking, `(2, n)`, cross-validated over clips.
+
+    Each is learnt on nine tenths of the clips: the option's letter, or its text, that was most
+    often right for the same question text (one never seen: for any question).
     """
     clips = {clip: n % FOLDS for n, clip in enumerate(sorted({s.clip for s in samples}))}
     folds = [clips[sample.clip] for sample in samples]
-    return max(_guessed(samples, folds, by_text) for by_text in (False, True))
+    return np.array([_guessed(samples, folds, by_text) for by_text in (False, True)])
 
 
-def _guessed(samples: Sequence[Sample], folds: Sequence[int], by_text: bool) -> float:
-    """Share of items whose right option was, outside their fold, the most often right one."""
+def _guessed(samples: Sequence[Sample], folds: Sequence[int], by_text: bool) -> list[bool]:
+    """Whether each item's right option was, outside its fold, the most often right one."""
     counts: dict[tuple[str, int], Counter[str]] = defaultdict(Counter)
     for sample, fold in zip(samples, folds, strict=True):
         right = sample.answer_text if by_text else sample.answer
         for question in (sample.question, ""):  # "" gathers all questions
             counts[question, fold][right] += 1
             counts[question, -1][right] += 1
-    hits = 0
+    hits = []
     for sample, fold in zip(samples, folds, strict=True):
         options = sample.options if by_text else sample.letters
         seen = [
             tuple(counts[q, -1][option] - counts[q, fold][option] for q in (sample.question, ""))
             for option in options
         ]
-        hits += sample.letters[seen.index(max(seen))] == sample.answer
-    return hits / len(samples)
+        hits.append(sample.letters[seen.index(max(seen))] == sample.answer)
+    return hits
 
 
 def balanced_accuracy(samples: Sequence[Sample], correct: NDArray[np.bool_]) -> float:

@@ -62,7 +62,8 @@ def choose(
         first = next(iter(answers))
         category = answers[first].samples[places[first][sample_id]].category
         by_pattern[pattern][category].append(sample_id)
-    patterns = sorted(by_pattern, key=lambda pattern: (len(set(pattern)) == 1, pattern))
+    # What training changed comes first, and among that what the last checkpoint gets right.
+    patterns = sorted(by_pattern, key=lambda pattern: (len(set(pattern)) == 1, pattern[::-1]))
     queues = [_take_turns(list(by_pattern[pattern].values())) for pattern in patterns]
     chosen = _take_turns(queues)[:most]
     return [_example(sample_id, answers, places, index, tags) for sample_id in chosen]

@@ -149,6 +149,7 @@ def draw_curves(rows: Sequence[Row], panels: Sequence[Panel], path: Path, wide: 
     curves = [(panel, found) for panel in panels if (found := _find(rows, panel))]
     if not curves:
         return False
+    wide = min(wide, len(curves))
     high = -(-len(curves) // wide)
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(high, wide, figsize=(3.1 * wide, 2.1 * high), squeeze=False)
@@ -187,7 +188,7 @@ def _find(rows: Sequence[Row], panel: Panel) -> dict[str, list[tuple[float, floa
     }
 
 
-def smooth(values: Sequence[float], weight: float = 0.8) -> list[float]:
+def smooth(values: Sequence[float], weight: float = 0.7) -> list[float]:
     """Exponential moving average with bias correction, so that it starts at the first value."""
     mean, norm, out = 0.0, 0.0, []
     for value in values:

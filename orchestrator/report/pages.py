@@ -71,7 +71,7 @@ def draw(run: Run, out: Path) -> dict[str, Figure]:
         drawn["scores"] = figures.draw_scores(run.scores, out / "scores.png")
         drawn["confusion"] = figures.draw_confusion(run.scores, out / "confusion.png")
     drawn["sft"] = figures.draw_curves(run.sft, figures.SFT, out / "sft.png", wide=2)
-    drawn["rl"] = figures.draw_curves(run.rl, figures.RL, out / "rl.png", wide=3)
+    drawn["rl"] = figures.draw_curves(run.rl, figures.RL, out / "rl.png", wide=4)
     return {
         name: Figure(name, f"{name}.png", _data_address(out / f"{name}.png"))
         for name, done in drawn.items()

@@ -29,9 +29,9 @@ class Line(NamedTuple):
 
 
 BASELINES = {
-    "majority": "always the most frequent answer",
-    "text_only": "from the question's text alone",
-    "chance": "guessing among the options",
+    "majority": "majority answer",
+    "text_only": "text alone",
+    "chance": "guessing",
 }
 
 
@@ -66,33 +66,37 @@ def baselines(scores: dict[str, Any], group: str = "all") -> dict[str, float]:
 
 
 def summary_table(scores: dict[str, Any]) -> Table:
-    """The headline for a terminal: all questions, then one block a task."""
+    """The headline for a terminal of 80 columns: all questions, then one block a task."""
     title = f"Accuracy, %, on {scores['n']:,} held-out questions about {scores['clips']:,} clips"
-    table = Table(title=title)
-    table.add_column("")
-    for column in ("n", "accuracy", "95 % interval", "swapped clip", "format", "gain", "p"):
+    table = Table(title=title, box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column("", no_wrap=True)
+    for column in ("n", "accuracy", "95 %", "swapped", "format", "gain", "p"):
         table.add_column(column, justify="right", no_wrap=True)
     tasks = [name for name in scores["baselines"] if name.startswith("task/")]
     for group in ["all", *tasks] if len(tasks) > 1 else ["all"]:
-        table.add_section()
-        table.add_row(f"[bold]{group.partition('/')[2] or 'all questions'}")
-        for line in lines(scores, group):
-            table.add_row(*_cells(line))
-        for words, accuracy in baselines(scores, group).items():
-            table.add_row(f"  [dim]{words}", "", f"[dim]{percent(accuracy)}")
+        _add_block(table, scores, group)
     return table
+
+
+def _add_block(table: Table, scores: dict[str, Any], group: str) -> None:
+    title = group.partition("/")[2].replace("_", " ") or "all questions"
+    table.add_row(f"[bold]{title}")
+    for line in lines(scores, group):
+        table.add_row(*_cells(line))
+    for words, accuracy in baselines(scores, group).items():
+        table.add_row(f"  [dim]{words}", "", f"[dim]{percent(accuracy)}")
 
 
 def _cells(line: Line) -> list[str]:
     errors = f" [yellow]({line.errors} errors)" if line.errors else ""
     return [
         f"  [bold cyan]{line.name}[/]{errors}",
-        str(line.n),
+        f"{line.n:,}",
         f"[bold]{percent(line.accuracy)}",
         span(line.interval),
         percent(line.swapped),
         percent(line.format),
-        f"{points(line.gain)} {span(line.gain_interval, signed=True)}" if line.versus else "",
+        points(line.gain) if line.versus else "",
         p_value(line.p),
     ]
 
