@@ -1,0 +1,157 @@
+"""Stages on a real Ray: exit codes, logs, reservations, and no process left behind."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+import ray
+from ray.cluster_utils import Cluster
+
+from orchestrator import runs
+from orchestrator.errors import ResourceError, StageError
+from orchestrator.launch import launch
+from orchestrator.plan import Plan, make_plan
+from orchestrator.recipe import load_recipe
+from orchestrator.stage import ROOT, Command, Resources, Stage
+from orchestrator.ui import Console
+
+pytestmark = pytest.mark.slow
+
+
+def plan_with(tmp_path: Path, code: str, **resources: object) -> Plan:
+    """A plan of the tiny recipe whose only stage runs `code` in `.venv`."""
+    plan = make_plan(load_recipe("tiny"), tmp_path)
+    stage = replace(
+        plan.stage("data"),
+        commands=(Command("orchestrator", ("-c", code, str(tmp_path))),),
+        resources=Resources(**{"cpus": 1, **resources}),  # type: ignore[arg-type]
+        files={},
+        needs=(),
+    )
+    return replace(plan, stages=(stage,))
+
+
+def run(plan: Plan) -> Stage:
+    launch(plan, plan.stages, Console())
+    return plan.stages[0]
+
+
+def test_a_finished_stage_leaves_its_log_and_manifest_and_is_not_run_again(tmp_path: Path) -> None:
+    plan = plan_with(tmp_path, "import sys; open(sys.argv[1] + '/ran', 'a').write('x'); print('hi')")
+    stage = run(plan)
+    manifest = runs.read_manifest(stage)
+    assert Path(manifest["log"]).read_text() == "hi\n"
+    run(plan)
+    assert (tmp_path / "ran").read_text() == "x"
+
+
+def test_a_trainer_that_dies_is_one_error_with_its_exit_code_and_last_lines(tmp_path: Path) -> None:
+    plan = plan_with(tmp_path, "print('out of cheese'); raise SystemExit(7)")
+    with pytest.raises(StageError, match=r"(?s)'data' died with exit code 7.*out of cheese"):
+        run(plan)
+    assert not runs.is_done(plan.stages[0])
+
+
+def test_a_missing_checkpoint_is_named_before_anything_starts(tmp_path: Path) -> None:
+    plan = plan_with(tmp_path, "print('never')")
+    (tmp_path / "sft").mkdir()
+    (tmp_path / "sft" / "epoch-1").touch()
+    stage = replace(plan.stages[0], needs=(tmp_path / "sft" / "epoch-2",))
+    with pytest.raises(StageError, match=r"epoch-2, which does not exist.*holds: epoch-1"):
+        run(replace(plan, stages=(stage,)))
+    assert not (stage.directory / "logs").exists()
+
+
+def test_too_few_gpus_is_an_error_before_ray_starts(tmp_path: Path) -> None:
+    plan = make_plan(load_recipe("camreasoner_7b", ["cluster.gpus_per_node=512", "rl.minibatch_prompts=64", "rl.group_size=8"]), tmp_path)
+    with pytest.raises(ResourceError, match="needs 512 GPUs on this machine"):
+        launch(plan, plan.stages, Console())
+    assert not ray.is_initialized()
+
+
+@pytest.fixture
+def two_nodes() -> Iterator[Cluster]:
+    cluster = Cluster()
+    cluster.add_node(num_cpus=4, num_gpus=1, resources={"head": 1})
+    cluster.add_node(num_cpus=4, num_gpus=1, resources={"trainer": 1})
+    yield cluster
+    ray.shutdown()
+    cluster.shutdown()
+
+
+# A driver that holds no GPU itself, and whose workers reserve all of the cluster's.
+DRIVER = """
+import os, ray
+ray.init()
+@ray.remote(num_gpus=1)
+class Worker:
+    def node(self):
+        return ray.get_runtime_context().get_node_id()
+workers = [Worker.remote() for _ in range(2)]
+print("nodes", len(set(ray.get([w.node.remote() for w in workers]))))
+here = ray.get_runtime_context().get_node_id()
+print("driver among", next(sorted(n["Resources"]) for n in ray.nodes() if n["NodeID"] == here))
+"""
+
+
+def test_a_driver_joins_the_cluster_that_launched_it_and_its_workers_get_every_gpu(
+    tmp_path: Path, two_nodes: Cluster
+) -> None:
+    plan = plan_with(tmp_path, DRIVER, pin="trainer")
+    recipe = load_recipe(
+        "tiny", [f"cluster.address={two_nodes.address}", "cluster.nodes=2", "cluster.pin=trainer"]
+    )
+    stage = run(replace(plan, recipe=recipe))
+    log = Path(runs.read_manifest(stage)["log"]).read_text()
+    assert "nodes 2" in log
+    assert re.search(r"driver among .*'trainer'", log)
+
+
+def test_a_pin_that_no_node_has_is_an_error(tmp_path: Path, two_nodes: Cluster) -> None:
+    recipe = load_recipe("tiny", [f"cluster.address={two_nodes.address}", "cluster.pin=nowhere"])
+    plan = replace(plan_with(tmp_path, "print('never')"), recipe=recipe)
+    with pytest.raises(ResourceError, match="nowhere: 0 of"):
+        run(plan)
+
+
+SLEEPER = """
+import os, subprocess, sys, time
+child = subprocess.Popen(["sleep", "600"], start_new_session=True)
+open(sys.argv[1] + "/pids", "w").write(f"{os.getpid()} {child.pid}")
+time.sleep(600)
+"""
+LAUNCHER = """
+import sys; from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from tests.unit.orchestrator.test_launch import SLEEPER, plan_with, run
+run(plan_with(Path(sys.argv[2]), SLEEPER))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_no_process_survives_the_orchestrator(tmp_path: Path, number: signal.Signals) -> None:
+    launcher = subprocess.Popen(
+        [sys.executable, "-c", LAUNCHER, str(ROOT), str(tmp_path)], cwd=ROOT, start_new_session=True
+    )
+    pids: list[int] = []
+    for _ in range(600):
+        if (tmp_path / "pids").exists() and (text := (tmp_path / "pids").read_text()):
+            pids = [int(word) for word in text.split()]
+            break
+        time.sleep(0.1)
+    assert len(pids) == 2, "the stage never started"
+    os.kill(launcher.pid, number)
+    launcher.wait(60)
+    for _ in range(300):
+        if not any(map(psutil.pid_exists, pids)):
+            break
+        time.sleep(0.1)
+    assert not any(map(psutil.pid_exists, pids))
