@@ -1,0 +1,177 @@
+"""What EasyR1 has no registry for, put in when a process imports `verl.trainer.ray_trainer`.
+
+Private to EasyR1, and all in this file (line numbers of b44b311, verl/trainer/ray_trainer.py):
+- `AdvantageEstimator`, an enum that the trainer checks names against (208);
+- `compute_advantage`, which drops the sample's task (137);
+- `compute_data_metrics`, whose result is logged every step (706);
+- `RayPPOTrainer._save_checkpoint` (313) and `._load_checkpoint` (348).
+The estimator itself goes through EasyR1's registry. No file is changed: Ray runs `install` at the
+start of each worker (`worker_process_setup_hook`), and it costs nothing in workers that never
+import the trainer.
+"""
+
+from __future__ import annotations
+
+import importlib.abc
+import importlib.util
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import Enum
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+from typing import Any, cast
+
+from reward_plugins.errors import CamReasonerError
+
+NAME = "ema_grpo"
+STATE_FILE = "ema_grpo.json"
+SETTINGS = "CAMREASONER_EMA"
+"""Environment variable with the arguments of `EmaNormalizer` as JSON; unset means its defaults."""
+
+TRAINER = "verl.trainer.ray_trainer"
+
+
+class MissingTaskError(CamReasonerError, ValueError):
+    """A sample that does not say which task it belongs to."""
+
+
+def install() -> None:
+    """Have `extend` run on EasyR1's trainer module, now or when it is first imported."""
+    if TRAINER in sys.modules:
+        extend(sys.modules[TRAINER])
+    elif not any(isinstance(finder, _AfterImport) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _AfterImport())
+
+
+class _AfterImport(importlib.abc.MetaPathFinder):
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname != TRAINER:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(fullname)
+        if spec is not None and spec.loader is not None:
+            run = spec.loader.exec_module
+
+            def run_then_extend(module: ModuleType) -> None:
+                run(module)
+                extend(module)
+
+            spec.loader.exec_module = run_then_extend  # type: ignore[method-assign]
+        return spec
+
+
+def extend(trainer: ModuleType) -> None:
+    """Teach EasyR1's trainer module `ema_grpo`; doing it twice changes nothing."""
+    if NAME in list(trainer.AdvantageEstimator):
+        return
+    from verl.trainer.core_algos import register_adv_estimator
+
+    estimator, module, make_enum = Estimator(), cast(Any, trainer), cast(Any, Enum)
+    register_adv_estimator(NAME)(estimator.advantages)
+    members = {member.name: member.value for member in module.AdvantageEstimator}
+    members["EMA_GRPO"] = NAME
+    module.AdvantageEstimator = make_enum("AdvantageEstimator", members, type=str)
+    module.compute_advantage = estimator.with_tasks(module.compute_advantage)
+    module.compute_data_metrics = estimator.with_metrics(module.compute_data_metrics)
+    ppo = module.RayPPOTrainer
+    ppo._save_checkpoint = estimator.with_state_saved(ppo._save_checkpoint)
+    ppo._load_checkpoint = estimator.with_state_loaded(ppo._load_checkpoint)
+
+
+class Estimator:
+    """The EMA of the one process that computes advantages, and what surrounds it there."""
+
+    def __init__(self) -> None:
+        from reward_plugins.ema_grpo import EmaNormalizer
+
+        self.normalizer = EmaNormalizer(**json.loads(os.environ.get(SETTINGS, "{}")))
+        self.tasks: list[str] = []
+
+    def advantages(
+        self, token_level_rewards: Any, response_mask: Any, index: Sequence[str], **_: Any
+    ) -> tuple[Any, Any]:
+        """Advantages and returns, both (B, T), in EasyR1's signature."""
+        from reward_plugins.ema_grpo import token_advantages
+
+        advantages = token_advantages(
+            self.normalizer, token_level_rewards, response_mask, index, self.tasks
+        )
+        return advantages, advantages
+
+    def with_tasks(self, compute_advantage: Callable[..., Any]) -> Callable[..., Any]:
+        """`compute_advantage` that first notes each row's task."""
+
+        def compute(data: Any, adv_estimator: str, *args: Any, **kwargs: Any) -> Any:
+            if adv_estimator == NAME:
+                self.tasks = tasks_of(data.non_tensor_batch)
+            return compute_advantage(data, adv_estimator, *args, **kwargs)
+
+        return compute
+
+    def with_metrics(self, compute_data_metrics: Callable[..., Any]) -> Callable[..., Any]:
+        """`compute_data_metrics` with the std of each task, once the estimator is in use."""
+
+        def compute(*args: Any, **kwargs: Any) -> dict[str, Any]:
+            own = self.normalizer.metrics() if self.tasks else {}
+            return {**compute_data_metrics(*args, **kwargs), **own}
+
+        return compute
+
+    def with_state_saved(self, save: Callable[[Any], None]) -> Callable[[Any], None]:
+        """`_save_checkpoint` with the EMA's state written first.
+
+        EasyR1 names a checkpoint the latest only when all of it is there, so a crash before that
+        resumes from the one before, whose state stands beside it untouched.
+        """
+
+        def save_checkpoint(trainer: Any) -> None:
+            from reward_plugins.ema_grpo import save_state
+
+            if trainer.config.algorithm.adv_estimator == NAME:
+                save_state(_checkpoint(trainer) / STATE_FILE, self.normalizer)
+            save(trainer)
+
+        return save_checkpoint
+
+    def with_state_loaded(self, load: Callable[[Any], None]) -> Callable[[Any], None]:
+        """`_load_checkpoint` that goes on from the loaded checkpoint's state."""
+
+        def load_checkpoint(trainer: Any) -> None:
+            from reward_plugins.ema_grpo import load_state
+
+            load(trainer)  # leaves global_step at 0 where there is no checkpoint
+            if trainer.config.algorithm.adv_estimator == NAME and trainer.global_step:
+                given = trainer.config.trainer.load_checkpoint_path
+                source = Path(given) if given else _checkpoint(trainer)
+                load_state(source / STATE_FILE, self.normalizer)
+
+        return load_checkpoint
+
+
+def tasks_of(columns: Mapping[str, Iterable[Any]]) -> list[str]:
+    """Each row's task: its `problem_type`, or else the `task` in its JSON `ground_truth`.
+
+    Raises `MissingTaskError` for a row with neither.
+    """
+    if "problem_type" in columns:
+        return [str(task) for task in columns["problem_type"]]
+    return [_task(truth) for truth in columns.get("ground_truth", [])]
+
+
+def _task(truth: Any) -> str:
+    try:
+        return str(json.loads(truth)["task"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise MissingTaskError(
+            f"ema_grpo needs each sample's task: ground truth {truth!r} is no JSON object with a "
+            f"'task', and there is no problem_type column; export the data again"
+        ) from error
+
+
+def _checkpoint(trainer: Any) -> Path:
+    return Path(trainer.config.trainer.save_checkpoint_path) / f"global_step_{trainer.global_step}"
