@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator import stages
-from orchestrator.envs import interpreter
 from orchestrator.recipe import Recipe
-from orchestrator.stage import OUT, ROOT, Command, Draft, Progress, Resources
+from orchestrator.stage import OUT, Command, Draft, Progress, Resources
 
 PLUGIN = "reward_plugins.verl_plugin"
 ACTOR, ROLLOUT = "actor_rollout_ref.actor", "actor_rollout_ref.rollout"
@@ -26,13 +25,10 @@ def rl(recipe: Recipe, done: dict[str, Path]) -> Draft:
 
     The driver reserves a CPU and no GPU: verl's own workers reserve those in the same cluster.
     """
-    environment = stages.environment(recipe, "rl")
-    arguments = [f"{key}={_literal(value)}" for key, value in overrides(recipe, done).items()]
     train = Command(
-        environment,
-        ("-m", "verl.trainer.main_ppo", *arguments),
-        environ(recipe),
-        Progress(
+        stages.environment(recipe, "rl"),
+        ("-m", f"{PLUGIN}.train", str(OUT / "train.json")),
+        progress=Progress(
             path=str(OUT / "metrics.jsonl"),
             step="step",
             total=recipe.rl.max_steps or "total",
@@ -45,7 +41,8 @@ def rl(recipe: Recipe, done: dict[str, Path]) -> Draft:
         files={
             str(OUT / "prepare.json"): stages.prepare_config(
                 recipe, done, "verl", recipe.rl.frames, "rl"
-            )
+            ),
+            str(OUT / "train.json"): stages.to_json(train_config(recipe, done)),
         },
         resources=Resources(1, pin=recipe.cluster.pin),
         sources=("reward_plugins", "data_builders/export.py", "data_builders/frames.py"),
@@ -53,18 +50,28 @@ def rl(recipe: Recipe, done: dict[str, Path]) -> Draft:
     )
 
 
+def train_config(recipe: Recipe, done: dict[str, Path]) -> dict[str, Any]:
+    """What `reward_plugins.verl_plugin.train` reads: verl's overrides and its environment."""
+    given = overrides(recipe, done)
+    return {
+        "overrides": [f"{key}={_literal(value)}" for key, value in given.items()],
+        "env": environ(recipe),
+        "fork": recipe.cluster.device == "cpu",
+    }
+
+
 def environ(recipe: Recipe) -> dict[str, str]:
-    """What verl reads from the environment, in the driver and (by `_runtime_env`) its workers."""
+    """What all of verl's processes read from the environment."""
     shared = {
-        "VERL_USE_EXTERNAL_MODULES": f"{PLUGIN}.register",
         "VERL_USE_EXTERNAL_PLUGINS": "none",
         "VERL_FILE_LOGGER_PATH": str(OUT / "metrics.jsonl"),
+        "VERL_LOGGING_LEVEL": "WARNING",
         "TENSORBOARD_DIR": str(OUT / "tensorboard"),
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
     }
     if recipe.cluster.device == "cpu":
-        shared |= {"VERL_PLATFORM": "cpu", "OMP_NUM_THREADS": "1"}
+        shared |= {"VERL_PLATFORM": "cpu", "OMP_NUM_THREADS": "1", "TQ_NUM_THREADS": "1"}
     return shared
 
 
@@ -201,21 +208,11 @@ def _trainer(recipe: Recipe) -> dict[str, Any]:
         "trainer.test_freq": -1,
         "trainer.val_before_train": False,
         "trainer.resume_mode": "auto",
-        "hydra.run.dir": str(OUT / "hydra"),
         "trainer.project_name": "camreasoner",
         "trainer.experiment_name": recipe.name,
         "trainer.logger": ["file", *rl.loggers],
         "trainer.default_local_dir": str(OUT / "checkpoints"),
         "trainer.rollout_data_dir": str(OUT / "rollouts"),
-        # The launcher's cluster, but this environment's Python: workers must not run in .venv.
-        "ray_kwargs.ray_init.num_cpus": None,
-        "+ray_kwargs.ray_init.runtime_env.py_executable": str(
-            interpreter(stages.environment(recipe, "rl"))
-        ),
-        **{
-            f"+ray_kwargs.ray_init.runtime_env.env_vars.{key}": value
-            for key, value in {**environ(recipe), "PYTHONPATH": str(ROOT)}.items()
-        },
     }
 
 
