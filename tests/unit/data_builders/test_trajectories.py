@@ -215,10 +215,22 @@ def test_the_published_traces_that_leak_are_caught_and_no_others(published: Path
 
 @pytest.mark.parametrize(
     "text",
-    ["the Ground Truth", "ground\ntruth", "ground\u2011truth", "the provided answer",
-     "labelled answer", "the answer provided is A", "the answer we were given", "knowing the answer",
-     "the answer key", "according to the correct answer", "I was told", "the known label", "the prompt states"],
-)  # fmt: skip
+    [
+        "the Ground Truth",
+        "ground\ntruth",
+        "ground\u2011truth",
+        "the provided answer",
+        "labelled answer",
+        "the answer provided is A",
+        "the answer we were given",
+        "knowing the answer",
+        "the answer key",
+        "according to the correct answer",
+        "I was told",
+        "the known label",
+        "the prompt states",
+    ],
+)
 def test_leaks(text: str) -> None:
     assert leak(f"It is clear from {text} that it pans.")
 

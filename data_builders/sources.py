@@ -1,0 +1,95 @@
+"""Published data sets, from their home on the network to samples whose clips are on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from data_builders import camerabench, hub, refineshot, rl_questions, shotbench
+from data_builders.archives import extract
+from data_builders.camerabench import AnnotationsError
+from data_builders.github import CAMERABENCH_ANNOTATIONS, fetch_folder
+from data_builders.sample import Sample
+
+VqaBuild = Literal["match", "as_released"]
+
+
+def camerabench_test(
+    root: Path, vqa: VqaBuild = "match", meter: hub.Meter | None = None
+) -> list[Sample]:
+    """CameraBench's test questions, binary and VQA, with their clips under `root`.
+
+    `vqa` is "match" (labels right, text gives nothing away) or "as_released" (the published
+    numbers' file, to the byte). Downloads 4.4 GB the first time.
+    """
+    annotations = fetch_folder(CAMERABENCH_ANNOTATIONS, root / "camerabench" / "annotations")
+    hub.fetch(hub.CAMERABENCH_TEST_CLIPS, root / "camerabench" / "test", meter)
+    build = camerabench.vqa_match if vqa == "match" else camerabench.vqa_as_released
+    return located([*camerabench.binary(annotations), *build(annotations)], root)
+
+
+def camerabench_train(
+    root: Path,
+    annotations: Path | None = None,
+    released: Path | None = None,
+    meter: hub.Meter | None = None,
+) -> list[Sample]:
+    """Training questions from the released RL file or from training annotations; one is needed.
+
+    CameraBench gives its training annotations out on request; the released file is CamReasoner's
+    EasyR1/camerabench_rl.json.
+    """
+    if released is not None:
+        samples = rl_questions.from_released(released)
+    elif annotations is not None:
+        samples = rl_questions.from_annotations(annotations)
+    else:
+        raise AnnotationsError(
+            "no training questions: name CamReasoner's camerabench_rl.json, or the folder of the "
+            "training annotations that CameraBench gives out on request"
+        )
+    archives = hub.fetch(hub.CAMERABENCH_TRAIN_CLIPS, root / "camerabench" / "downloads", meter)
+    extract(archives / "videos.zip", root / "camerabench" / "train")
+    return located(samples, root)
+
+
+def shotbench_test(root: Path, meter: hub.Meter | None = None) -> list[Sample]:
+    """ShotBench's 3,572 questions, and RefineShot's version of them on the same media."""
+    folder = hub.fetch(hub.SHOTBENCH, root / "shotbench" / "downloads", meter)
+    for media in ("images", "videos"):
+        extract(folder / f"{media}.tar", root / "shotbench" / media)
+    samples = shotbench.questions(folder / "test.tsv")
+    return located([*samples, *refineshot.refine(samples)], root)
+
+
+def located(samples: Iterable[Sample], root: Path) -> list[Sample]:
+    """`samples` with their clips where they are: repositories and archives nest them differently.
+
+    A clip that isn't at its path is looked for by its name below the nearest folder of that path
+    that exists. One that is nowhere keeps its path, for the frame cache to quarantine.
+    """
+    names = cache(_files_by_name)
+
+    @cache
+    def find(clip: str) -> str:
+        if (root / clip).is_file():
+            return clip
+        folder = next(parent for parent in (root / clip).parents if parent.is_dir())
+        found = names(folder).get(PurePosixPath(clip).name, [])
+        if len(found) > 1:
+            raise AnnotationsError(
+                f"clip {clip!r} could be any of {', '.join(map(str, found))}: remove the others"
+            )
+        return found[0].relative_to(root).as_posix() if found else clip
+
+    return [s.model_copy(update={"clip": find(s.clip)}) for s in samples]
+
+
+def _files_by_name(folder: Path) -> dict[str, list[Path]]:
+    found: dict[str, list[Path]] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and not path.name.startswith("."):
+            found.setdefault(path.name, []).append(path)
+    return found

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import json
+import tarfile
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from data_builders import hub, sources
+from data_builders.camerabench import AnnotationsError
+from data_builders.hub import Source
+from data_builders.sample import Sample
+from data_builders.sources import located
+
+
+def _sample(clip: str) -> Sample:
+    return Sample(
+        id=clip, dataset="d", split="test", task="t", category="c", clip=clip, question="?",
+        options=("No", "Yes"), answer="A",
+    )  # fmt: skip
+
+
+def _touch(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"clip")
+
+
+def test_clips_are_found_however_deep_they_lie(tmp_path: Path) -> None:
+    _touch(
+        tmp_path, "cb/test/a.mp4", "cb/test/videos/x/b.mp4", "cb/train/b.mp4", "sb/images/q/i.jpg"
+    )
+    wanted = ["cb/test/a.mp4", "cb/test/b.mp4", "sb/image/i.jpg", "cb/test/none.mp4", "no/c.mp4"]
+    assert [s.clip for s in located(map(_sample, wanted), tmp_path)] == [
+        "cb/test/a.mp4",
+        "cb/test/videos/x/b.mp4",
+        "sb/images/q/i.jpg",
+        "cb/test/none.mp4",
+        "no/c.mp4",
+    ]
+
+
+def test_a_name_that_is_there_twice_is_an_error(tmp_path: Path) -> None:
+    _touch(tmp_path, "cb/test/x/a.mp4", "cb/test/y/a.mp4")
+    with pytest.raises(AnnotationsError, match="could be any of"):
+        located([_sample("cb/test/a.mp4")], tmp_path)
+
+
+class Network:
+    """Stands in for both homes of data: `fetch` copies a prepared folder."""
+
+    def __init__(self, folders: dict[str, Path]) -> None:
+        self.folders = folders
+
+    def fetch(self, source: Source, target: Path, meter: object = None) -> Path:
+        target.mkdir(parents=True, exist_ok=True)
+        for path in self.folders[source.repo].rglob("*"):
+            if path.is_file():
+                copy = target / path.relative_to(self.folders[source.repo])
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                copy.write_bytes(path.read_bytes())
+        return target
+
+
+def test_camerabench_comes_with_its_clips(
+    published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = "IWv0EhEGmNI.16.6.mp4"
+    _touch(tmp_path / "hub", f"videos/{clip}")
+    network = Network({hub.CAMERABENCH_TEST_CLIPS.repo: tmp_path / "hub"})
+    monkeypatch.setattr(hub, "fetch", network.fetch)
+    monkeypatch.setattr(sources, "fetch_folder", lambda *_: published / "camerabench")
+    samples = sources.camerabench_test(tmp_path / "data")
+    assert Counter(s.dataset for s in samples) == {
+        "camerabench_binary": 7679,
+        "camerabench_vqa_match": 7086,
+    }
+    there = {s.clip for s in samples if s.clip.endswith(clip)}
+    assert there == {f"camerabench/test/videos/{clip}"}
+    released = sources.camerabench_test(tmp_path / "data", "as_released")
+    assert len(released) == 7679 + 14_172
+
+
+def test_training_questions_find_their_unpacked_clips(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "hub").mkdir()
+    with zipfile.ZipFile(tmp_path / "hub" / "videos.zip", "w") as zipped:
+        zipped.writestr("cam/v1.mp4", b"clip")
+    network = Network({hub.CAMERABENCH_TRAIN_CLIPS.repo: tmp_path / "hub"})
+    monkeypatch.setattr(hub, "fetch", network.fetch)
+    row = {
+        "problem": "Does it pan?", "answer": "A", "videos": ["video/v1.mp4"],
+        "problem_type": "multiple choice", "options": ["A. Yes", "B. No"],
+    }  # fmt: skip
+    (tmp_path / "rl.json").write_text(json.dumps([row]))
+    (sample,) = sources.camerabench_train(tmp_path / "data", released=tmp_path / "rl.json")
+    assert sample.clip == "camerabench/train/cam/v1.mp4"
+    assert (tmp_path / "data" / sample.clip).read_bytes() == b"clip"
+    with pytest.raises(AnnotationsError, match="gives out on request"):
+        sources.camerabench_train(tmp_path / "data")
+
+
+def test_shotbench_comes_with_refineshot_and_media(
+    refined_tsv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = refined_tsv.read_text().splitlines()
+    rows = [line for line in lines[1:] if "camera movement" in line][:2]
+    (tmp_path / "hub").mkdir()
+    (tmp_path / "hub" / "test.tsv").write_text("\n".join([lines[0], *rows]) + "\n")
+    for media in ("images", "videos"):
+        with tarfile.open(tmp_path / "hub" / f"{media}.tar", "w") as tarred:
+            tarred.addfile(tarfile.TarInfo(f"{media}/empty"))
+    network = Network({hub.SHOTBENCH.repo: tmp_path / "hub"})
+    monkeypatch.setattr(hub, "fetch", network.fetch)
+    samples = sources.shotbench_test(tmp_path / "data")
+    assert [s.dataset for s in samples] == ["shotbench"] * 2 + ["refineshot"] * 2
+    assert (tmp_path / "data/shotbench/videos/videos/empty").is_file()
