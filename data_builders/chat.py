@@ -11,10 +11,8 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
-
 from data_builders.ledger import Ledger, Reply
-from data_builders.specs import Spec
+from data_builders.trajectory_specs import EndpointSpec
 from reward_plugins.errors import CamReasonerError
 
 if TYPE_CHECKING:
@@ -30,32 +28,6 @@ class ChatError(CamReasonerError, OSError):
 
 class EndpointError(CamReasonerError, ConnectionError):
     """No request can get an answer: the address, the key or the model is wrong."""
-
-
-class EndpointSpec(Spec):
-    """A model behind an OpenAI-compatible server (vLLM, SGLang, a hosted API)."""
-
-    model: str
-    """The name the server gives the model."""
-    base_url: str = "http://localhost:8000/v1"
-    """The server's address, up to and with the version."""
-    api_key_variable: str = "OPENAI_API_KEY"
-    """Environment variable that holds the key; servers of one's own need none."""
-    concurrency: int = Field(default=16, gt=0)
-    """Requests under way at a time."""
-    requests_per_minute: float | None = Field(default=None, gt=0)
-    """At most so many new requests a minute; None for no limit."""
-    seconds: float = Field(default=300, gt=0)
-    """Longest wait for an answer, each attempt."""
-    attempts: int = Field(default=4, gt=0)
-    """Tries of a request, with growing pauses, on time-outs, 408, 409, 429 and 5xx."""
-    temperature: float = Field(default=0.7, ge=0)
-    max_tokens: int = Field(default=1024, gt=0)
-    """Longest answer, in tokens."""
-    extra_body: dict[str, Any] = Field(default_factory=dict)
-    """Passed to the server as it is, e.g. {chat_template_kwargs: {enable_thinking: false}}."""
-    dollars_per_million: tuple[float, float] = (0.0, 0.0)
-    """Price of a million prompt and a million answer tokens."""
 
 
 class Chat:

@@ -18,35 +18,17 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from pydantic import Field
-
-from data_builders.chat import EndpointError, EndpointSpec
+from data_builders.chat import EndpointError
 from data_builders.frames import FrameIndex
 from data_builders.ledger import Ledger
 from data_builders.motion import Family, family
 from data_builders.progress import Meter
 from data_builders.sample import Sample, read_samples, write_samples
 from data_builders.specs import FrameSpec, Spec
+from data_builders.trajectory_specs import TrajectorySpec
 from data_builders.trajectory_writer import CachedClips, Clips, Outcome, Writer
 
 log = logging.getLogger(__name__)
-
-PAPER_QUOTAS: dict[Family, int] = {"rotation": 7284, "static": 5100, "zoom": 3394, "track": 2763}
-"""Trajectories of each family in the paper's 18,541 (appendix A)."""
-
-
-class TrajectorySpec(Spec):
-    """Who writes trajectories, who judges them, and how many are wanted."""
-
-    teacher: EndpointSpec
-    judge: EndpointSpec | None
-    """None leaves the consistency filter out."""
-    quotas: dict[Family, int] | None = None
-    """Trajectories wanted of each family of motion; None asks for all questions."""
-    failures_in_a_row: int = Field(default=20, gt=0)
-    """So many requests without an answer, one after the other, end the run."""
-    seed: int = 0
-    """Of the order in which questions are asked."""
 
 
 @dataclass

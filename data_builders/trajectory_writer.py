@@ -8,13 +8,14 @@ import json
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
-from data_builders.chat import Chat, ChatError, EndpointSpec, Messages
+from data_builders.chat import Chat, ChatError, Messages
 from data_builders.frames import FrameIndex
 from data_builders.ledger import Ledger, Reply
 from data_builders.prompt import user_text
 from data_builders.sample import Sample
 from data_builders.specs import PromptSpec
 from data_builders.trajectory_filters import Rejection, judged, refuse
+from data_builders.trajectory_specs import EndpointSpec
 from reward_plugins import ota
 
 _TEACHER = """\

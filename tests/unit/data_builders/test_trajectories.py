@@ -18,10 +18,11 @@ from typing import Any
 import pytest
 
 from data_builders import chat, trajectories
-from data_builders.chat import EndpointError, EndpointSpec
+from data_builders.chat import EndpointError
 from data_builders.sample import Sample, read_samples
-from data_builders.trajectories import PAPER_QUOTAS, TrajectorySpec, synthesise
+from data_builders.trajectories import synthesise
 from data_builders.trajectory_filters import judged, leak, refuse
+from data_builders.trajectory_specs import EndpointSpec, TrajectorySpec
 from data_builders.trajectory_writer import CachedClips
 
 GOOD = "<observation>The far wall drifts right.</observation><think>So it pans left.</think>"
@@ -342,10 +343,6 @@ def test_what_is_missing_from_a_quota_is_said(server: FakeServer, tmp_path: Path
     summary = synthesise(MIXED, Clips(), _spec(server, quotas={"zoom": 4}), tmp_path)
     assert (summary.short, summary.rejected) == ({"zoom": 3}, {"format": 5})
     assert "16.7% accepted (rejected: format 83.3%)" in summary.line()
-
-
-def test_the_papers_quotas_are_its_total() -> None:
-    assert sum(PAPER_QUOTAS.values()) == 18_541
 
 
 def test_the_judge_reads_the_reasoning_but_not_the_answer(
