@@ -10,6 +10,7 @@ from typing import Any
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from data_builders.specs import FrameSpec
@@ -132,6 +133,7 @@ def _video_stream(container: Any) -> Any:
     stream = container.streams.video[0]
     if stream.width * stream.height > MAX_SOURCE_PIXELS:
         raise ClipError(f"frames of {stream.width}x{stream.height} pixels are too large")
+    stream.thread_count = 1  # clips are decoded side by side in processes
     return stream
 
 
@@ -141,12 +143,13 @@ def _read(
     wanted = {times[index] for index in indices}
     found: dict[Fraction, Frames] = {}
     size = (0, 0)
+    scaler = VideoReformatter()
     with av.open(str(path)) as container:
         stream = _video_stream(container)
         for frame in container.decode(stream):
             time = frame.pts * stream.time_base if frame.pts is not None else None
             if time in wanted:
-                found[time], size = _picture(frame, spec)
+                found[time], size = _picture(frame, spec, scaler)
             if len(found) == len(wanted):
                 break
     if len(found) < len(wanted):
@@ -154,7 +157,9 @@ def _read(
     return np.stack([found[times[index]] for index in indices]), size
 
 
-def _picture(frame: Any, spec: FrameSpec) -> tuple[Frames, tuple[int, int]]:
+def _picture(
+    frame: Any, spec: FrameSpec, scaler: VideoReformatter
+) -> tuple[Frames, tuple[int, int]]:
     """One frame, upright and at the target size, and the size it is shown at."""
     if frame.is_corrupt:
         raise ClipError(f"the frame at {float(frame.time):.3f} s is damaged")
@@ -163,7 +168,7 @@ def _picture(frame: Any, spec: FrameSpec) -> tuple[Frames, tuple[int, int]]:
     high, wide = frame_size(*shown, spec)
     if turns % 2:
         high, wide = wide, high
-    scaled = frame.reformat(width=wide, height=high, format="rgb24", interpolation="BICUBIC")
+    scaled = scaler.reformat(frame, wide, high, format="rgb24", interpolation="BICUBIC")
     return np.rot90(scaled.to_ndarray(), turns), shown
 
 
@@ -176,7 +181,7 @@ def write_lossless(path: Path, frames: Frames, fps: Fraction) -> None:
         stream = container.add_stream("libx264rgb", rate=fps)
         stream.pix_fmt = "rgb24"
         stream.height, stream.width = frames.shape[1:3]
-        stream.options = {"qp": "0", "preset": "veryfast"}
+        stream.options = {"qp": "0", "preset": "veryfast", "threads": "1"}
         for picture in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode())
@@ -185,4 +190,8 @@ def write_lossless(path: Path, frames: Frames, fps: Fraction) -> None:
 def read_all(path: Path) -> Frames:
     """Every frame of `path` as it is, `(T, height, width, 3)`."""
     with av.open(str(path)) as container:
-        return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+        stream = container.streams.video[0]
+        stream.thread_count = 1
+        to_rgb = VideoReformatter()  # one for all frames: setting it up is most of the cost
+        frames = (to_rgb.reformat(frame, format="rgb24") for frame in container.decode(stream))
+        return np.stack([frame.to_ndarray() for frame in frames])

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
+from transformers.utils import logging
 
 from orchestrator.evaluation.engines import EngineError, Request, Response
 
@@ -34,6 +35,7 @@ class Vision(NamedTuple):
 
 def load(checkpoint: Path, max_new_tokens: int) -> HuggingFaceEngine:
     """Read a checkpoint onto the GPU if there is one, else in float32 onto the CPU."""
+    logging.disable_progress_bar()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         processor = AutoProcessor.from_pretrained(checkpoint)
