@@ -35,7 +35,9 @@ def main(arguments: Sequence[str]) -> int:
         console.error(str(error))
         return 1
     except KeyboardInterrupt:
-        console.error(f"interrupted after {time.monotonic() - started:.0f} s; the same command goes on from here")
+        console.error(
+            f"interrupted after {time.monotonic() - started:.0f} s; the same command goes on from here"
+        )
         return 130
     return 0
 
@@ -57,5 +59,3 @@ def split(arguments: Sequence[str]) -> tuple[str, Path, list[str]]:
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
-
-

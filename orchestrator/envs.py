@@ -49,10 +49,15 @@ def build(name: str) -> None:
     with FileLock(directory.with_suffix(".building")):
         if is_ready(name):
             return
-        _uv("venv", "--clear", "--python", sys._base_executable, str(directory))
+        _uv("venv", "--clear", "--python", str(_base_python()), str(directory))
         python = str(interpreter(name))
         _uv("pip", "sync", "--compile-bytecode", "--python", python, f"envs/{name}.txt")
         (directory / STAMP).write_text(_stamp(name))
+
+
+def _base_python() -> Path:
+    """The Python that `.venv` was made from."""
+    return Path(sys.executable).resolve()
 
 
 def _stamp(name: str) -> str:

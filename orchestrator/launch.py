@@ -52,14 +52,14 @@ def build_environments(stages: Sequence[Stage], console: Console) -> None:
 def _run_stage(stage: Stage, address: str, console: Console) -> None:
     import ray
 
-    from orchestrator.node import StageRunner
+    from orchestrator.node import runner
 
     _check_needs(stage)
     runs.write_files(stage)
     log = _next_log(stage)
     started = time.time()
     console.started(stage, log)
-    actor = StageRunner.options(**_placement(stage)).remote()
+    actor = runner(stage.resources)
     try:
         seconds = [_run_command(actor, stage, c, address, log, console) for c in stage.commands]
     except BaseException:
@@ -69,9 +69,10 @@ def _run_stage(stage: Stage, address: str, console: Console) -> None:
         ray.kill(actor)
     if stage.name == "sft":
         llamafactory.name_checkpoints(stage.directory)
-    facts = {"started": started, "seconds": time.time() - started, "command_seconds": seconds}
-    runs.finish(stage, {**facts, "log": str(log)})
-    console.finished(stage, facts["seconds"])
+    took = time.time() - started
+    facts = {"started": started, "seconds": took, "command_seconds": seconds, "log": str(log)}
+    runs.finish(stage, facts)
+    console.finished(stage, took)
 
 
 def _run_command(
@@ -113,12 +114,6 @@ def _stream(
             return
 
 
-def _placement(stage: Stage) -> dict[str, Any]:
-    wanted = stage.resources
-    resources = {wanted.pin: 0.001} if wanted.pin else None
-    return {"num_cpus": wanted.cpus, "num_gpus": wanted.gpus, "resources": resources}
-
-
 def _check_needs(stage: Stage) -> None:
     for path in stage.needs:
         if not path.exists():
@@ -141,5 +136,6 @@ def _failure(stage: Stage, command: Command, code: int, log: Path) -> str:
     cause = f"signal {-code}" if code < 0 else f"exit code {code}"
     return (
         f"stage {stage.name!r} died with {cause} in "
-        f"{command.argv[1]} (environment {command.environment}). The last lines of {log}:\n  " + "\n  ".join(tail)
+        f"{command.argv[1]} (environment {command.environment}). The last lines of {log}:\n  "
+        + "\n  ".join(tail)
     )

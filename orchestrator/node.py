@@ -7,15 +7,16 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import ray
+
+from orchestrator.stage import Resources
 
 SUPERVISOR = (sys.executable, "-m", "orchestrator.supervise")
 OWN_TO_RAY_WORKER = ("RAY_JOB_ID", "RAY_RAYLET_PID", "RAY_WORKER_ID", "RAY_NODE_ID")
 
 
-@ray.remote(max_concurrency=2)
 class StageRunner:
     """Holds a stage's CPUs and GPUs, and runs its commands one after the other."""
 
@@ -48,6 +49,13 @@ class StageRunner:
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
             self._process.wait()
+
+
+def runner(wanted: Resources) -> Any:
+    """A `StageRunner` actor on a node that has what the stage reserves; `stop` never waits."""
+    resources = {wanted.pin: 0.001} if wanted.pin else None
+    options = {"num_cpus": wanted.cpus, "num_gpus": wanted.gpus, "resources": resources}
+    return ray.remote(StageRunner).options(max_concurrency=2, **options).remote()
 
 
 def command_environ(extra: Mapping[str, str]) -> dict[str, str]:

@@ -29,8 +29,11 @@ class Plan:
 
     def until(self, name: str) -> tuple[Stage, ...]:
         """The stages that must be done for `name` to be, itself last."""
-        names = [stage.name for stage in self.stages]
-        return self.stages[: names.index(name) + 1]
+        wanted = {name}
+        for stage in reversed(self.stages):
+            if stage.name in wanted:
+                wanted |= {s.name for s in self.stages if s is not stage and stage.reads(s)}
+        return tuple(stage for stage in self.stages if stage.name in wanted)
 
 
 def make_plan(recipe: Recipe, runs: Path) -> Plan:

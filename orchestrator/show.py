@@ -31,7 +31,9 @@ def show_plan(plan: Plan, target: Path, console: Console) -> None:
         for line in command_lines(stage):
             console.say("  [bold]command[/]")
             console.text(line, indent=4)
-        write_atomically(target / stage.name / "commands.sh", "\n".join(command_lines(stage)) + "\n")
+        write_atomically(
+            target / stage.name / "commands.sh", "\n".join(command_lines(stage)) + "\n"
+        )
 
 
 def command_lines(stage: Stage) -> list[str]:

@@ -73,6 +73,11 @@ class Stage:
     ingredients: Mapping[str, str]
     """Hash of everything that went into the fingerprint, by name: tells why a stage is stale."""
 
+    def reads(self, other: Stage) -> bool:
+        """Whether a file or command of this stage names the directory of `other`."""
+        text = "\n".join([*self.files.values(), *(a for c in self.commands for a in c.argv)])
+        return str(other.directory) in text
+
 
 def seal(draft: Draft, store: Path, environments: Mapping[str, str]) -> Stage:
     """Fingerprint `draft` and put its real directory in place of `OUT`.
@@ -92,7 +97,9 @@ def seal(draft: Draft, store: Path, environments: Mapping[str, str]) -> Stage:
         fingerprint=fingerprint,
         directory=directory,
         commands=tuple(_place_command(c, directory) for c in draft.commands),
-        files={_place(name, directory): _place(text, directory) for name, text in draft.files.items()},
+        files={
+            _place(name, directory): _place(text, directory) for name, text in draft.files.items()
+        },
         resources=draft.resources,
         needs=draft.needs,
         ingredients=ingredients,

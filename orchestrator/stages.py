@@ -24,14 +24,18 @@ def data(recipe: Recipe, done: dict[str, Path]) -> Draft:
         commands=(module("orchestrator", "data_builders.build", "data.json"),),
         files={str(OUT / "data.json"): to_json(config)},
         resources=Resources(recipe.cluster.cpus_per_stage, pin=recipe.cluster.pin),
-        sources=("data_builders/build.py", "data_builders/synthetic", "data_builders/camerabench.py"),
+        sources=(
+            "data_builders/build.py",
+            "data_builders/synthetic",
+            "data_builders/camerabench.py",
+        ),
     )
 
 
 def model(recipe: Recipe, done: dict[str, Path]) -> Draft:
     """The base checkpoint: built small and random, or fetched from the Hub."""
     if recipe.model.build is not None:
-        config = {
+        config: dict[str, Any] = {
             "model": recipe.model.build.model_dump(mode="json"),
             "prompt": recipe.prompt.model_dump(mode="json"),
             "frames": recipe.frames.model_dump(mode="json"),
@@ -41,7 +45,7 @@ def model(recipe: Recipe, done: dict[str, Path]) -> Draft:
         command = module(environment(recipe, "sft"), "data_builders.tiny_model", "model.json")
         source = "data_builders/tiny_model.py"
     else:
-        config = {"path": recipe.model.path, "out": str(OUT / "checkpoint")}
+        config = {"path": str(recipe.model.path), "out": str(OUT / "checkpoint")}
         command = module("orchestrator", "data_builders.hub", "model.json")
         source = "data_builders/hub.py"
     return Draft(
@@ -138,9 +142,10 @@ def evaluation(recipe: Recipe, done: dict[str, Path]) -> Draft:
 
 def report(recipe: Recipe, done: dict[str, Path]) -> Draft:
     """The page with the table, the curves and a few clips."""
+    unused = set() if "rl" in recipe.eval.checkpoints else {"rl", "merge"}
     config = {
         "recipe": recipe.model_dump(mode="json"),
-        "stages": {name: str(path) for name, path in done.items()},
+        "stages": {name: str(path) for name, path in done.items() if name not in unused},
         "out": str(OUT),
     }
     return Draft(

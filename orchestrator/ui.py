@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from orchestrator.stage import Progress as ProgressSpec
 
 SECONDS_BETWEEN_PLAIN_LINES = 10.0
 LONGEST_LINE = 200
+ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 class Console:
@@ -43,13 +45,21 @@ class Console:
         )
 
     def announce(self, plan: Plan, stages: Sequence[Stage]) -> None:
-        """What is about to happen."""
+        """What is about to happen, and how long the whole recipe was measured to take."""
+        recipe = plan.recipe
         names = " → ".join(stage.name for stage in stages)
-        self.say(f"[bold]{escape(plan.recipe.name)}[/]: {names}  [dim]in {plan.directory}[/]")
+        self.say(f"[bold]{escape(recipe.name)}[/]: {names}  [dim]in {plan.directory}[/]")
+        self.say(f"[dim]The whole recipe takes {recipe.expected}.[/]")
 
     def result(self, plan: Plan, name: str) -> None:
         """Where the result is."""
         self.say(f"[bold]{name}[/] is in {plan.directory / name}")
+
+    def scores(self, scores: dict[str, Any]) -> None:
+        """The headline table of an evaluation."""
+        from orchestrator.report.table import summary_table  # not needed to plan
+
+        self.out.print(summary_table(scores))
 
     def started(self, stage: Stage, log: Path) -> None:
         """A stage begins."""
@@ -85,7 +95,10 @@ class Console:
                     continue
                 done, total, metric = row
                 bar.update(task, completed=done, total=total, metric=metric)
-                if not self.out.is_terminal and time.monotonic() - said > SECONDS_BETWEEN_PLAIN_LINES:
+                if (
+                    not self.out.is_terminal
+                    and time.monotonic() - said > SECONDS_BETWEEN_PLAIN_LINES
+                ):
                     said = time.monotonic()
                     left = bar.tasks[task].time_remaining
                     self.say(
@@ -107,6 +120,7 @@ class Console:
         )
 
     def _log_line(self, stage: Stage, line: str) -> None:
+        line = ANSI.sub("", line)
         if line.strip():
             text = line if len(line) <= LONGEST_LINE else line[: LONGEST_LINE - 1] + "…"
             self.out.print(f"  {stage.name} │ {text}", style="dim", markup=False)

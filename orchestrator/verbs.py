@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -34,7 +35,9 @@ def doctor(recipe: Recipe, directory: Path, console: Console) -> None:
     console.say(f"[green]✔[/] devices: {recipe.devices} x {recipe.cluster.device}")
     for name in _environments(made):
         state = "ready" if envs.is_ready(name) else "not installed yet: make setup"
-        console.say(f"{'[green]✔[/]' if envs.is_ready(name) else '[yellow]•[/]'} environment {name}: {state}")
+        console.say(
+            f"{'[green]✔[/]' if envs.is_ready(name) else '[yellow]•[/]'} environment {name}: {state}"
+        )
 
 
 def setup(recipe: Recipe, directory: Path, console: Console) -> None:
@@ -72,6 +75,9 @@ def _bring(recipe: Recipe, directory: Path, console: Console, name: str) -> None
     from orchestrator.launch import launch
 
     launch(made, stages, console)
+    if name in ("eval", "report"):
+        scores = made.stage("eval").directory / "scores.json"
+        console.scores(json.loads(scores.read_text()))
     console.result(made, name)
 
 

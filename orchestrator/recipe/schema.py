@@ -87,6 +87,8 @@ class Recipe(Spec):
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     """Directory of the run, under `runs/`."""
+    expected: str
+    """How long the whole run takes, on what: shown when it starts."""
     seed: int = Field(ge=0)
     """Seed of every random choice."""
     model: ModelSpec

@@ -44,7 +44,9 @@ def run(plan: Plan) -> Stage:
 
 
 def test_a_finished_stage_leaves_its_log_and_manifest_and_is_not_run_again(tmp_path: Path) -> None:
-    plan = plan_with(tmp_path, "import sys; open(sys.argv[1] + '/ran', 'a').write('x'); print('hi')")
+    plan = plan_with(
+        tmp_path, "import sys; open(sys.argv[1] + '/ran', 'a').write('x'); print('hi')"
+    )
     stage = run(plan)
     manifest = runs.read_manifest(stage)
     assert Path(manifest["log"]).read_text() == "hi\n"
@@ -70,7 +72,13 @@ def test_a_missing_checkpoint_is_named_before_anything_starts(tmp_path: Path) ->
 
 
 def test_too_few_gpus_is_an_error_before_ray_starts(tmp_path: Path) -> None:
-    plan = make_plan(load_recipe("camreasoner_7b", ["cluster.gpus_per_node=512", "rl.minibatch_prompts=64", "rl.group_size=8"]), tmp_path)
+    plan = make_plan(
+        load_recipe(
+            "camreasoner_7b",
+            ["cluster.gpus_per_node=512", "rl.minibatch_prompts=64", "rl.group_size=8"],
+        ),
+        tmp_path,
+    )
     with pytest.raises(ResourceError, match="needs 512 GPUs on this machine"):
         launch(plan, plan.stages, Console())
     assert not ray.is_initialized()

@@ -52,6 +52,21 @@ def test_an_override_makes_only_what_depends_on_it_stale(
     assert changed(plan_of(tmp_path), plan_of(tmp_path, override)) == stale
 
 
+@pytest.mark.parametrize(
+    ("checkpoints", "needed"),
+    [
+        ("[base]", ["data", "model", "eval"]),
+        ("[base,sft]", ["data", "model", "sft", "eval"]),
+        ("[rl]", ["data", "model", "sft", "rl", "merge", "eval"]),
+    ],
+)
+def test_only_what_a_stage_reads_must_be_done_first(
+    checkpoints: str, needed: list[str], tmp_path: Path
+) -> None:
+    plan = plan_of(tmp_path, f"eval.checkpoints={checkpoints}")
+    assert [stage.name for stage in plan.until("eval")] == needed
+
+
 def test_where_the_run_directory_is_does_not_matter(tmp_path: Path) -> None:
     here, there = plan_of(ROOT / "runs"), plan_of(ROOT / "elsewhere")
     assert [s.fingerprint for s in here.stages][0] == [s.fingerprint for s in there.stages][0]

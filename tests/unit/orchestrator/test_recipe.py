@@ -10,7 +10,9 @@ from orchestrator.errors import RecipeError
 from orchestrator.recipe import Recipe, load_recipe, recipe_names
 from orchestrator.recipe.load import _all_keys
 
-LEAVES = [key for key in _all_keys(Recipe) if not any(k.startswith(f"{key}.") for k in _all_keys(Recipe))]
+LEAVES = [
+    key for key in _all_keys(Recipe) if not any(k.startswith(f"{key}.") for k in _all_keys(Recipe))
+]
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -34,7 +36,9 @@ def test_overrides_reach_nested_keys() -> None:
 
 def test_all_mistakes_are_reported_at_once_with_the_nearest_key() -> None:
     with pytest.raises(RecipeError) as caught:
-        load_recipe("tiny", ["sft.lerning_rate=1", "rl.group_size=abc", "rl.rewrad.format_weight=1"])
+        load_recipe(
+            "tiny", ["sft.lerning_rate=1", "rl.group_size=abc", "rl.rewrad.format_weight=1"]
+        )
     message = str(caught.value)
     assert "3 mistakes" in message
     assert "sft.lerning_rate: unknown key; did you mean sft.learning_rate" in message
