@@ -56,18 +56,24 @@ def to_verl(samples: Sequence[Sample], index: FrameIndex, prompt: PromptSpec, pa
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    rows = [_verl_row(number, sample, index, prompt) for number, sample in enumerate(samples)]
+    videos = {clip: _verl_video(clip, index) for clip in {sample.clip for sample in samples}}
+    rows = [
+        _verl_row(number, sample, videos[sample.clip], prompt)
+        for number, sample in enumerate(samples)
+    ]
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     pq.write_table(pa.Table.from_pylist(rows), partial)
     os.replace(partial, path)
 
 
-def _verl_row(number: int, sample: Sample, index: FrameIndex, prompt: PromptSpec) -> dict[str, Any]:
+def _verl_row(
+    number: int, sample: Sample, video: dict[str, Any], prompt: PromptSpec
+) -> dict[str, Any]:
     return {
         "data_source": sample.task,
         "prompt": _messages(sample, prompt),
-        "videos": [_verl_video(sample.clip, index)],
+        "videos": [video],
         "reward_model": {"style": "rule", "ground_truth": sample.answer},
         "extra_info": {
             "index": number,

@@ -6,6 +6,7 @@ import multiprocessing
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Generic, NamedTuple, TypeVar
 
@@ -66,7 +67,8 @@ class _Worker(Generic[Job, Result]):
 
     def take(self, job: Job, seconds: float) -> None:
         self.job, self.deadline = job, time.monotonic() + seconds
-        self.pipe.send(job)
+        with suppress(BrokenPipeError):  # it died already: `outcome` says so
+            self.pipe.send(job)
 
     def outcome(self, seconds: float) -> Result | Failed:
         if not self.pipe.poll():
@@ -74,7 +76,7 @@ class _Worker(Generic[Job, Result]):
         try:
             result: Result = self.pipe.recv()
             return result
-        except EOFError:
+        except (EOFError, ConnectionResetError):
             self.process.join()
             return Failed(f"its process died (exit code {self.process.exitcode})")
 

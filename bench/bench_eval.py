@@ -1,0 +1,113 @@
+"""Time evaluation, in the environment `eval`: `python -m bench.bench_eval`.
+
+Questions grouped by clip and answered in batches, against one question at a time with the clip
+prepared anew for each, as the released harness does it; same machine, engine and model. Answers
+are cut at a fixed length, so that both write as much.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from data_builders.decoding import write_lossless
+from data_builders.frames import FrameIndex, materialise
+from data_builders.prompt import user_text
+from data_builders.sample import Sample, write_samples
+from data_builders.specs import FrameSpec, PromptSpec, TinyModelSpec
+from data_builders.tiny_model import TinyModelConfig, build
+from orchestrator.evaluation.engines import Request
+from orchestrator.evaluation.engines.hf import HuggingFaceEngine, load
+
+CLIPS, QUESTIONS = 6, 8
+"""CameraBench's binary set asks 7.9 questions a clip."""
+PROMPT = PromptSpec()
+
+
+def main() -> None:
+    for side, tokens in ((56, 32), (224, 32)):
+        spec = FrameSpec(
+            fps=2.0, min_frames=8, max_frames=8, min_pixels=784, max_pixels=side * side
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            samples, index = prepare(Path(folder), spec, side)
+            engine = load(Path(folder) / "model", tokens)
+            compare(engine, samples, index, side)
+
+
+def compare(engine: HuggingFaceEngine, samples: list[Sample], index: FrameIndex, side: int) -> None:
+    """Print questions a second, one at a time and grouped."""
+
+    def one_by_one() -> None:
+        for sample in samples:
+            engine._seen.clear()
+            engine.answer([request(sample, index)])
+
+    def grouped() -> None:
+        engine._seen.clear()
+        for start in range(0, len(samples), 24):
+            engine.answer([request(sample, index) for sample in samples[start : start + 24]])
+
+    grouped()
+    rates = {name: len(samples) / seconds(f) for name, f in (("one", one_by_one), ("all", grouped))}
+    visual = index.meta(samples[0].clip).visual_tokens
+    print(f"{len(samples)} questions on {CLIPS} clips, {side} px, {visual} visual tokens each")
+    print(f"  one at a time     {rates['one']:8.1f} questions/s")
+    print(
+        f"  grouped by clip   {rates['all']:8.1f} questions/s  {rates['all'] / rates['one']:.1f} x"
+    )
+
+
+def request(sample: Sample, index: FrameIndex) -> Request:
+    """What the engine gets."""
+    return Request(PROMPT.system, user_text(sample, PROMPT), *index.load(sample.clip))
+
+
+def prepare(root: Path, spec: FrameSpec, side: int) -> tuple[list[Sample], FrameIndex]:
+    """Clips of noise, questions about them and a small random model."""
+    for clip in range(CLIPS):
+        rng = np.random.default_rng(clip)
+        frames = rng.integers(0, 256, (8, side, side, 3), dtype=np.uint8)
+        write_lossless(root / f"{clip}.mp4", frames, Fraction(2))
+    samples = [
+        Sample(
+            id=f"{clip}/{number}",
+            dataset="bench",
+            split="test",
+            task="binary",
+            category="noise",
+            clip=f"{clip}.mp4",
+            question=f"Does the camera pan to the left, question {number}?",
+            options=("Yes", "No"),
+            answer="A",
+        )
+        for clip in range(CLIPS)
+        for number in range(QUESTIONS)
+    ]
+    write_samples(root / "test.parquet", samples)
+    build(
+        TinyModelConfig(
+            model=TinyModelSpec(),
+            prompt=PROMPT,
+            frames=spec,
+            samples=root / "test.parquet",
+            out=root / "model",
+        )
+    )
+    return samples, materialise({s.clip for s in samples}, root, root / "cache", spec)
+
+
+def seconds(function: Callable[[], None]) -> float:
+    """Wall time of one call."""
+    started = time.perf_counter()
+    function()
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    main()

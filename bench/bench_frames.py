@@ -1,0 +1,94 @@
+"""Time the frame cache and the exports: `python -m bench.bench_frames`."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import numpy as np
+
+from data_builders.decoding import decode
+from data_builders.export import to_easyr1, to_llamafactory, to_verl
+from data_builders.frames import FrameIndex, materialise
+from data_builders.sample import Sample
+from data_builders.specs import FrameSpec, PromptSpec
+
+SPEC = FrameSpec(fps=2.0, min_frames=8, max_frames=8, min_pixels=100_352, max_pixels=262_144)
+SAMPLES = 38_451
+"""Questions of the RL set (paper section 4.1)."""
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        write_clip(root / "clip.mp4", seconds=4, height=720, width=1280)
+        index = materialise(["clip.mp4"], root, root / "cache", SPEC)
+        decoding = best(lambda: decode(root / "clip.mp4", SPEC), 3)
+        reading = best(lambda: index.load("clip.mp4"), 20)
+        print("8 frames of a 720p clip of 4 s")
+        print(f"  decoding            {decoding * 1e3:8.1f} ms")
+        print(f"  warm, verified read {reading * 1e3:8.1f} ms  {decoding / reading:.0f} x faster")
+        bench_exports(index, root)
+
+
+def bench_exports(index: FrameIndex, root: Path) -> None:
+    """Time writing the RL set in each trainer's format."""
+    samples = [make_sample(number) for number in range(SAMPLES)]
+    prompt = PromptSpec()
+    exports: dict[str, Callable[[], object]] = {
+        "LLaMA-Factory": lambda: to_llamafactory(samples, index, prompt, root / "sft", "sft"),
+        "verl": lambda: to_verl(samples, index, prompt, root / "rl.parquet"),
+        "EasyR1": lambda: to_easyr1(samples, index, prompt, root / "rl.json"),
+    }
+    print(f"{SAMPLES:,} samples")
+    times = {name: best(export, 1) for name, export in exports.items()}
+    for name, taken in {**times, "all three": sum(times.values())}.items():
+        print(f"  {name:<19} {taken:8.2f} s")
+
+
+def write_clip(path: Path, seconds: int, height: int, width: int) -> None:
+    """A moving texture, as a camera would see it."""
+    rng = np.random.default_rng(0)
+    wall = rng.integers(0, 256, (height // 16, width // 8, 3), dtype=np.uint8)
+    wall = wall.repeat(16, axis=0).repeat(16, axis=1)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=24, options={"preset": "veryfast"})
+        stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
+        for number in range(24 * seconds):
+            picture = np.ascontiguousarray(wall[:, 4 * number : 4 * number + width])
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+
+
+def make_sample(number: int) -> Sample:
+    """A question with a trace of a usual length."""
+    return Sample(
+        id=f"s{number}",
+        dataset="bench",
+        split="train",
+        task="binary",
+        category="pan_left",
+        clip="clip.mp4",
+        question=f"Does the camera pan to the left in shot {number}?",
+        options=("Yes", "No"),
+        answer="A",
+        observation="The wall slides to the right while its size stays the same. " * 4,
+        think="Everything moves by the same amount, so the camera turns. " * 4,
+    )
+
+
+def best(function: Callable[[], object], repeats: int) -> float:
+    """The best wall time of `repeats` calls, in seconds."""
+    times = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        function()
+        times.append(time.perf_counter() - started)
+    return min(times)
+
+
+if __name__ == "__main__":
+    main()
