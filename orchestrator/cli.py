@@ -35,9 +35,8 @@ def main(arguments: Sequence[str]) -> int:
         console.error(str(error))
         return 1
     except KeyboardInterrupt:
-        console.error(
-            f"interrupted after {time.monotonic() - started:.0f} s; the same command goes on from here"
-        )
+        seconds = time.monotonic() - started
+        console.error(f"interrupted after {seconds:.0f} s; the same command goes on from here")
         return 130
     return 0
 

@@ -34,7 +34,7 @@ def check_gpus(recipe: Recipe, found: int | None = None) -> None:
     if found < wanted:
         raise ResourceError(
             f"cluster.gpus_per_node: recipe {recipe.name!r} needs {wanted} GPUs on this machine, "
-            f"found {found}. Run it on a GPU node, name a cluster with cluster.address=<host:port>, "
+            f"found {found}. Run it on a GPU node, name a cluster (cluster.address=<host:port>), "
             "lower cluster.gpus_per_node, or try the whole pipeline without a GPU: make demo"
         )
 

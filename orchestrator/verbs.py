@@ -34,10 +34,8 @@ def doctor(recipe: Recipe, directory: Path, console: Console) -> None:
     cluster.check_gpus(recipe)
     console.say(f"[green]✔[/] devices: {recipe.devices} x {recipe.cluster.device}")
     for name in _environments(made):
-        state = "ready" if envs.is_ready(name) else "not installed yet: make setup"
-        console.say(
-            f"{'[green]✔[/]' if envs.is_ready(name) else '[yellow]•[/]'} environment {name}: {state}"
-        )
+        mark, state = ("[green]✔[/]", "ready") if envs.is_ready(name) else ("•", "to be installed")
+        console.say(f"{mark} environment {name}: {state}")
 
 
 def setup(recipe: Recipe, directory: Path, console: Console) -> None:

@@ -37,7 +37,8 @@ def _frames(recipe: Recipe) -> Iterator[str]:
         if spec.min_pixels > spec.max_pixels:
             yield f"{key}.min_pixels: {spec.min_pixels} is above max_pixels {spec.max_pixels}"
         if spec.max_pixels < spec.multiple**2:
-            yield f"{key}.max_pixels: {spec.max_pixels} holds not even one {spec.multiple}x{spec.multiple} patch"
+            patch = f"{spec.multiple}x{spec.multiple}"
+            yield f"{key}.max_pixels: {spec.max_pixels} holds not even one {patch} patch"
 
 
 def _start(recipe: Recipe) -> Iterator[str]:
