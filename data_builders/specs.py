@@ -85,7 +85,7 @@ class SyntheticSpec(Spec):
     """Pixels."""
     width: int = Field(default=56, ge=28)
     """Pixels."""
-    speed: tuple[float, float] = (0.018, 0.045)
+    speed: tuple[float, float] = (0.03, 0.06)
     """Least and most image motion at the frame's edge, in frame widths a frame."""
     rays: int = Field(default=1, gt=0)
     """Rays a pixel side; 2 smooths the edges of boards at four times the cost."""

@@ -18,7 +18,7 @@ import numpy as np
 from data_builders.sample import Sample
 from data_builders.specs import MotionName, SyntheticSpec
 from data_builders.synthetic.camera import CameraPath, camera_path, motion_of
-from data_builders.synthetic.questions import ask, reasoning
+from data_builders.synthetic.questions import ask, trace
 from data_builders.synthetic.scene import Frames, Textures, make_textures, random_room, render
 
 Use = Literal["sft", "rl", "test"]
@@ -121,7 +121,7 @@ def _samples(spec: SyntheticSpec, job: Job) -> Iterator[Sample]:
     rng = _random(spec, job.use, _QUESTIONS, job.index)
     for task in spec.tasks:
         question = ask(task, motion, spec.motions, spec.choices, rng)
-        observation, think = reasoning(motion) if job.use == "sft" else (None, None)
+        observation, think = trace(motion, question) if job.use == "sft" else (None, None)
         yield Sample(
             id=f"synthetic/{job.use}/{job.index:06d}/{task}",
             dataset="synthetic",

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from data_builders.sample import Sample
-from data_builders.specs import MOTIONS, SyntheticSpec
+from data_builders.specs import MOTIONS, MotionName, SyntheticSpec
 from data_builders.synthetic.build import build, plan_clips, render_job
-from data_builders.synthetic.questions import WORDINGS
+from data_builders.synthetic.questions import WORDINGS, name
 
 SPEC = SyntheticSpec(sft_clips=15, rl_clips=15, test_clips=15)
 
@@ -89,11 +89,12 @@ def test_answers_are_true_and_letters_tell_nothing() -> None:
     spec = SyntheticSpec(sft_clips=1500, rl_clips=0, test_clips=0)
     samples = _samples_only(spec)
     for sample in samples:
-        wording = WORDINGS[sample.category]  # type: ignore[index]
+        motion: MotionName = sample.category  # type: ignore[assignment]
         if sample.task == "binary":
-            assert sample.answer_text == ("Yes" if sample.question == wording.question else "No")
+            asks_for_it = sample.question == WORDINGS[motion].question
+            assert sample.answer_text == ("Yes" if asks_for_it else "No")
         else:
-            assert sample.answer_text == wording.statement
+            assert sample.answer_text == name(motion)
             assert len(set(sample.options)) == spec.choices
     for task, letters in (("binary", "AB"), ("multiple_choice", "ABCD")):
         counts = Counter(s.answer for s in samples if s.task == task)

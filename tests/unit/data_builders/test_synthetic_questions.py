@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_builders.specs import MOTIONS, MotionName, TaskName
-from data_builders.synthetic.questions import WORDINGS, ask
+from data_builders.synthetic.questions import WORDINGS, Question, ask, name, trace
 
 SHARED = Path(
     os.environ.get("CAMREASONER_SHARED_DATA", Path(__file__).parents[4] / "shared" / "data")
@@ -19,7 +19,7 @@ SHARED = Path(
 
 def test_every_motion_has_words_of_its_own() -> None:
     assert set(WORDINGS) == set(MOTIONS)
-    for field in ("question", "statement", "seen"):
+    for field in ("question", "seen"):
         assert len({getattr(wording, field) for wording in WORDINGS.values()}) == len(MOTIONS)
 
 
@@ -39,7 +39,17 @@ def test_exactly_one_option_is_right(
         assert right == ("Yes" if question.text == WORDINGS[motion].question else "No")
     else:
         assert len(set(question.options)) == choices
-        assert right == WORDINGS[motion].statement
+        assert right == name(motion)
+
+
+def test_the_thinking_names_the_motion_and_ends_at_the_answer() -> None:
+    choice = Question("What is the camera movement?", ("zoom in", "pan left", "static"), "B")
+    assert trace("pan_left", choice)[1] == "pan left\nA. zoom in\nB. pan left"
+    binary = Question(WORDINGS["zoom_in"].question, ("Yes", "No"), "B")
+    assert trace("pan_left", binary) == (
+        "The view slides to the right.",
+        "pan left\nzoom in: No\nA. Yes\nB. No",
+    )
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="CameraBench's annotations are not here")
