@@ -65,6 +65,11 @@ def test_a_question_alone_of_its_kind_is_not_counted_as_known() -> None:
     assert one.letter_by_question == 0.5
 
 
+def test_a_question_does_not_vouch_for_itself() -> None:
+    assert audit_dataset([_sample(1), _sample(2)]).letter_by_question == 0.5
+    assert audit_dataset([_sample(n) for n in range(3)]).letter_by_question == 1.0
+
+
 def test_repeated_and_disagreeing_questions_are_counted() -> None:
     repeated = [_sample(1), _sample(1, "B", options=("Yes", "No")), _sample(2), _sample(2, "B")]
     one = audit_dataset(repeated)

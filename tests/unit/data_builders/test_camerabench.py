@@ -180,6 +180,8 @@ def test_another_file_than_the_released_rl_questions_is_refused(
         ("Is the camera free from any clockwise rolling motion?", "rotation"),
         ("Does the camera pan to track the subjects as they move?", "rotation"),
         ("Is the camera completely still without any motion or shaking?", "static"),
+        ("Without any zooming, the camera pans.", "rotation"),
+        ("Does (not zooming in) the camera tilt?", "rotation"),
         ("Does the video contain noticeable motion blur?", "static"),
         ("Which of the following options fits? The camera tilts up.", "rotation"),
     ],

@@ -113,7 +113,12 @@ def test_lasting_faults_are_an_error_that_says_what_to_do(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("listing", [b"<html>", b'{"tree": []}', b'{"tree": [], "truncated": 1}'])
+_PART = b'{"tree": [{"path": "one.jsonl", "type": "blob", "sha": "%s"}], "truncated": true}' % (
+    git_blob_sha1(FILES["one.jsonl"]).encode()
+)
+
+
+@pytest.mark.parametrize("listing", [b"<html>", b'{"tree": []}', _PART])
 def test_an_unusable_listing_is_an_error(
     server: FakeGitHub, tmp_path: Path, listing: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:

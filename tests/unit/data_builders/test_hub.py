@@ -241,6 +241,7 @@ def test_content_that_stays_wrong_is_an_error_and_is_removed(
         (404, "RepoNotFound", "set HF_TOKEN"),
         (404, "RevisionNotFound", "no revision 'main'"),
         (401, "Unauthorized", "HF_TOKEN"),
+        (429, "slow down", "fetching someone/clips failed"),
         (500, "down", "fetching someone/clips failed"),
     ],
 )
@@ -250,7 +251,7 @@ def test_refusals_say_what_mends_them(
     server.refusal = (status, code)
     with pytest.raises(HubError, match=said):
         _fetch(server, tmp_path, attempts=2)
-    assert len(server.requests) == (2 if status == 500 else 1)
+    assert len(server.requests) == (2 if status in (429, 500) else 1)
 
 
 def test_a_name_that_leads_out_of_the_folder_is_refused(

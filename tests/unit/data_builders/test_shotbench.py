@@ -53,7 +53,7 @@ def test_a_row_becomes_a_sample(tmp_path: Path) -> None:
     "changes",
     [
         {"answer": "E"},
-        {"options": '{"A": "x", "C": "y"}'},
+        {"options": '{"B": "x", "A": "y", "C": "z"}'},
         {"options": "A or B"},
         {"path": "['a', 'b']"},
         {"path": "__import__('os').getcwd()"},

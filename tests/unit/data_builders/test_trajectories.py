@@ -297,7 +297,8 @@ def test_another_model_or_question_is_asked_anew(server: FakeServer, tmp_path: P
     synthesise(SAMPLES[:1], Clips(), _spec(server, model="other"), tmp_path)
     changed = SAMPLES[0].model_copy(update={"options": ("Dark.", "The camera pans left.")})
     synthesise([changed], Clips(), _spec(server), tmp_path)
-    assert len(server.bodies) == 3
+    synthesise([changed], Clips(), _spec(server, extra_body={"top_k": 5}), tmp_path)
+    assert len(server.bodies) == 4
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
@@ -314,6 +315,14 @@ def test_a_dead_server_ends_the_run(server: FakeServer, tmp_path: Path) -> None:
     spec = _spec(server, base_url="http://127.0.0.1:9/v1", failures_in_a_row=4)
     with pytest.raises(EndpointError, match=r"4 requests in a row got no answer.*run again"):
         synthesise(SAMPLES, Clips(), spec, tmp_path)
+
+
+def test_failures_between_answers_do_not_end_the_run(server: FakeServer, tmp_path: Path) -> None:
+    turns = iter([500, 0] * 4)
+    server.reply = lambda body: next(turns) or written(body)
+    spec = _spec(server, concurrency=1, failures_in_a_row=2)
+    summary = synthesise(SAMPLES, Clips(), spec, tmp_path)
+    assert (summary.accepted, summary.rejected) == (4, {"request": 4})
 
 
 MOTIONS = {"track": "It moves forward.", "zoom": "It zooms in.", "static": "It is fixed."}
@@ -338,6 +347,15 @@ def test_quotas_are_met_by_the_same_questions_at_any_speed(
     assert made[0] == made[1]
 
 
+def test_the_seed_draws_the_questions(server: FakeServer, tmp_path: Path) -> None:
+    drawn = set()
+    for seed in range(4):
+        synthesise(MIXED, Clips(), _spec(server, quotas={"zoom": 2}, seed=seed), tmp_path)
+        made = read_samples(tmp_path / "trajectories.parquet")
+        drawn.add(tuple(sorted(s.id for s in made)))
+    assert len(drawn) > 1
+
+
 def test_what_is_missing_from_a_quota_is_said(server: FakeServer, tmp_path: Path) -> None:
     server.reply = lambda body: written(body) if "clip zoom1" in text_of(body) else "nonsense"
     summary = synthesise(MIXED, Clips(), _spec(server, quotas={"zoom": 4}), tmp_path)
@@ -355,6 +373,15 @@ def test_the_judge_reads_the_reasoning_but_not_the_answer(
     assert "answer is B" not in asked
     assert isinstance(server.bodies[1]["messages"][-1]["content"], str)
     assert (summary.accepted, summary.prompt_tokens) == (1, 2000)
+
+
+def test_the_judge_is_not_asked_about_what_is_refused_already(
+    server: FakeServer, tmp_path: Path
+) -> None:
+    server.reply = lambda _: f"{GOOD}<answer>A</answer>"
+    summary = synthesise(SAMPLES[:2], Clips(), _spec(server, with_judge=True), tmp_path)
+    assert summary.rejected == {"label": 2}
+    assert {body["model"] for body in server.bodies} == {"teacher"}
 
 
 def test_reasoning_that_leads_elsewhere_is_rejected(server: FakeServer, tmp_path: Path) -> None:
