@@ -1,4 +1,4 @@
-"""Hugging Face `generate`: greedy, in padded batches, the vision tower run once a clip.
+"""Hugging Face models: greedy, in padded batches, each clip seen and read once.
 
 The prompt is built as in training: the processor's own video token count, `second_per_grid_ts`
 from the effective fps, and the model's own M-RoPE, so that time positions are the ones learnt.
@@ -15,6 +15,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from transformers.utils import logging
 
 from orchestrator.evaluation.engines import EngineError, Request, Response
+from orchestrator.evaluation.engines.shared_prefix import generate
 
 REMEMBERED_CLIPS = 8
 """Questions on one clip come side by side: a few suffice, whatever the batch size."""
@@ -64,19 +65,12 @@ class HuggingFaceEngine:
             raise EngineError(f"{type(error).__name__}: {error}") from error
 
     def _answer(self, batch: Sequence[Request]) -> list[Response]:
-        inputs = self.inputs(batch)
-        output = self.model.generate(
-            **inputs,
-            do_sample=False,
-            max_new_tokens=self.max_new_tokens,
-            suppress_tokens=[self.video_token],
+        clips = [request.meta.key for request in batch]
+        rows = generate(
+            self.model, self.inputs(batch), clips, self.video_token, self.max_new_tokens
         )
-        return [self._response(row) for row in output[:, inputs["input_ids"].shape[1] :]]
-
-    def _response(self, ids: torch.Tensor) -> Response:
-        padding = self.processor.tokenizer.pad_token_id
-        tokens = int((ids != padding).sum())
-        return Response(self.processor.tokenizer.decode(ids, skip_special_tokens=True), tokens)
+        decode = self.processor.tokenizer.decode
+        return [Response(decode(row, skip_special_tokens=True), len(row)) for row in rows]
 
     def inputs(self, batch: Sequence[Request]) -> dict[str, torch.Tensor]:
         """Keyword arguments of `generate`: `(B, L)` ids padded on the left, `(B, L, hidden)`."""

@@ -1,0 +1,99 @@
+"""Greedy decoding that reads the prompt up to the end of its clip once for all its questions.
+
+Hugging Face `generate` has no such thing: it would read the visual tokens, most of the prompt,
+again for every question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import torch
+from torch.nn.utils.rnn import pad_sequence
+
+
+def generate(
+    model: Any,
+    inputs: dict[str, torch.Tensor],
+    clips: Sequence[Hashable],
+    video_token: int,
+    max_new_tokens: int,
+) -> list[list[int]]:
+    """The tokens that `model` answers each row of `inputs` with, the end of the turn included.
+
+    `inputs` are a batch's keyword arguments for Hugging Face `generate`, padded on the left;
+    rows whose `clips` are equal begin alike, up to their last video token. That token is never
+    written. Positions go on from the prompt's last one, as they do in training.
+    """
+    rows = _Rows(model, inputs, video_token)
+    groups = {clip: place for place, clip in enumerate(dict.fromkeys(clips))}
+    firsts = [clips.index(clip) for clip in groups]
+    group_of = torch.tensor([groups[clip] for clip in clips], device=rows.device)
+
+    prefix = rows.take([(row, rows.starts[row], rows.ends[row]) for row in firsts])
+    cache = model(**prefix, use_cache=True, logits_to_keep=1).past_key_values
+    cache.batch_select_indices(group_of)
+
+    suffix = rows.take([(row, end, rows.length) for row, end in enumerate(rows.ends)])
+    mask = torch.cat([prefix["attention_mask"][group_of], suffix["attention_mask"]], dim=1)
+    step = {**suffix, "attention_mask": mask, "past_key_values": cache}
+    return _continue(model, step, video_token, max_new_tokens)
+
+
+class _Rows:
+    """The prompts of a batch, to be cut into pieces and padded anew."""
+
+    def __init__(self, model: Any, inputs: dict[str, torch.Tensor], video_token: int) -> None:
+        named = {key: value for key, value in inputs.items() if key != "inputs_embeds"}
+        self.positions, _ = model.model.get_rope_index(**named)
+        self.embeddings = inputs["inputs_embeds"]
+        self.device, self.length = self.embeddings.device, self.embeddings.shape[1]
+        self.starts: list[int] = inputs["attention_mask"].argmax(dim=1).tolist()
+        is_video = (inputs["input_ids"] == video_token).long()
+        last_from_the_end = is_video.flip(dims=[1]).argmax(dim=1)
+        self.ends: list[int] = (self.length - last_from_the_end).tolist()
+
+    def take(self, spans: Sequence[tuple[int, int, int]]) -> dict[str, torch.Tensor]:
+        """Columns `start` to `end` of some rows, padded on the left, as a model's arguments."""
+        return {
+            "inputs_embeds": _pad([self.embeddings[row, a:b] for row, a, b in spans]),
+            "attention_mask": _pad(
+                [torch.ones(b - a, dtype=torch.long, device=self.device) for _, a, b in spans]
+            ),
+            "position_ids": _pad([self.positions[:, row, a:b].T for row, a, b in spans]).permute(
+                2, 0, 1
+            ),
+        }
+
+
+def _pad(rows: Sequence[torch.Tensor]) -> torch.Tensor:
+    return pad_sequence(list(rows), batch_first=True, padding_side="left")
+
+
+def _continue(
+    model: Any, step: dict[str, Any], banned: int, max_new_tokens: int
+) -> list[list[int]]:
+    stops = torch.tensor(model.generation_config.eos_token_id, device=model.device).reshape(-1)
+    position = step["position_ids"][:, :, -1:].amax(dim=0, keepdim=True)
+    unfinished = torch.ones(position.shape[1], dtype=torch.bool, device=model.device)
+    written: list[list[int]] = [[] for _ in unfinished]
+    for _ in range(max_new_tokens):
+        logits = model(**step, use_cache=True, logits_to_keep=1).logits[:, -1]
+        logits[:, banned] = -torch.inf
+        tokens = logits.argmax(dim=-1)
+        for row, token in enumerate(tokens.tolist()):
+            if unfinished[row]:
+                written[row].append(token)
+        unfinished &= ~torch.isin(tokens, stops)
+        if not unfinished.any():
+            break
+        position = position + 1
+        mask = step["attention_mask"]
+        step = {
+            "input_ids": tokens[:, None],
+            "attention_mask": torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1),
+            "position_ids": position.expand(3, -1, -1),
+            "past_key_values": step["past_key_values"],
+        }
+    return written
