@@ -2,11 +2,14 @@
 
 verl's agent loop worker computes the training side's M-RoPE ids without the video's seconds per
 temporal patch (verl/experimental/agent_loop/agent_loop.py:913), while generation uses them: at any
-rate but 2 frames a second the two sides see different positions and the policy gradient is wrong.
-The worker asks its processor for `get_rope_index_kwargs` (agent_loop.py:936), an attribute no
-Qwen processor has; this loop, which shares the worker's processor, sets it.
+rate but 2 frames a second the two sides see other positions and the policy gradient is wrong.
+vLLM moreover has a rule of its own. The agent loop below shares its worker's processor, and there
+sets `get_rope_index_kwargs`, which the worker asks for (agent_loop.py:936) and no Qwen processor
+has, and for vLLM `get_rope_index` itself.
 """
 
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,12 +19,6 @@ from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentL
 AGENT_LOOP = "video_agent"
 
 
-def rope_index_kwargs(multi_modal_inputs: dict[str, Any]) -> dict[str, torch.Tensor]:
-    """What `get_rope_index` needs beside the grids: seconds per temporal patch, shape (videos,)."""
-    seconds = multi_modal_inputs.get("second_per_grid_ts")
-    return {} if seconds is None else {"second_per_grid_ts": torch.as_tensor(seconds)}
-
-
 @register(AGENT_LOOP)
 class VideoAgentLoop(SingleTurnAgentLoop):
     """verl's single-turn loop, for videos whose frame rate is known."""
@@ -29,3 +26,63 @@ class VideoAgentLoop(SingleTurnAgentLoop):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.processor.get_rope_index_kwargs = rope_index_kwargs
+        if self.rollout_config.name == "vllm":
+            self.processor.get_rope_index = partial(vllm_rope_index, self.processor)
+
+
+def rope_index_kwargs(multi_modal_inputs: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """What `get_rope_index` needs beside the grids: seconds per temporal patch, shape (videos,)."""
+    seconds = multi_modal_inputs.get("second_per_grid_ts")
+    return {} if seconds is None else {"second_per_grid_ts": torch.as_tensor(seconds)}
+
+
+def vllm_rope_index(
+    processor: Any,
+    input_ids: torch.Tensor,
+    attention_mask: torch.Tensor,
+    video_grid_thw: torch.Tensor | None = None,
+    second_per_grid_ts: torch.Tensor | None = None,
+    **_: Any,
+) -> tuple[torch.Tensor, None]:
+    """M-RoPE ids (3, 1, T) of one unpadded sequence (1, T), as vLLM 0.24 numbers them.
+
+    Unlike transformers 5.9, vLLM keeps the fraction of seconds per patch, and text goes on after
+    the video's largest id in any dimension (vllm/model_executor/models/qwen2_5_vl.py,
+    `get_mrope_input_positions`).
+    """
+    if input_ids.shape[0] != 1 or not attention_mask.all():
+        raise ValueError(f"want one unpadded sequence, have a batch of shape {input_ids.shape}")
+    vision = processor.config.vision_config
+    grids = [] if video_grid_thw is None else video_grid_thw.tolist()
+    seconds = [1.0] * len(grids) if second_per_grid_ts is None else second_per_grid_ts.tolist()
+    is_video = (input_ids[0] == processor.video_token_id).tolist()
+    blocks: list[torch.Tensor] = []
+    for kind, length in _runs(is_video, [t * h * w // vision.spatial_merge_size**2 for t, h, w in grids]):
+        start = int(blocks[-1].max()) + 1 if blocks else 0
+        if kind is None:
+            blocks.append(start + torch.arange(length).expand(3, -1))
+        else:
+            pace = seconds[kind] * vision.tokens_per_second
+            blocks.append(start + _video_ids(grids[kind], pace, vision.spatial_merge_size))
+    return torch.cat(blocks, dim=1)[:, None], None
+
+
+def _video_ids(grid: list[int], pace: float, merge: int) -> torch.Tensor:
+    """(3, tokens) of one video, from 0; `pace` is the distance in time of two patches."""
+    sizes = (grid[0], grid[1] // merge, grid[2] // merge)
+    ids = torch.stack(torch.meshgrid(*map(torch.arange, sizes), indexing="ij")).flatten(1)
+    ids[0] = (ids[0] * pace).long()
+    return ids
+
+
+def _runs(is_video: list[bool], lengths: list[int]) -> Iterator[tuple[int | None, int]]:
+    """Spans of text (None) and of videos (their number), in order, with their lengths."""
+    at = 0
+    for number, length in enumerate(lengths):
+        begin = is_video.index(True, at)
+        if begin > at:
+            yield None, begin - at
+        yield number, length
+        at = begin + length
+    if at < len(is_video):
+        yield None, len(is_video) - at

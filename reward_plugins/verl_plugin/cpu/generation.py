@@ -31,12 +31,15 @@ class Response:
 class SeededSampling(LogitsProcessor):
     """Turn greedy decoding into sampling that depends on each row's own seed only.
 
-    The largest of log p + Gumbel noise is a sample of p. Rows draw their noise from generators of
-    their own, so neither the order of requests nor the other rows of a batch change a response.
+    A row's tokens are where its uniform numbers fall in the cumulated distribution. The numbers
+    come from a generator of its own, so neither the order of requests nor the other rows of a
+    batch change a response.
     """
 
-    def __init__(self, seeds: Sequence[int], temperature: float, suppressed: Sequence[int]) -> None:
-        self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    def __init__(
+        self, seeds: Sequence[int], max_tokens: int, temperature: float, suppressed: Sequence[int]
+    ) -> None:
+        self.uniform = torch.stack([_uniform(seed, max_tokens) for seed in seeds])
         self.temperature = temperature
         self.suppressed = list(suppressed)
         self.log_probs: list[torch.Tensor] = []
@@ -45,14 +48,21 @@ class SeededSampling(LogitsProcessor):
         """Scores of shape (rows, vocabulary) whose argmax is the sample (T = 0: the mode)."""
         scores[:, self.suppressed] = -torch.inf
         log_probs = torch.log_softmax(scores / (self.temperature or 1.0), dim=-1)
-        self.log_probs.append(log_probs)
-        return log_probs - self._noise(log_probs).log() if self.temperature else log_probs
+        chosen = self._choose(log_probs)
+        self.log_probs.append(log_probs.gather(-1, chosen).squeeze(-1))
+        return torch.full_like(scores, -torch.inf).scatter_(-1, chosen, 0.0)
 
-    def _noise(self, like: torch.Tensor) -> torch.Tensor:
-        noise = torch.empty_like(like)
-        for row, generator in zip(noise, self.generators, strict=True):
-            row.exponential_(generator=generator)
-        return noise
+    def _choose(self, log_probs: torch.Tensor) -> torch.Tensor:
+        if not self.temperature:
+            return log_probs.argmax(-1, keepdim=True)
+        cumulated = log_probs.double().exp().cumsum(-1)
+        point = self.uniform[:, len(self.log_probs), None] * cumulated[:, -1:]
+        return torch.searchsorted(cumulated, point, right=True)
+
+
+def _uniform(seed: int, count: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(count, dtype=torch.float64, generator=generator)
 
 
 @torch.no_grad()
@@ -74,7 +84,7 @@ def sample(
     index = torch.tensor(rows)
     cache.reorder_cache(index)
     model.model.rope_deltas = deltas[index]
-    sampling = SeededSampling(seeds, temperature, _suppressed(processor.tokenizer))
+    sampling = SeededSampling(seeds, max_tokens, temperature, _suppressed(processor.tokenizer))
     sequences = model.generate(
         input_ids=ids[index],
         attention_mask=mask[index],
@@ -158,11 +168,8 @@ def _ends(model: Any) -> set[int]:
 def _responses(
     tokens: torch.Tensor, log_probs: list[torch.Tensor], ends: set[int]
 ) -> list[Response]:
-    chosen = torch.stack(log_probs, dim=1).gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
-    return [
-        Response(ids[: _length(ids, ends)], logp[: _length(ids, ends)])
-        for ids, logp in zip(tokens.tolist(), chosen.tolist(), strict=True)
-    ]
+    rows = zip(tokens.tolist(), torch.stack(log_probs, dim=1).tolist(), strict=True)
+    return [Response(ids[: (n := _length(ids, ends))], logp[:n]) for ids, logp in rows]
 
 
 def _length(ids: list[int], ends: set[int]) -> int:

@@ -47,7 +47,6 @@ class CPUServer:
         from transformers import AutoModelForImageTextToText
         from verl.utils.tokenizer import hf_processor
 
-        torch.set_num_threads(os.cpu_count() or 1)
         self.processor = hf_processor(model_path)
         self.model = AutoModelForImageTextToText.from_pretrained(
             model_path, dtype=torch.float32, attn_implementation="sdpa"
@@ -132,6 +131,7 @@ class CPUServer:
     def _sample(self, batch: list[_Request]) -> list[Response]:
         digests = list(dict.fromkeys(request.key[0] for request in batch))
         prompts = {request.key[0]: request.prompt for request in batch}
+        logger.info("sampling %d responses to %d prompts", len(batch), len(digests))
         return sample(
             self.model,
             self.processor,

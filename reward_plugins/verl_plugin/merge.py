@@ -1,0 +1,102 @@
+"""Sharded verl checkpoint to a Hugging Face one: `python -m reward_plugins.verl_plugin.merge <json>`.
+
+verl's own merger always casts to bfloat16 (verl/model_merger/fsdp_model_merger.py:187), which would
+make the merged policy another one than the trained. This one reads the same files
+(`actor/model_world_size_W_rank_R.pt`, FSDP2's DTensors) and keeps them as they are.
+"""
+
+import json
+import logging
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch.distributed.tensor import DTensor
+
+from reward_plugins.errors import CamReasonerError
+
+logger = logging.getLogger(__name__)
+
+
+class MergeError(CamReasonerError, ValueError):
+    """A checkpoint that can't be merged."""
+
+
+class MergeConfig(BaseModel):
+    """What the stage reads and writes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: Path
+    """verl's `global_step_N/actor`."""
+    target: Path
+    """Checkpoint directory with tokenizer, processor and chat template; replaced if it exists."""
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Of the merged weights."""
+
+
+def merge(config: MergeConfig) -> int:
+    """Write the merged checkpoint, atomically, and return its number of parameters.
+
+    Raises:
+        MergeError: shards are missing, or aren't the weights of the model they belong to.
+    """
+    partial = config.target.with_name(config.target.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    shutil.copytree(config.source / "huggingface", partial)
+    model = _model(partial, read_shards(config.source), getattr(torch, config.dtype))
+    model.save_pretrained(partial)
+    shutil.rmtree(config.target, ignore_errors=True)
+    os.replace(partial, config.target)
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def read_shards(source: Path) -> dict[str, torch.Tensor]:
+    """The whole tensors of `source`, in the precision they were trained in."""
+    described = source / "fsdp_config.json"
+    if not described.is_file():
+        raise MergeError(f"{source} has no {described.name}: it isn't the actor of a verl checkpoint")
+    ranks = json.loads(described.read_text())["world_size"]
+    paths = [source / f"model_world_size_{ranks}_rank_{rank}.pt" for rank in range(ranks)]
+    missing = [path.name for path in paths if not path.is_file()]
+    if missing:
+        raise MergeError(f"{source} lacks {', '.join(missing)}: merge where all shards are")
+    shards = [torch.load(path, map_location="cpu", weights_only=False) for path in paths]
+    return {name: _join(name, [shard[name] for shard in shards]) for name in shards[0]}
+
+
+def _join(name: str, parts: list[torch.Tensor]) -> torch.Tensor:
+    first = parts[0]
+    if not isinstance(first, DTensor):
+        return first
+    placement = first.placements[-1]  # the last mesh dimension is FSDP's
+    if first.device_mesh.ndim != 1 or not (placement.is_shard() or placement.is_replicate()):
+        raise MergeError(f"{name}: placements {first.placements} aren't plain FSDP; use verl's merger")
+    local = [part.to_local() for part in parts]
+    return torch.cat(local, dim=placement.dim) if placement.is_shard() else local[0]
+
+
+def _model(directory: Path, state: dict[str, torch.Tensor], dtype: torch.dtype) -> Any:
+    from transformers import AutoConfig, AutoModelForImageTextToText, GenerationConfig
+
+    with torch.device("meta"):
+        config = AutoConfig.from_pretrained(directory)
+        model = AutoModelForImageTextToText.from_config(config, dtype=dtype)
+    weights = {name: tensor.to(dtype) for name, tensor in state.items()}
+    odd = sorted(set(weights) ^ set(model.state_dict()))
+    if odd:
+        raise MergeError(f"{directory.parent}: weights and model differ in names, e.g. {odd[:4]}")
+    model.load_state_dict(weights, assign=True)
+    model.tie_weights()
+    model.generation_config = GenerationConfig.from_pretrained(directory)
+    return model
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO)
+    settings = MergeConfig.model_validate_json(Path(sys.argv[1]).read_text())
+    logger.info("merged %d parameters into %s", merge(settings), settings.target)
