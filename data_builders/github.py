@@ -80,20 +80,10 @@ def fetch_folder(
         retry=tenacity.retry_if_exception(_is_transient),
         reraise=True,
     )
-    base = f"{raw}/{folder.repo}/{folder.commit}/{folder.path}"
-    with (
-        tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as temporary,
-        httpx2.Client(timeout=_SECONDS, follow_redirects=True) as client,
-        ThreadPoolExecutor(_WORKERS) as pool,
-    ):
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as temporary:
         unfinished = Path(temporary) / "files"
-
-        def fetch_one(entry: _Entry) -> None:
-            _fetch_file(client, f"{base}/{entry.path}", entry, unfinished)
-
         try:
-            entries = retry(_listed, client, f"{api}/repos/{folder.repo}/git/trees/{folder.tree}")
-            list(pool.map(lambda entry: retry.copy()(fetch_one, entry), entries))
+            _fetch_all(folder, unfinished, api, raw, retry)
         except httpx2.HTTPError as error:
             raise GitHubError(
                 f"fetching {folder.path} of {folder.repo} failed: {error}; try again, or clone the "
@@ -101,6 +91,20 @@ def fetch_folder(
             ) from error
         os.replace(unfinished, target)
     return target
+
+
+def _fetch_all(folder: Folder, target: Path, api: str, raw: str, retry: tenacity.Retrying) -> None:
+    base = f"{raw}/{folder.repo}/{folder.commit}/{folder.path}"
+    with (
+        httpx2.Client(timeout=_SECONDS, follow_redirects=True) as client,
+        ThreadPoolExecutor(_WORKERS) as pool,
+    ):
+
+        def fetch_one(entry: _Entry) -> None:
+            retry.copy()(_fetch_file, client, f"{base}/{entry.path}", entry, target)
+
+        listing = f"{api}/repos/{folder.repo}/git/trees/{folder.tree}"
+        list(pool.map(fetch_one, retry(_listed, client, listing)))
 
 
 def _listed(client: httpx2.Client, url: str) -> list[_Entry]:

@@ -80,6 +80,31 @@ def synthesise(
     return _write(outcomes, order, spec, out)
 
 
+class _Tally:
+    """What has come back so far, and whether the server still answers."""
+
+    def __init__(self, spec: TrajectorySpec) -> None:
+        self._spec, self._failed_in_a_row = spec, 0
+        self.outcomes: dict[str, Outcome] = {}
+        self.accepted: Counter[str] = Counter()
+
+    def add(self, outcome: Outcome) -> None:
+        self.outcomes[outcome.sample.id] = outcome
+        self.accepted[_family(outcome.sample)] += outcome.rejection is None
+        if len(self.outcomes) % 100 == 0:
+            log.info(_summarise(self.outcomes.values()).line())
+        if outcome.rejection is None or outcome.rejection.stage != "request":
+            self._failed_in_a_row = 0
+            return
+        self._failed_in_a_row += 1
+        if self._failed_in_a_row >= self._spec.failures_in_a_row:
+            raise EndpointError(
+                f"{self._failed_in_a_row} requests in a row got no answer, the last: "
+                f"{outcome.rejection.reason}; replies so far are kept: start the server, and run "
+                "again"
+            )
+
+
 def _ask_all(
     order: list[Sample],
     write: Callable[[Sample], Outcome],
@@ -87,34 +112,23 @@ def _ask_all(
     meter: Callable[[int, int], None],
 ) -> dict[str, Outcome]:
     """Ask in `order` until every quota is met; outcomes by sample id."""
-    outcomes: dict[str, Outcome] = {}
-    accepted: Counter[str] = Counter()
+    tally = _Tally(spec)
     pending: set[Future[Outcome]] = set()
-    wanted = len(order) if spec.quotas is None else sum(spec.quotas.values())
-    in_a_row = 0
 
     def collect() -> None:
-        nonlocal pending, in_a_row
+        nonlocal pending
         done, pending = wait(pending, return_when=FIRST_COMPLETED)
-        for outcome in (future.result() for future in done):
-            outcomes[outcome.sample.id] = outcome
-            accepted[_family(outcome.sample)] += outcome.rejection is None
-            failed = outcome.rejection is not None and outcome.rejection.stage == "request"
-            in_a_row = in_a_row + 1 if failed else 0
-            if outcome.rejection is not None and in_a_row >= spec.failures_in_a_row:
-                raise EndpointError(
-                    f"{in_a_row} requests in a row got no answer, the last: "
-                    f"{outcome.rejection.reason}; replies so far are kept: start the server, "
-                    "and run again"
-                )
-            if len(outcomes) % 100 == 0:
-                log.info(_summarise(outcomes.values()).line())
-        meter(len(outcomes) if spec.quotas is None else accepted.total(), wanted)
+        for future in done:
+            tally.add(future.result())
+        if spec.quotas is None:
+            meter(len(tally.outcomes), len(order))
+        else:
+            meter(tally.accepted.total(), sum(spec.quotas.values()))
 
     with ThreadPoolExecutor(spec.teacher.concurrency) as pool:
         try:
             for sample in order:
-                if _is_wanted(sample, accepted, spec):
+                if _is_wanted(sample, tally.accepted, spec):
                     pending.add(pool.submit(write, sample))
                     if len(pending) >= spec.teacher.concurrency:
                         collect()
@@ -122,7 +136,7 @@ def _ask_all(
                 collect()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-    return outcomes
+    return tally.outcomes
 
 
 def _is_wanted(sample: Sample, accepted: Counter[str], spec: TrajectorySpec) -> bool:
