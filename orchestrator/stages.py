@@ -63,7 +63,7 @@ def merge(recipe: Recipe, done: dict[str, Path]) -> Draft:
     config = {
         "source": str(done["rl"] / "checkpoints"),
         "target": str(OUT / "checkpoint"),
-        "dtype": recipe.merge.dtype,
+        "dtype": {"bf16": "bfloat16", "fp32": "float32"}[recipe.merge.dtype],
     }
     plugin = {"verl": "verl_plugin", "easyr1": "easyr1_plugin"}[recipe.rl.trainer]
     command = module(

@@ -32,7 +32,7 @@ class MergeConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     source: Path
-    """verl's `global_step_N/actor`."""
+    """verl's checkpoint directory; the checkpoint it calls the latest is merged."""
     target: Path
     """Checkpoint directory with tokenizer, processor and chat template; replaced if it exists."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
@@ -45,14 +45,23 @@ def merge(config: MergeConfig) -> int:
     Raises:
         MergeError: shards are missing, or aren't the weights of the model they belong to.
     """
+    actor = latest_actor(config.source)
     partial = config.target.with_name(config.target.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
-    shutil.copytree(config.source / "huggingface", partial)
-    model = _model(partial, read_shards(config.source), getattr(torch, config.dtype))
+    shutil.copytree(actor / "huggingface", partial)
+    model = _model(partial, read_shards(actor), getattr(torch, config.dtype))
     model.save_pretrained(partial)
     shutil.rmtree(config.target, ignore_errors=True)
     os.replace(partial, config.target)
     return sum(parameter.numel() for parameter in model.parameters())
+
+
+def latest_actor(checkpoints: Path) -> Path:
+    """`global_step_N/actor` of the newest checkpoint that verl finished writing."""
+    named = checkpoints / "latest_checkpointed_iteration.txt"
+    if not named.is_file():
+        raise MergeError(f"{checkpoints} has no {named.name}: verl finished no checkpoint there")
+    return checkpoints / f"global_step_{named.read_text().strip()}" / "actor"
 
 
 def read_shards(source: Path) -> dict[str, torch.Tensor]:

@@ -1,0 +1,122 @@
+"""The whole pipeline, short, through both real trainers: what `make demo` does in minutes."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from orchestrator.stage import ROOT
+
+SHORT = [
+    "recipe=tiny",
+    "data.synthetic.sft_clips=36",
+    "data.synthetic.rl_clips=36",
+    "data.synthetic.test_clips=18",
+    "sft.max_steps=8",
+    "sft.save_every=4",
+    "rl.sft_checkpoint=step:4",
+    "rl.max_steps=3",
+    "rl.prompts_per_step=8",
+    "rl.minibatch_prompts=8",
+    "rl.save_every=2",
+    "rl.filter.enabled=false",
+]
+
+
+def orchestrate(runs: Path, verb: str, *overrides: str) -> str:
+    """Run one verb to its end and return what it printed."""
+    command = [sys.executable, "-m", "orchestrator", verb, f"runs_dir={runs}"]
+    done = subprocess.run(
+        [*command, f"data.cache_dir={runs}/frames", *SHORT, *overrides],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-8000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    runs = tmp_path_factory.mktemp("runs")
+    orchestrate(runs, "run")
+    yield runs / "tiny"
+
+
+def metrics(run: Path) -> list[dict[str, float]]:
+    rows = [json.loads(line) for line in (run / "rl" / "metrics.jsonl").read_text().splitlines()]
+    return [row["data"] for row in rows]
+
+
+def test_every_stage_leaves_a_manifest(run: Path) -> None:
+    for stage in ("data", "model", "sft", "rl", "merge", "eval", "report"):
+        assert json.loads((run / stage / "manifest.json").read_text())["seconds"] > 0
+
+
+def test_sft_saved_the_checkpoint_that_rl_started_from(run: Path) -> None:
+    train = json.loads((run / "rl" / "train.json").read_text())
+    (path,) = [o for o in train["overrides"] if o.startswith("actor_rollout_ref.model.path=")]
+    assert path.endswith("/step-4")
+    assert (run / "sft" / "step-4" / "model.safetensors").is_file()
+
+
+def test_rollout_and_actor_agree_on_every_log_probability(run: Path) -> None:
+    rows = metrics(run)
+    assert len(rows) == 3
+    assert all(row["training/rollout_probs_diff_max"] < 1e-3 for row in rows)
+
+
+def test_the_std_of_each_task_is_logged_every_step(run: Path) -> None:
+    for row in metrics(run):
+        names = {name for name in row if name.startswith("ema_grpo/std/")}
+        assert names == {"ema_grpo/std/binary", "ema_grpo/std/multiple_choice"}
+
+
+def test_the_checkpoint_holds_the_ema_state(run: Path) -> None:
+    (state,) = (run / "rl" / "checkpoints").glob("global_step_3/ema_grpo.json")
+    assert set(json.loads(state.read_text())["tasks"]) == {"binary", "multiple_choice"}
+
+
+def test_the_merged_checkpoint_is_a_whole_model_in_the_asked_type(run: Path) -> None:
+    merged = run / "merge" / "checkpoint"
+    assert json.loads((merged / "config.json").read_text())["dtype"] == "float32"
+    assert {"tokenizer.json", "chat_template.jinja"} <= {path.name for path in merged.iterdir()}
+
+
+def test_every_checkpoint_answered_every_question_and_its_swapped_control(run: Path) -> None:
+    rows = pq.read_table(run / "eval" / "predictions.parquet").to_pylist()
+    questions = pq.read_table(run / "data" / "test.parquet").num_rows
+    for name in ("base", "sft", "rl"):
+        for condition in ("shown", "swapped"):
+            mine = [r for r in rows if r["checkpoint"] == name and r["condition"] == condition]
+            assert len(mine) == questions
+    assert len({row["model"] for row in rows}) == 3
+
+
+def test_the_report_is_a_page_with_the_scores(run: Path) -> None:
+    page = (run / "report" / "report.html").read_text()
+    scores = json.loads((run / "eval" / "scores.json").read_text())
+    assert f"{scores['n']:,}" in page
+    assert (run / "report" / "report.md").is_file()
+
+
+def test_a_second_run_reuses_every_stage(run: Path) -> None:
+    output = orchestrate(run.parent, "run")
+    assert len(re.findall("reused", output)) == 7
+    assert "▶" not in output
+
+
+def test_another_lambda_makes_only_rl_and_what_follows_stale(run: Path) -> None:
+    output = orchestrate(run.parent, "status", "rl.reward.format_weight=0.3")
+    assert [line.split()[1] for line in output.splitlines() if "done" in line] == [
+        "data",
+        "model",
+        "sft",
+    ]
+    assert "rl  stale" in output
