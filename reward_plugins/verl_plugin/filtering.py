@@ -22,6 +22,13 @@ class RegenerationError(CamReasonerError, RuntimeError):
     """Too many prompts were generated for too few usable groups."""
 
 
+class MetricError(CamReasonerError, KeyError):
+    """A metric that the reward function doesn't return."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 class SamplerOptions(BaseModel):
     """`trainer.v1.sampler.sampler_kwargs`."""
 
@@ -132,7 +139,7 @@ class GroupSampler(ReplayBuffer):
             return float(row.sum())
         info = getattr(row, "data", row)["reward_extra_info"]
         if self.filter_groups_metric not in info:
-            raise RegenerationError(
+            raise MetricError(
                 f"sampler_kwargs.metric={self.filter_groups_metric!r} isn't a key of the reward, "
                 f"which has {sorted(info)}; or use 'reward'"
             )

@@ -46,10 +46,11 @@ def merge(config: MergeConfig) -> int:
         MergeError: shards are missing, or aren't the weights of the model they belong to.
     """
     actor = latest_actor(config.source)
+    weights = read_shards(actor)
     partial = config.target.with_name(config.target.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     shutil.copytree(actor / "huggingface", partial)
-    model = _model(partial, read_shards(actor), getattr(torch, config.dtype))
+    model = _model(partial, weights, getattr(torch, config.dtype))
     model.save_pretrained(partial)
     shutil.rmtree(config.target, ignore_errors=True)
     os.replace(partial, config.target)

@@ -80,7 +80,8 @@ def _fork_remotely(address: str, argv: list[str]) -> int:
 
 def _end_like(status: int) -> NoReturn:
     if os.WIFSIGNALED(status):
-        signal.signal(os.WTERMSIG(status), signal.SIG_DFL)
+        with contextlib.suppress(OSError):  # SIGKILL has no other handler anyway
+            signal.signal(os.WTERMSIG(status), signal.SIG_DFL)
         os.kill(os.getpid(), os.WTERMSIG(status))
     sys.exit(os.waitstatus_to_exitcode(status))
 

@@ -1,0 +1,84 @@
+"""Rows of verl's parquet lead to the frames on disk, untouched."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from omegaconf import OmegaConf
+from verl.utils.dataset.rl_dataset import get_dataset_class
+from verl_chat import encode
+
+from reward_plugins.verl_plugin.dataset import FramesDataset, FramesError, read_video
+
+MODULE = "pkg://reward_plugins.verl_plugin.dataset"
+
+
+@pytest.fixture
+def frames(tmp_path: Path) -> Path:
+    path = tmp_path / "frames.npy"
+    np.save(path, np.random.default_rng(0).integers(0, 256, (4, 28, 56, 3), dtype=np.uint8))
+    return path
+
+
+def test_verl_reads_our_rows(frames: Path, tmp_path: Path, processor: Any) -> None:
+    row = {
+        "data_source": "binary",
+        "prompt": [{"role": "user", "content": "<video>Why?"}],
+        "videos": [{"video": "clip.mp4", "frames": str(frames), "fps": 1.0}],
+        "reward_model": {"style": "rule", "ground_truth": "A"},
+        "extra_info": {"index": 3},
+    }
+    pq.write_table(pa.Table.from_pylist([row]), tmp_path / "rl.parquet")
+    config = OmegaConf.create(
+        {"custom_cls": {"path": MODULE, "name": "FramesDataset"}, "filter_overlong_prompts": True}
+    )
+    cls = get_dataset_class(config)
+    dataset = cls(str(tmp_path / "rl.parquet"), processor.tokenizer, config, processor)
+    (messages,) = [dataset[i]["raw_prompt"] for i in range(len(dataset))]
+    images, videos, audios = asyncio.run(cls.process_multi_modal_info(messages, 14, config))
+    assert (images, audios) == (None, None)
+    ((pixels, metadata),) = videos
+    assert np.array_equal(pixels.permute(0, 2, 3, 1).numpy(), np.load(frames))
+    assert metadata["fps"] == 1.0 and metadata["frames_indices"] == [0, 1, 2, 3]
+
+
+def test_the_processor_neither_samples_nor_resizes(frames: Path, processor: Any) -> None:
+    video = read_video({"frames": str(frames), "fps": 1.0})
+    inputs = encode(processor, "Why?", video)
+    assert inputs["video_grid_thw"].tolist() == [[2, 2, 4]]
+    assert list(inputs["second_per_grid_ts"]) == [2.0]
+    settings = processor.video_processor
+    mean, std = (torch.tensor(x)[:, None, None] for x in (settings.image_mean, settings.image_std))
+    expected = (video[0] / 255 - mean) / std
+    patch = inputs["pixel_values_videos"][0].reshape(3, 2, 14, 14)
+    assert torch.allclose(patch[:, 0], expected[0, :, :14, :14], atol=1e-5)
+
+
+def test_text_only_messages_have_no_videos() -> None:
+    messages = [{"role": "user", "content": "Why?"}]
+    assert FramesDataset._process_multi_modal_info(messages, 14, None) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("item", "reason"),
+    [
+        ({"video": "clip.mp4", "fps": 1.0}, "'frames'"),
+        ({"frames": "clip.npy"}, "'fps'"),
+        ({"frames": "clip.npy", "fps": 0.0}, "'fps'"),
+        ({"frames": "absent.npy", "fps": 1.0}, "absent.npy"),
+    ],
+)
+def test_broken_items_are_named(item: dict[str, Any], reason: str) -> None:
+    with pytest.raises(FramesError, match=reason):
+        read_video(item)
+
+
+def test_frames_of_another_shape_are_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "f.npy", np.zeros((4, 3, 28, 28), dtype=np.uint8))
+    with pytest.raises(FramesError, match=r"\(4, 3, 28, 28\)"):
+        read_video({"frames": str(tmp_path / "f.npy"), "fps": 1.0})

@@ -1,0 +1,144 @@
+"""The sampler's waves, bounds and cap, over a queue in memory."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+from verl.trainer.ppo.v1 import replay_buffer
+
+from reward_plugins.verl_plugin import filtering
+from reward_plugins.verl_plugin.filtering import GroupSampler, RegenerationError
+
+
+class Queue:
+    """As much of TransferQueue's key-value store as a replay buffer uses."""
+
+    def __init__(self) -> None:
+        self.tags: dict[str, dict[str, Any]] = {}
+        self.rows: dict[str, dict[str, Any]] = {}
+
+    def kv_list(self) -> dict[str, Any]:
+        return {"train": self.tags}
+
+    def kv_clear(self, keys: list[str], partition_id: str) -> None:
+        for key in keys:
+            self.tags.pop(key, None)
+            self.rows.pop(key, None)
+
+    def kv_batch_get(self, keys: list[str], partition_id: str, select_fields: list[str]) -> Any:
+        return {field: [self.rows[key][field] for key in keys] for field in select_fields}
+
+    def finish(self, uid: str, accuracies: list[float], status: str = "finished") -> None:
+        self.tags[uid] = {"is_prompt": True, "status": status, "global_steps": 1}
+        for session, accuracy in enumerate(accuracies):
+            key = f"{uid}_{session}_0"
+            self.tags[key] = {"status": "success"}
+            info = {"accuracy": accuracy, "score": accuracy}
+            self.rows[key] = {"extra_fields": {"reward_extra_info": info}}
+
+
+@pytest.fixture
+def queue(monkeypatch: pytest.MonkeyPatch) -> Queue:
+    queue = Queue()
+    for module in (replay_buffer, filtering):
+        monkeypatch.setattr(module, "tq", queue)
+    return queue
+
+
+def sampler(queue: Queue, waves: list[list[list[float]]], **options: Any) -> GroupSampler:
+    """A sampler whose refills are `waves` of groups of accuracies; the first is there already."""
+    pending = iter(waves)
+    count = 0
+
+    def refill(size: int = 0) -> None:
+        nonlocal count
+        for accuracies in next(pending):
+            status = "finished" if accuracies else "failure"
+            queue.finish(f"{count:03d}", accuracies, status)
+            count += 1
+
+    refill()
+    kwargs = {"train_batch_size": 2, "poll_interval": 0.01, **options}
+    return GroupSampler(
+        trainer_mode="sync",
+        trainer_config={},
+        max_off_policy_threshold=8,
+        max_off_policy_strategy="drop",
+        sampler_kwargs=kwargs,
+        refill_fn=refill,
+    )
+
+
+def uids(batch: Any) -> list[str]:
+    return list(dict.fromkeys(key.split("_")[0] for key in batch.keys))  # noqa: SIM118
+
+
+def test_without_a_metric_every_group_is_used_in_order(queue: Queue) -> None:
+    batch, _ = sampler(queue, [[[1.0, 1.0], [0.0, 0.0]]]).sample(1, "train", 2)
+    assert batch.keys == ["000_0_0", "000_1_0", "001_0_0", "001_1_0"]
+
+
+def test_only_means_strictly_between_the_bounds_are_kept(queue: Queue) -> None:
+    waves = [[[1.0, 1.0], [1.0, 0.0]], [[0.0, 0.0], [0.0, 0.5]]]
+    buffer = sampler(queue, waves, metric="accuracy", low=0.2, high=0.99)
+    with pytest.raises(StopIteration):  # 0.25 is kept; without the second wave it would be one
+        sampler(queue, waves[:1], metric="accuracy", low=0.2).sample(1, "train", 2)
+    queue.tags.clear()
+    buffer = sampler(queue, waves, metric="accuracy", low=0.2, high=0.99)
+    batch, metrics = buffer.sample(1, "train", 2)
+    assert uids(batch) == ["001", "003"]
+    assert metrics["training/filter_groups/evicted_samples"] == 2
+    assert metrics["training/filter_groups/generated_prompts"] > 2
+
+
+def test_the_bounds_themselves_are_outside(queue: Queue) -> None:
+    waves = [[[0.25, 0.25], [0.5, 0.5], [0.75, 0.75], [0.6, 0.6]]]
+    buffer = sampler(queue, waves, metric="score", low=0.25, high=0.75)
+    assert uids(buffer.sample(1, "train", 2)[0]) == ["001", "003"]
+
+
+def test_generation_is_capped_with_a_reason(queue: Queue) -> None:
+    hopeless = [[[0.0, 0.0], [0.0, 0.0]]] * 10
+    buffer = sampler(queue, hopeless, metric="accuracy", max_generation_batches=3)
+    with pytest.raises(RegenerationError, match=r"6 prompts .* 2 usable groups.*0\.01 and 0\.99"):
+        buffer.sample(1, "train", 2)
+
+
+def test_groups_that_always_fail_end_too(queue: Queue) -> None:
+    buffer = sampler(queue, [[[], []]] * 10, max_generation_batches=3)
+    with pytest.raises(RegenerationError):
+        buffer.sample(1, "train", 2)
+
+
+def test_a_wave_is_judged_only_when_all_of_it_is_done(queue: Queue) -> None:
+    buffer = sampler(queue, [[[1.0, 0.0], [1.0, 0.0], [1.0, 1.0]]], metric="accuracy")
+    queue.tags["002"]["status"] = "running"
+    buffer._sync_metadata_from_transfer_queue()
+    reasons = buffer._terminal_eviction_reasons(1, "train")
+    assert not reasons[1] and not buffer._sampleable_terminal_keys("train", reasons)
+    queue.tags["002"]["status"] = "finished"
+    buffer._sync_metadata_from_transfer_queue()
+    reasons = buffer._terminal_eviction_reasons(1, "train")
+    assert reasons[1] == {"002"}
+    assert buffer._sampleable_terminal_keys("train", reasons) == {"000", "001"}
+
+
+def test_an_unknown_metric_is_named(queue: Queue) -> None:
+    buffer = sampler(queue, [[[1.0], [0.0]]], metric="acc")
+    with pytest.raises(filtering.MetricError, match="'acc'.*accuracy"):
+        buffer.sample(1, "train", 2)
+
+
+def test_rewards_can_be_the_metric(queue: Queue) -> None:
+    buffer = sampler(queue, [[[0.5], [0.5], [1.0]]], metric="reward")
+    for key, row in queue.rows.items():
+        value = 0.5 if key < "002" else 1.0
+        row["rm_scores"] = SimpleNamespace(sum=lambda value=value: value)
+    assert uids(buffer.sample(1, "train", 2)[0]) == ["000", "001"]
+
+
+@pytest.mark.parametrize("options", [{"train_batch_size": 0}, {"hihg": 1.0}, {"poll_interval": 0}])
+def test_ill_formed_options_are_refused(queue: Queue, options: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        sampler(queue, [[[1.0]]], **options)

@@ -1,0 +1,95 @@
+"""A forked worker is the process it was asked to be, and none outlives those who need it."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from reward_plugins.verl_plugin.train import FORK_SERVER
+
+SERVE = """
+import importlib.util, sys
+spec = importlib.util.spec_from_file_location("forkserver", sys.argv[1])
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+module.PRELOADED = ("csv",)
+module.Server(module._address()).run()
+"""
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    return {**os.environ, "RAY_RAYLET_PID": str(tmp_path)}  # an address of this test's own
+
+
+@pytest.fixture
+def server(environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-P", "-c", SERVE, str(FORK_SERVER)]
+    with subprocess.Popen(command, env=environment) as process:
+        time.sleep(0.5)
+        yield process
+        process.kill()
+
+
+@pytest.fixture
+def worker(
+    environment: dict[str, str], server: object, tmp_path: Path
+) -> Callable[..., subprocess.Popen[str]]:
+    def start(code: str, *arguments: str, **env: str) -> subprocess.Popen[str]:
+        script = tmp_path / "script.py"
+        script.write_text(code)
+        return subprocess.Popen(
+            [sys.executable, "-P", "-S", str(FORK_SERVER), str(script), *arguments],
+            env=environment | env,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=tmp_path,
+        )
+
+    return start
+
+
+def test_worker_has_our_arguments_environment_streams_and_status(
+    worker: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    code = (
+        "import os, sys\n"
+        "print(__name__, sys.argv[1:], os.environ['WORD'], os.getcwd(), 'csv' in sys.modules)\n"
+        "sys.exit(7)"
+    )
+    process = worker(code, "--flag", "value", WORD="here")
+    output, _ = process.communicate(timeout=30)
+    assert output.split() == ["__main__", "['--flag',", "'value']", "here", str(tmp_path), "True"]
+    assert process.returncode == 7
+
+
+def test_worker_that_raises_fails(worker: Callable[..., subprocess.Popen[str]]) -> None:
+    process = worker("raise SystemError")
+    process.communicate(timeout=30)
+    assert process.returncode == 1
+
+
+def test_worker_that_is_killed_is_seen_as_killed(
+    worker: Callable[..., subprocess.Popen[str]],
+) -> None:
+    process = worker("import os; os.kill(os.getpid(), 9)")
+    process.communicate(timeout=30)
+    assert process.returncode == -9
+
+
+def test_worker_dies_with_the_one_who_asked_for_it_and_the_server_with_the_last(
+    worker: Callable[..., subprocess.Popen[str]], server: subprocess.Popen[bytes]
+) -> None:
+    process = worker("import os, time; print(os.getpid(), flush=True); time.sleep(60)")
+    assert process.stdout
+    pid = int(process.stdout.readline())
+    assert pid != process.pid
+    process.kill()
+    process.wait()
+    assert server.wait(timeout=30) == 0
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)

@@ -1,0 +1,99 @@
+"""A merged checkpoint holds the trained weights to the last bit, and all a loader needs."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.distributed as dist
+from torch.distributed.tensor import DTensor, Replicate, Shard, init_device_mesh
+
+from reward_plugins.verl_plugin.merge import MergeConfig, MergeError, merge
+
+
+@pytest.fixture(scope="module")
+def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    store = tmp_path_factory.mktemp("store") / "store"
+    dist.init_process_group("gloo", init_method=f"file://{store}", rank=0, world_size=1)
+    yield init_device_mesh("cpu", (1,), mesh_dim_names=("fsdp",))
+    dist.destroy_process_group()
+
+
+@pytest.fixture
+def weights(model: Any) -> dict[str, torch.Tensor]:
+    torch.manual_seed(1)
+    noise = {k: v + torch.randn_like(v) * 1e-3 for k, v in model.state_dict().items()}
+    noise["lm_head.weight"] = noise["model.language_model.embed_tokens.weight"]
+    return noise
+
+
+@pytest.fixture
+def actor(checkpoint: Path, weights: dict[str, torch.Tensor], mesh: Any, tmp_path: Path) -> Path:
+    """What two FSDP2 ranks leave behind: halves of each matrix, and the whole of each vector."""
+    (tmp_path / "latest_checkpointed_iteration.txt").write_text("12")
+    (tmp_path / "global_step_3").mkdir()  # an older one
+    actor = tmp_path / "global_step_12" / "actor"
+    shutil.copytree(checkpoint, actor / "huggingface")
+    (actor / "huggingface" / "model.safetensors").unlink()
+    (actor / "fsdp_config.json").write_text(json.dumps({"FSDP_version": 2, "world_size": 2}))
+    for rank in range(2):
+        shard = {name: _part(tensor, rank, mesh) for name, tensor in weights.items()}
+        torch.save(shard, actor / f"model_world_size_2_rank_{rank}.pt")
+    return actor
+
+
+def _part(tensor: torch.Tensor, rank: int, mesh: Any) -> torch.Tensor:
+    if tensor.dim() == 1:
+        return DTensor.from_local(tensor.clone(), mesh, [Replicate()])
+    part = tensor.chunk(2)[rank].clone()
+    return DTensor.from_local(part, mesh, [Shard(0)])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_merged_weights_are_the_trained_ones(
+    actor: Path, weights: dict[str, torch.Tensor], tmp_path: Path, dtype: Any
+) -> None:
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    target = tmp_path / "merged"
+    (target / "stale").mkdir(parents=True)
+    merge(MergeConfig(source=tmp_path, target=target, dtype=dtype))
+    loaded = AutoModelForImageTextToText.from_pretrained(target, dtype="auto")
+    found = loaded.state_dict()
+    assert found.keys() == weights.keys()
+    expected = getattr(torch, dtype)
+    assert all(torch.equal(found[name], weights[name].to(expected)) for name in weights)
+    assert json.loads((target / "config.json").read_text())["dtype"] == dtype
+    assert AutoProcessor.from_pretrained(target).chat_template
+    assert len(loaded.generation_config.eos_token_id) == 2
+    assert not (target / "stale").exists()
+
+
+def test_missing_shards_are_named(actor: Path, tmp_path: Path) -> None:
+    (actor / "model_world_size_2_rank_1.pt").unlink()
+    with pytest.raises(MergeError, match="rank_1"):
+        merge(MergeConfig(source=tmp_path, target=tmp_path / "merged"))
+    assert not (tmp_path / "merged").exists()
+
+
+def test_foreign_weights_are_refused(actor: Path, tmp_path: Path) -> None:
+    for rank in range(2):
+        path = actor / f"model_world_size_2_rank_{rank}.pt"
+        shard = torch.load(path, weights_only=False)
+        shard["lora_A.weight"] = shard.pop("lm_head.weight")
+        torch.save(shard, path)
+    with pytest.raises(MergeError, match="lora_A"):
+        merge(MergeConfig(source=tmp_path, target=tmp_path / "merged"))
+
+
+def test_a_directory_without_a_finished_checkpoint_is_refused(actor: Path, tmp_path: Path) -> None:
+    config = MergeConfig(source=tmp_path, target=tmp_path / "merged")
+    (actor / "fsdp_config.json").unlink()
+    with pytest.raises(MergeError, match=r"fsdp_config\.json"):
+        merge(config)
+    (tmp_path / "latest_checkpointed_iteration.txt").unlink()
+    with pytest.raises(MergeError, match="finished no checkpoint"):
+        merge(config)

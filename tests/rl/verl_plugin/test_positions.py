@@ -1,0 +1,110 @@
+"""Rollout and actor must see a video's frames at the same positions in time."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from verl.experimental.agent_loop.agent_loop import AgentLoopWorker
+
+from reward_plugins.verl_plugin.cpu.generation import sample
+from reward_plugins.verl_plugin.positions import rope_index_kwargs, vllm_rope_index
+
+QUESTION = "Does the camera pan left in this video?"
+
+
+def worker_ids(processor: Any, ids: torch.Tensor, inputs: dict[str, Any], **attributes: Any) -> Any:
+    """Vision rows of what verl's agent loop worker computes, its processor having `attributes`."""
+    names = ("get_rope_index", "video_token_id", "image_token_id", "tokenizer")
+    own = {name: getattr(processor, name) for name in names} | attributes
+    worker = SimpleNamespace(processor=SimpleNamespace(**own))
+    mask = torch.ones_like(ids)
+    found = AgentLoopWorker._compute_position_ids(worker, ids, mask, dict(inputs))
+    return found[0, 1:]
+
+
+def vision(processor: Any, prompt: Any) -> dict[str, Any]:
+    from reward_plugins.verl_plugin.cpu.generation import _vision_inputs
+
+    return _vision_inputs(processor, [prompt], torch.tensor([prompt.ids]))
+
+
+@pytest.mark.parametrize("fps", [1.0, 2.0, 4.0])
+def test_actor_ids_equal_those_of_generation(
+    model: Any, processor: Any, make_prompt: Any, fps: float
+) -> None:
+    prompt = make_prompt(QUESTION, fps)
+    ids, inputs = torch.tensor([prompt.ids]), vision(processor, prompt)
+    expected = model._prepare_position_ids_for_generation(
+        ids, {"attention_mask": torch.ones_like(ids), "use_cache": True, **inputs}
+    )
+    found = worker_ids(processor, ids, inputs, get_rope_index_kwargs=rope_index_kwargs)
+    assert torch.equal(found, expected[1:, 0])
+
+
+def test_without_our_loop_verl_would_not_see_the_rate(processor: Any, make_prompt: Any) -> None:
+    def ids_at(fps: float) -> torch.Tensor:
+        prompt = make_prompt(QUESTION, fps)
+        return worker_ids(processor, torch.tensor([prompt.ids]), vision(processor, prompt))
+
+    assert torch.equal(ids_at(1.0), ids_at(4.0))
+
+
+@pytest.mark.parametrize("fps", [1.0, 2.0, 4.0])
+@pytest.mark.parametrize("text", [QUESTION, ""])  # "": the video's ids exceed those of the text
+def test_rollout_and_actor_agree_on_log_probs(
+    model: Any, processor: Any, make_prompt: Any, fps: float, text: str
+) -> None:
+    prompt = make_prompt(text, fps, frames=8 if text else 40)
+    responses = sample(model, processor, [prompt], [0, 0], [1, 2], 1.0, 12)
+    for response in responses:
+        ids = torch.tensor([[*prompt.ids, *response.ids]])
+        inputs = vision(processor, prompt)
+        positions = worker_ids(processor, ids, inputs, get_rope_index_kwargs=rope_index_kwargs)
+        with torch.no_grad():
+            logits = model(
+                input_ids=ids,
+                attention_mask=torch.ones_like(ids),
+                position_ids=positions[:, None],
+                pixel_values_videos=inputs["pixel_values_videos"],
+                video_grid_thw=inputs["video_grid_thw"],
+            ).logits[0, len(prompt.ids) - 1 : -1]
+        actor = logits.log_softmax(-1).gather(-1, torch.tensor(response.ids)[:, None])[:, 0]
+        rollout = torch.tensor(response.log_probs)
+        assert float((actor.exp() - rollout.exp()).abs().max()) < 1e-3
+
+
+def test_vllm_numbers_text_after_the_largest_id_and_keeps_fractions(
+    processor: Any, make_prompt: Any
+) -> None:
+    prompt = make_prompt(QUESTION, fps=4.0, frames=8)
+    ids, inputs = torch.tensor([prompt.ids]), vision(processor, prompt)
+    found = vllm_rope_index(processor, ids, torch.ones_like(ids), **inputs)[0][:, 0]
+    video = ids[0] == processor.video_token_id
+    start = int(video.nonzero()[0])
+    assert found[0, video].unique().tolist() == [start, start + 1, start + 2, start + 3]
+    assert found[1, video].unique().tolist() == [start, start + 1]
+    after = found[:, start + int(video.sum()) :]
+    assert after[0, 0] == start + 4 and torch.equal(after[0], after[1])
+    assert torch.equal(found[:, :start], torch.arange(start).expand(3, -1))
+
+
+@pytest.mark.parametrize("fps", [0.7, 1.0, 2.0, 4.0])
+def test_our_ids_are_vllms(processor: Any, make_prompt: Any, fps: float) -> None:
+    module = pytest.importorskip("vllm.model_executor.models.qwen2_5_vl", reason="without vLLM")
+    prompt = make_prompt(QUESTION, fps)
+    ids, inputs = torch.tensor([prompt.ids]), vision(processor, prompt)
+    start = prompt.ids.index(processor.video_token_id)
+    data = {
+        "video_grid_thw": SimpleNamespace(data=inputs["video_grid_thw"][0]),
+        "second_per_grid_ts": SimpleNamespace(data=inputs["second_per_grid_ts"][0]),
+    }
+    feature = SimpleNamespace(
+        modality="video", mm_position=SimpleNamespace(offset=start), data=data
+    )
+    cls = module.Qwen2_5_VLForConditionalGeneration
+    stub = SimpleNamespace(config=processor.config)
+    stub.iter_mm_grid_thw = lambda features: cls.iter_mm_grid_thw(stub, features)
+    theirs, _ = cls.get_mrope_input_positions(stub, list(prompt.ids), [feature])
+    ours = vllm_rope_index(processor, ids, torch.ones_like(ids), **inputs)[0][:, 0]
+    assert torch.equal(ours, theirs)

@@ -1,0 +1,117 @@
+"""What the trainer adds to verl's: tasks, names of groups, and a state that survives."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+from tensordict import NonTensorStack, TensorDict
+from transfer_queue import KVBatchMeta
+from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
+
+from reward_plugins.ema_grpo import EmaStateError
+from reward_plugins.verl_plugin import trainer as module
+from reward_plugins.verl_plugin.estimator import ESTIMATOR
+from reward_plugins.verl_plugin.trainer import STATE_FILE, EmaTrainer
+
+BATCHES = [[1.0, 0.0], [0.3, 0.9], [0.2, 0.2], [1.0, 0.7]]
+
+
+@pytest.fixture
+def trainer(tmp_path: Path) -> EmaTrainer:
+    trainer = object.__new__(EmaTrainer)
+    trainer.config = OmegaConf.create(
+        {"trainer": {"default_local_dir": str(tmp_path), "resume_mode": "auto"}}
+    )
+    trainer.uses_ema, trainer.global_steps, trainer.dispatched = True, 0, (0, 0)
+    ESTIMATOR.configure({})
+    return trainer
+
+
+def normalise(batches: list[list[float]]) -> list[list[float]]:
+    normalizer = ESTIMATOR.normalizer
+    return [normalizer.advantages(b, ["g"] * len(b), ["t"] * len(b)).tolist() for b in batches]
+
+
+def test_state_is_written_before_verl_completes_the_checkpoint(
+    trainer: EmaTrainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(self: Any) -> None:
+        assert (tmp_path / "global_step_2" / STATE_FILE).is_file()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(PPOTrainerSync, "_save_checkpoint", crash)
+    trainer.global_steps = 2
+    with pytest.raises(KeyboardInterrupt):
+        trainer._save_checkpoint()
+
+
+@pytest.mark.parametrize("resume_mode", ["auto", "resume_path"])
+def test_resumed_run_equals_unbroken_one(
+    trainer: EmaTrainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, resume_mode: str
+) -> None:
+    unbroken = normalise(BATCHES)
+    ESTIMATOR.configure({})
+    first = normalise(BATCHES[:2])
+    monkeypatch.setattr(PPOTrainerSync, "_save_checkpoint", lambda self: None)
+    monkeypatch.setattr(PPOTrainerSync, "_load_checkpoint", lambda self: None)
+    trainer.global_steps = 2
+    trainer._save_checkpoint()
+    ESTIMATOR.configure({})
+    trainer.config.trainer.resume_mode = resume_mode
+    trainer.config.trainer.resume_from_path = f"{tmp_path}/global_step_2/"
+    trainer._load_checkpoint()
+    assert first + normalise(BATCHES[2:]) == unbroken
+
+
+def test_checkpoint_without_state_is_refused(
+    trainer: EmaTrainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(self: Any) -> None:
+        self.global_steps = 7
+
+    monkeypatch.setattr(PPOTrainerSync, "_load_checkpoint", load)
+    with pytest.raises(EmaStateError, match="global_step_7"):
+        trainer._load_checkpoint()
+    trainer.uses_ema = False
+    trainer._load_checkpoint()
+
+
+def test_groups_are_named_by_step_and_order(
+    trainer: EmaTrainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fetch(self: Any) -> TensorDict:
+        return TensorDict({"uid": NonTensorStack("x", "y")}, batch_size=2)
+
+    monkeypatch.setattr(PPOTrainerSync, "_fetch_one_gen_batch", fetch)
+    names = []
+    for step in (4, 4, 5):
+        trainer.global_steps = step
+        names += trainer._fetch_one_gen_batch()["uid"]
+    assert names == [f"{s:06d}-{i:06d}" for s, i in [(4, 0), (4, 1), (4, 2), (4, 3), (5, 0), (5, 1)]]
+
+
+def test_only_real_rows_have_tasks_and_stds_become_metrics(
+    trainer: EmaTrainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = {"k1": ("a", "binary"), "k2": ("a", "binary"), "k3": ("b", "letters")}
+
+    def get(keys: list[str], partition_id: str, select_fields: list[str]) -> dict[str, list[str]]:
+        return {"uid": [rows[k][0] for k in keys], "data_source": [rows[k][1] for k in keys]}
+
+    def compute(self: Any, batch: KVBatchMeta, metrics: dict[str, Any]) -> KVBatchMeta:
+        normalise([[1.0, 0.0]])
+        return batch
+
+    monkeypatch.setattr(module, "tq", SimpleNamespace(kv_batch_get=get))
+    monkeypatch.setattr(PPOTrainerSync, "_compute_advantage", compute)
+    batch = KVBatchMeta(
+        partition_id="train",
+        keys=["k1", "k2", "k3", "pad"],
+        tags=[{}, {}, {}, {"is_padding": True}],
+    )
+    metrics: dict[str, Any] = {}
+    trainer._compute_advantage(batch, metrics)
+    assert ESTIMATOR.tasks == {"a": "binary", "b": "letters"}
+    assert metrics["ema_grpo/std/t"] == 0.5
