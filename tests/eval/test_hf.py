@@ -43,6 +43,7 @@ def processed(engine: HuggingFaceEngine, request: Request) -> dict[str, torch.Te
         videos=[torch.from_numpy(request.frames).permute(0, 3, 1, 2)],
         video_metadata=[request.meta.metadata()],
         do_sample_frames=False,
+        do_resize=False,
         return_mm_token_type_ids=True,
         return_tensors="pt",
     )
@@ -118,3 +119,12 @@ def test_the_stage_answers_every_question_and_its_swap(config: EvalConfig) -> No
     rows = read_predictions(config.predictions)
     assert len(rows) == 24 and all(row.error is None and row.tokens > 0 for row in rows)
     assert {row.condition for row in rows} == {"shown", "swapped"}
+
+
+def test_a_checkpoint_that_would_scale_the_frames_gets_them_as_they_are(
+    workspace: Path, index: FrameIndex
+) -> None:
+    engine = load(workspace / "model", max_new_tokens=1)
+    engine.processor.video_processor.size = {"shortest_edge": 100_352, "longest_edge": 602_112}
+    inputs = engine.inputs(requests(index)[-1:])
+    assert inputs["video_grid_thw"].tolist() == [[4, 4, 4]]

@@ -116,6 +116,7 @@ class HuggingFaceEngine:
             videos=[torch.from_numpy(request.frames).permute(0, 3, 1, 2)],
             video_metadata=[request.meta.metadata()],
             do_sample_frames=False,
+            do_resize=False,  # the frame cache did, and the checkpoint's bounds may differ
             return_metadata=True,
             return_tensors="pt",
         ).to(self.model.device)
