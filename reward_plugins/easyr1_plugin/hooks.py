@@ -3,8 +3,9 @@
 Private to EasyR1, and all in this file (line numbers of b44b311, verl/trainer/ray_trainer.py):
 - `AdvantageEstimator`, an enum that the trainer checks names against (208);
 - `compute_advantage`, which drops the sample's task (137);
-- `compute_data_metrics`, whose result is logged every step (706);
-- `RayPPOTrainer._save_checkpoint` (313) and `._load_checkpoint` (348).
+- `compute_data_metrics`, whose result is logged every step (683);
+- `RayPPOTrainer._save_checkpoint` (308) and `._load_checkpoint` (342);
+- `verl.utils.logger.logger.LOGGERS` (156), for a metrics file that survives a resume.
 The estimator itself goes through EasyR1's registry. No file is changed: Ray runs `install` at the
 start of each worker (`worker_process_setup_hook`), and it costs nothing in workers that never
 import the trainer.
@@ -70,7 +71,11 @@ def extend(trainer: ModuleType) -> None:
     if NAME in list(trainer.AdvantageEstimator):
         return
     from verl.trainer.core_algos import register_adv_estimator
+    from verl.utils.logger.logger import LOGGERS
 
+    from reward_plugins.easyr1_plugin.metrics_file import MetricsFile
+
+    LOGGERS["file"] = MetricsFile
     estimator, module, make_enum = Estimator(), cast(Any, trainer), cast(Any, Enum)
     register_adv_estimator(NAME)(estimator.advantages)
     members = {member.name: member.value for member in module.AdvantageEstimator}

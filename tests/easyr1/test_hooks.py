@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import random
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ import tiny
 import torch
 from verl.protocol import DataProto
 from verl.trainer import core_algos, ray_trainer
+from verl.utils.logger import Tracker, logger
 
 from reward_plugins.easyr1_plugin import hooks
 from reward_plugins.ema_grpo import EmaNormalizer, EmaStateError
@@ -40,6 +42,7 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
             method = getattr(ray_trainer.RayPPOTrainer, name)
             monkeypatch.setattr(ray_trainer.RayPPOTrainer, name, method)
         monkeypatch.setattr(core_algos, "ADV_ESTIMATOR_MAP", dict(core_algos.ADV_ESTIMATOR_MAP))
+        monkeypatch.setattr(logger, "LOGGERS", dict(logger.LOGGERS))
         monkeypatch.setenv(hooks.SETTINGS, settings)
         hooks.extend(ray_trainer)
         return ray_trainer
@@ -144,6 +147,16 @@ def test_compute_advantage_gives_our_advantages_by_task(fresh: Any) -> None:
     assert torch.equal(out.batch["advantages"], own[:, None].expand(-1, 3))
     metrics = module.compute_data_metrics(batch=out, use_critic=False)
     assert {"ema_grpo/std/binary", "ema_grpo/std/choice", "critic/score/mean"} <= set(metrics)
+
+
+def test_the_metrics_file_survives_a_resume(fresh: Any, tmp_path: Path) -> None:
+    fresh()
+    config = {"trainer": {"save_checkpoint_path": str(tmp_path / "checkpoints")}}
+    for step in (1, 2):  # a start and a resume
+        Tracker(["file"], config).log({"reward/overall": 0.5, "ema_grpo/std/binary": 0.3}, step)
+    lines = (tmp_path / "checkpoints/experiment_log.jsonl").read_text().splitlines()
+    metrics = {"reward": {"overall": 0.5}, "ema_grpo": {"std": {"binary": 0.3}}}
+    assert [json.loads(line) for line in lines] == [{"step": n, **metrics} for n in (1, 2)]
 
 
 def test_stock_grpo_is_untouched(fresh: Any) -> None:

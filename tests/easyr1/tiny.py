@@ -161,7 +161,8 @@ def config(workspace: Path, checkpoints: Path) -> dict[str, Any]:
                 "dtype": "fp32",
                 "tensor_parallel_size": 1,
                 "enforce_eager": True,
-                "max_num_batched_tokens": 512,
+                "max_num_batched_tokens": 4096,
+                "val_override_config": {"n": 1},  # it validates once at the end, whatever val_freq
             },
             "reward": {
                 "reward_function": REWARD,
@@ -170,7 +171,7 @@ def config(workspace: Path, checkpoints: Path) -> dict[str, Any]:
         },
         "trainer": {
             "max_steps": 2,
-            "logger": ["console"],
+            "logger": ["console", "file"],
             "n_gpus_per_node": 1,
             "val_before_train": False,
             "save_freq": 1,

@@ -26,6 +26,8 @@ ADV_ESTIMATOR_MAP = {}
 def register_adv_estimator(name):
     return lambda f: ADV_ESTIMATOR_MAP.setdefault(name, f)
 """
+LOGGERS = "LOGGERS = {}\n"
+UTILS = "def unflatten_dict(data): return data\n"
 SCRIPT = """
 import sys
 from reward_plugins.easyr1_plugin import hooks
@@ -42,12 +44,18 @@ print(name, estimate.__self__.normalizer.beta)
 
 
 def test_the_trainer_is_extended_when_it_is_imported(tmp_path: Path) -> None:
-    package = tmp_path / "verl/trainer"
-    package.mkdir(parents=True)
-    for directory in (package.parent, package):
-        (directory / "__init__.py").write_text("")
-    (package / "ray_trainer.py").write_text(TRAINER)
-    (package / "core_algos.py").write_text(REGISTRY)
+    files = {
+        "__init__.py": "",
+        "trainer/__init__.py": "",
+        "trainer/ray_trainer.py": TRAINER,
+        "trainer/core_algos.py": REGISTRY,
+        "utils/py_functional.py": UTILS,
+        "utils/logger/logger.py": LOGGERS,
+    }
+    for name, text in files.items():
+        file = tmp_path / "verl" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
     env = {"PYTHONPATH": f"{tmp_path}:{Path.cwd()}", "CAMREASONER_EMA": '{"beta": 0.5}'}
     run = subprocess.run([sys.executable, "-c", SCRIPT], env=env, capture_output=True, text=True)
     assert (run.returncode, run.stdout.split()) == (0, ["ema_grpo", "0.5"]), run.stderr
