@@ -5,8 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from pydantic import field_validator
+
 from data_builders.specs import FrameSpec, PromptSpec, Spec
 from reward_plugins.errors import CamReasonerError
+
+TRAINING_ORDER = ("base", "sft", "rl")
 
 
 class EvaluationError(CamReasonerError, ValueError):
@@ -41,6 +45,13 @@ class EvalConfig(Spec):
     workers: int
     max_quarantined: float
     out: Path
+
+    @field_validator("checkpoints")
+    @classmethod
+    def _in_training_order(cls, given: dict[str, Path]) -> dict[str, Path]:
+        """JSON objects have no order, but gains are counted from one checkpoint to the next."""
+        order = [name for name in TRAINING_ORDER if name in given]
+        return {name: given[name] for name in [*order, *(n for n in given if n not in order)]}
 
     @property
     def frame_index(self) -> Path:
