@@ -8,14 +8,23 @@ from data_builders.specs import PromptSpec
 
 def user_text(sample: Sample, prompt: PromptSpec) -> str:
     """The user's turn for `sample`, without the video placeholder."""
-    options = "\n".join(f"{a}. {text}" for a, text in zip(sample.letters, sample.options, strict=True))
+    options = "\n".join(
+        f"{a}. {text}" for a, text in zip(sample.letters, sample.options, strict=True)
+    )
     return prompt.template.format(question=sample.question, options=options)
 
 
 def trace_text(sample: Sample, prompt: PromptSpec) -> str:
-    """The assistant's turn that SFT imitates: each tag of `prompt.tags` around its block."""
+    """The assistant's turn that SFT imitates: each tag of `prompt.tags` around its block.
+
+    Without tags it is the bare answer.
+    """
+    if not prompt.tags:
+        return sample.answer
     blocks = {"observation": sample.observation, "think": sample.think, "answer": sample.answer}
     missing = [tag for tag in prompt.tags if blocks.get(tag) is None]
     if missing:
-        raise ValueError(f"sample {sample.id!r} has no {', '.join(missing)}: it can't teach the format")
+        raise ValueError(
+            f"sample {sample.id!r} has no {', '.join(missing)}: it can't teach the format"
+        )
     return "".join(f"<{tag}>{blocks[tag]}</{tag}>" for tag in prompt.tags)

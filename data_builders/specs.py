@@ -59,7 +59,9 @@ class PromptSpec(Spec):
     template: str = "{question}\n{options}"
     """User turn; `{question}` and `{options}` are filled in."""
     tags: tuple[str, ...] = ("observation", "think", "answer")
-    """Blocks of a response, in order (paper section 3.2: observation, think, answer)."""
+    """Blocks of a response, in order (paper section 3.2: observation, think, answer).
+
+    None at all is the bare answer, which SFT can teach and nothing can score."""
 
 
 class SyntheticSpec(Spec):

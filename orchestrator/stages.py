@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from data_builders.specs import FrameSpec
+from data_builders.specs import FrameSpec, PromptSpec
 from orchestrator.recipe import Recipe
 from orchestrator.stage import OUT, ROOT, Command, Draft, Progress, Resources
 
@@ -80,7 +80,12 @@ def merge(recipe: Recipe, done: dict[str, Path]) -> Draft:
 
 
 def prepare_config(
-    recipe: Recipe, done: dict[str, Path], form: str, spec: FrameSpec | None, *uses: str
+    recipe: Recipe,
+    done: dict[str, Path],
+    form: str,
+    spec: FrameSpec | None,
+    *uses: str,
+    prompt: PromptSpec | None = None,
 ) -> str:
     """The config of `data_builders.prepare`: frames and questions of a stage, in its own form."""
     return to_json(
@@ -89,7 +94,7 @@ def prepare_config(
             "samples": {use: str(done["data"] / f"{use}.parquet") for use in uses},
             "clips": str(done["data"]),
             "frames": frames(recipe, spec),
-            "prompt": recipe.prompt.model_dump(mode="json"),
+            "prompt": (prompt or recipe.prompt).model_dump(mode="json"),
             "cache": str(ROOT / recipe.data.cache_dir),
             "workers": recipe.data.workers,
             "max_quarantined": recipe.data.max_quarantined,

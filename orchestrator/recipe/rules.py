@@ -10,7 +10,8 @@ from orchestrator.recipe.schema import Recipe
 
 def broken_rules(recipe: Recipe) -> list[str]:
     """One line a contradiction: key, what was found, how to mend it."""
-    return [*_data(recipe), *_frames(recipe), *_start(recipe), *_rl(recipe), *_devices(recipe)]
+    checks = (_data, _frames, _tags, _start, _rl, _devices)
+    return [problem for check in checks for problem in check(recipe)]
 
 
 def _data(recipe: Recipe) -> Iterator[str]:
@@ -39,6 +40,14 @@ def _frames(recipe: Recipe) -> Iterator[str]:
         if spec.max_pixels < spec.multiple**2:
             patch = f"{spec.multiple}x{spec.multiple}"
             yield f"{key}.max_pixels: {spec.max_pixels} holds not even one {patch} patch"
+
+
+def _tags(recipe: Recipe) -> Iterator[str]:
+    if "answer" not in recipe.prompt.tags:
+        yield f"prompt.tags: {list(recipe.prompt.tags)} has no answer, which is what is scored"
+    taught = (recipe.sft.prompt or recipe.prompt).tags
+    if unknown := sorted({*recipe.prompt.tags, *taught} - {"observation", "think", "answer"}):
+        yield f"prompt.tags, sft.prompt.tags: samples have no {', '.join(unknown)}"
 
 
 def _start(recipe: Recipe) -> Iterator[str]:

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from data_builders.specs import FrameSpec, Spec
+from data_builders.specs import FrameSpec, PromptSpec, Spec
 
 
 class SftSpec(Spec):
@@ -12,6 +12,8 @@ class SftSpec(Spec):
 
     frames: FrameSpec | None
     """Frames this stage sees, when not the recipe's own; the plan then shows the skew."""
+    prompt: PromptSpec | None
+    """Prompt and tags of this stage, when not the recipe's own (ShotVL: the answer alone)."""
     template: str
     """LLaMA-Factory's chat template for the backbone, e.g. `qwen2_vl`."""
     freeze_vision_tower: bool

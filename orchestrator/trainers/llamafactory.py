@@ -21,7 +21,7 @@ def sft(recipe: Recipe, done: dict[str, Path]) -> Draft:
     environment = stages.environment(recipe, "sft")
     files = {
         str(OUT / "prepare.json"): stages.prepare_config(
-            recipe, done, "llamafactory", recipe.sft.frames, "sft"
+            recipe, done, "llamafactory", recipe.sft.frames, "sft", prompt=recipe.sft.prompt
         ),
         str(OUT / "train.yaml"): yaml.safe_dump(train_config(recipe, done), sort_keys=False),
     }
@@ -69,7 +69,7 @@ def train_config(recipe: Recipe, done: dict[str, Path]) -> dict[str, Any]:
         "dataset": "sft",
         "dataset_dir": str(OUT / "data"),
         "template": sft.template,
-        "default_system": recipe.prompt.system,
+        "default_system": (sft.prompt or recipe.prompt).system,
         "cutoff_len": sft.max_length,
         "max_samples": sft.max_samples,
         "video_fps": ALL_FRAMES,

@@ -43,3 +43,7 @@ def test_a_trace_has_the_blocks_of_the_format_in_order() -> None:
 def test_a_sample_without_a_trace_cannot_teach_the_format() -> None:
     with pytest.raises(ValueError, match="'s1' has no think"):
         trace_text(SAMPLE.model_copy(update={"think": None}), PromptSpec())
+
+
+def test_without_tags_a_trace_is_the_bare_answer() -> None:
+    assert trace_text(SAMPLE, PromptSpec(tags=())) == "B"

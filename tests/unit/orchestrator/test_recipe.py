@@ -1,12 +1,15 @@
 """Recipes: every shipped one loads, and every mistake in one is reported at once."""
 
+import json
 import pickle
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.errors import RecipeError
+from orchestrator.plan import make_plan
 from orchestrator.recipe import Recipe, load_recipe, recipe_names
 from orchestrator.recipe.load import _all_keys
 
@@ -72,6 +75,8 @@ def test_unknown_recipe_lists_the_nearest() -> None:
         ("rl.group_size=1", "rl.group_size"),
         ("rl.sft_checkpoint=step:7", "rl.sft_checkpoint"),
         ("rl.sft_checkpoint=best", "rl.sft_checkpoint"),
+        ("prompt.tags=[think]", "prompt.tags"),
+        ("prompt.tags=[plan,answer]", "prompt.tags"),
     ],
 )
 def test_contradictions_name_their_key(override: str, key: str) -> None:
@@ -82,3 +87,11 @@ def test_contradictions_name_their_key(override: str, key: str) -> None:
 def test_a_recipe_error_survives_pickling() -> None:
     error = pickle.loads(pickle.dumps(RecipeError("message")))
     assert isinstance(error, ValueError) and str(error) == "message"
+
+
+def test_shotvl_teaches_the_bare_answer_and_rewards_think_and_answer(tmp_path: Path) -> None:
+    recipe = load_recipe("shotvl_3b")
+    stage = make_plan(recipe, tmp_path).stage("sft")
+    taught = json.loads(stage.files[str(stage.directory / "prepare.json")])["prompt"]
+    assert (taught["tags"], recipe.prompt.tags) == ([], ("think", "answer"))
+    assert taught["template"] == recipe.prompt.template
