@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -9,6 +11,8 @@ from pydantic import field_validator
 
 from data_builders.specs import FrameSpec, PromptSpec, Spec
 from reward_plugins.errors import CamReasonerError
+
+log = logging.getLogger(__name__)
 
 TRAINING_ORDER = ("base", "sft", "rl")
 
@@ -72,3 +76,17 @@ class EvalConfig(Spec):
     def scores(self) -> Path:
         """Every score with its interval, baselines and tests."""
         return self.out / "scores.json"
+
+
+def run_command(command: Callable[[EvalConfig], object], arguments: list[str]) -> int:
+    """Run a command of the stage on the config named on its command line; the exit status.
+
+    What a user can mend is said in one line; anything else is a traceback.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        command(EvalConfig.model_validate_json(Path(arguments[0]).read_text()))
+    except (CamReasonerError, OSError) as error:
+        log.error("%s", error)
+        return 1
+    return 0

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import logging
 import sys
-from pathlib import Path
 
 from data_builders.frames import FrameIndex, materialise
 from data_builders.progress import Meter
-from orchestrator.evaluation.config import EvalConfig
+from orchestrator.evaluation.config import EvalConfig, run_command
 from orchestrator.evaluation.questions import select
 
 log = logging.getLogger(__name__)
@@ -34,11 +33,5 @@ def prepare(config: EvalConfig) -> FrameIndex:
     return index
 
 
-def main(arguments: list[str]) -> None:
-    """Read the config named on the command line and prepare."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    prepare(EvalConfig.model_validate_json(Path(arguments[0]).read_text()))
-
-
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(run_command(prepare, sys.argv[1:]))

@@ -17,7 +17,7 @@ import numpy as np
 from data_builders.frames import FrameIndex
 from data_builders.sample import Sample
 from orchestrator.evaluation import statistics
-from orchestrator.evaluation.config import EvalConfig
+from orchestrator.evaluation.config import EvalConfig, run_command
 from orchestrator.evaluation.ledger import read_predictions
 from orchestrator.evaluation.questions import select
 from orchestrator.evaluation.scoring import Scored, score_predictions
@@ -194,11 +194,5 @@ def _write(path: Path, scores: dict[str, Any]) -> None:
     os.replace(partial, path)
 
 
-def main(arguments: list[str]) -> None:
-    """Score what the config named on the command line produced."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    score(EvalConfig.model_validate_json(Path(arguments[0]).read_text()))
-
-
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(run_command(score, sys.argv[1:]))

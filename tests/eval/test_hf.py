@@ -11,8 +11,8 @@ from noise import make_samples
 from data_builders.frames import FrameIndex
 from data_builders.prompt import user_text
 from data_builders.specs import PromptSpec
-from orchestrator.evaluation.__main__ import main
-from orchestrator.evaluation.config import EvalConfig
+from orchestrator.evaluation.__main__ import answer
+from orchestrator.evaluation.config import EvalConfig, run_command
 from orchestrator.evaluation.engines import EngineError, Request
 from orchestrator.evaluation.engines.hf import HuggingFaceEngine, load
 from orchestrator.evaluation.ledger import read_predictions
@@ -74,7 +74,7 @@ def test_a_batch_answers_as_plain_generate_does_one_by_one(
 ) -> None:
     batch = requests(index)
     answers = engine.answer(batch)
-    for request, answer in zip(batch, answers, strict=True):
+    for request, given in zip(batch, answers, strict=True):
         inputs = processed(engine, request)
         with torch.inference_mode():
             output = engine.model.generate(
@@ -84,9 +84,9 @@ def test_a_batch_answers_as_plain_generate_does_one_by_one(
                 suppress_tokens=[engine.video_token],
             )
         new = output[0, inputs["input_ids"].shape[1] :]
-        assert answer.text == engine.processor.tokenizer.decode(new, skip_special_tokens=True)
-        assert answer.tokens == len(new)
-    assert len({answer.text for answer in answers}) > 1
+        assert given.text == engine.processor.tokenizer.decode(new, skip_special_tokens=True)
+        assert given.tokens == len(new)
+    assert len({given.text for given in answers}) > 1
 
 
 def test_the_vision_tower_runs_once_a_clip(
@@ -115,7 +115,7 @@ def test_the_stage_answers_every_question_and_its_swap(config: EvalConfig) -> No
     prepare(config)
     path = config.out / "eval.json"
     path.write_text(config.model_dump_json())
-    assert main([str(path)]) == 0
+    assert run_command(answer, [str(path)]) == 0
     rows = read_predictions(config.predictions)
     assert len(rows) == 24 and all(row.error is None and row.tokens > 0 for row in rows)
     assert {row.condition for row in rows} == {"shown", "swapped"}

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from eval_fixtures import make_config, sample
 
-from orchestrator.evaluation.config import EvalConfig
+from orchestrator.evaluation.config import EvalConfig, run_command
+from orchestrator.evaluation.prepare import prepare
 from orchestrator.plan import make_plan
 from orchestrator.recipe import load_recipe
 from orchestrator.report.__main__ import ReportConfig
@@ -22,3 +24,14 @@ def test_the_planned_configs_are_the_ones_the_stages_read(name: str, tmp_path: P
     assert list(parsed.checkpoints) == ["base", "sft", "rl"]
     [config] = [t for path, t in report.files.items() if path.endswith("report.json")]
     assert ReportConfig.model_validate_json(config).stages["eval"] == evaluation.directory
+
+
+def test_a_missing_clip_ends_the_preparation_with_one_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = make_config(tmp_path, [sample(0)])
+    path = tmp_path / "eval.json"
+    path.write_text(config.model_dump_json())
+    assert run_command(prepare, [str(path)]) == 1
+    assert "1 of 1 clips are unreadable" in caplog.text and "0.mp4: is missing" in caplog.text
+    assert "Traceback" not in caplog.text
