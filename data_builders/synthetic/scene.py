@@ -49,7 +49,7 @@ def make_textures(count: int, rng: np.random.Generator) -> Textures:
 
 
 def _texture(cycles: NDArray[np.float64], rng: np.random.Generator) -> Textures:
-    low, high = rng.uniform(1.5, 3.0), rng.uniform(6.0, 9.0)
+    low, high = rng.uniform(1.0, 1.5), rng.uniform(2.0, 4.0)
     above, below = np.clip(cycles - high, 0, None), np.clip(low - cycles, 0, None)
     amplitude = np.exp(-(above**2) / 18 - below**2) / np.sqrt(np.maximum(cycles, 1))
     phases = np.exp(2j * np.pi * rng.random(cycles.shape))
