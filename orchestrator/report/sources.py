@@ -81,7 +81,8 @@ class Run:
         """Rows of the RL metrics, by step: the trainer's own keys, and `step`."""
         path = self._file("rl", "metrics.jsonl")
         rows = [] if path is None else read_jsonl(path)
-        return [{**row["data"], "step": row["step"]} for row in rows]
+        batch = (self.recipe.get("rl") or {}).get("prompts_per_step")
+        return [{**_kept_share(row["data"], batch), "step": row["step"]} for row in rows]
 
     @cached_property
     def manifests(self) -> dict[str, Row]:
@@ -95,6 +96,12 @@ class Run:
     def _file(self, stage: str, name: str) -> Path | None:
         path = self._directory(stage) / name
         return path if path.is_file() else None
+
+
+def _kept_share(data: Row, batch: int | None) -> Row:
+    """The metrics of a step, with the share of its groups that filtering kept where it is known."""
+    generated = data.get("training/filter_groups/generated_prompts")
+    return {**data, "groups/kept_share": batch / generated} if batch and generated else data
 
 
 def read_run(directory: Path) -> Run:

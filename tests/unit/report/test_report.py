@@ -129,6 +129,13 @@ def test_a_half_written_last_row_of_a_log_is_left_out(tmp_path: Path) -> None:
         _ = Run({}, {"rl": tmp_path}).rl
 
 
+def test_the_share_of_groups_kept_follows_from_the_prompts_generated(tmp_path: Path) -> None:
+    data = {"training/filter_groups/generated_prompts": 160}
+    (tmp_path / "metrics.jsonl").write_text(json.dumps({"step": 1, "data": data}) + "\n")
+    [row] = Run({"rl": {"prompts_per_step": 64}}, {"rl": tmp_path}).rl
+    assert row["groups/kept_share"] == pytest.approx(0.4)
+
+
 def test_the_newest_trainer_state_gives_the_sft_curve(tmp_path: Path) -> None:
     for step in (9, 10):
         state = {"global_step": step, "log_history": [{"step": step, "loss": 1.0}, {"eval": 1}]}
