@@ -1,0 +1,65 @@
+"""What verl's rollout and actor see of the first row: `python rl.py <rl.parquet> <model>`."""
+
+import asyncio
+import json
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import pyarrow.parquet as pq
+import torch
+from transformers import AutoModelForImageTextToText
+from verl.experimental.agent_loop.agent_loop import AgentLoopWorker
+from verl.utils.dataset.rl_dataset import RLHFDataset
+from verl.utils.tokenizer import build_multimodal_processor_inputs, hf_processor
+
+import reward_plugins.verl_plugin.register  # noqa: F401  # as verl itself would
+from reward_plugins.verl_plugin.cpu import generation
+from reward_plugins.verl_plugin.dataset import FramesDataset
+from reward_plugins.verl_plugin.positions import rope_index_kwargs
+
+
+def messages_of(row: dict[str, Any]) -> list[dict[str, Any]]:
+    """verl's own replacement of `<video>` by the video item."""
+    reader = SimpleNamespace(
+        prompt_key="prompt", image_key="images", video_key="videos", audio_key="audios"
+    )
+    reader.processor = object()
+    return list(RLHFDataset._build_messages(reader, dict(row), "prompt"))
+
+
+def actor_positions(processor: Any, ids: torch.Tensor, inputs: Any) -> torch.Tensor:
+    names = ("get_rope_index", "video_token_id", "image_token_id", "tokenizer")
+    own = {name: getattr(processor, name) for name in names}
+    worker = SimpleNamespace(
+        processor=SimpleNamespace(**own, get_rope_index_kwargs=rope_index_kwargs)
+    )
+    mask = torch.ones_like(ids)
+    return AgentLoopWorker._compute_position_ids(worker, ids, mask, dict(inputs))[0, 1:]
+
+
+if __name__ == "__main__":
+    row = pq.read_table(sys.argv[1]).to_pylist()[0]
+    processor = hf_processor(sys.argv[2])
+    messages = messages_of(row)
+    _, videos, _ = asyncio.run(FramesDataset.process_multi_modal_info(messages, 14, None))
+    chat = processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+    inputs = build_multimodal_processor_inputs(
+        processor, text=[chat], videos=videos, mm_processor_kwargs={"do_resize": False}
+    )
+    ids = inputs["input_ids"]
+    model = AutoModelForImageTextToText.from_pretrained(sys.argv[2], dtype=torch.float32).eval()
+    vision = generation._vision_inputs(
+        processor, [generation.Prompt(tuple(ids[0].tolist()), videos)], ids
+    )
+    rollout = generation._positions(model, ids, torch.ones_like(ids), vision)
+    found = {
+        "ids": ids[0].tolist(),
+        "grid": inputs["video_grid_thw"][0].tolist(),
+        "pixels": float(inputs["pixel_values_videos"].double().sum()),
+    }
+    both = {
+        "rollout": {**found, "positions": rollout[:, 0].tolist()},
+        "actor": {**found, "positions": actor_positions(processor, ids, inputs).tolist()},
+    }
+    print("FOUND", json.dumps(both))

@@ -1,0 +1,101 @@
+"""One frame contract: SFT, rollout, actor and evaluation see the same sample the same way.
+
+Each stack numbers a video's frames in time by rules of its own, and a difference raises no error:
+it only makes the policy gradient wrong, or the evaluation another task than the training. Each
+probe runs the pinned stack in its own environment; a version that changes its rule fails here.
+"""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data_builders.prepare import PrepareConfig, prepare
+from orchestrator import runs
+from orchestrator.envs import interpreter
+from orchestrator.plan import make_plan
+from orchestrator.recipe import Recipe, load_recipe
+from orchestrator.stage import ROOT, Stage
+
+PROBES = Path(__file__).parent / "probes"
+
+
+def probe(environment: str, name: str, *arguments: Path) -> Any:
+    command = [str(interpreter(environment)), str(PROBES / f"{name}.py"), *map(str, arguments)]
+    environ = {"PYTHONPATH": str(ROOT), "VERL_PLATFORM": "cpu", "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environ)
+    assert done.returncode == 0, done.stderr[-4000:]
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("FOUND ")]
+    return json.loads(line.removeprefix("FOUND "))
+
+
+def seen_by_each(tmp_path: Path, fps: int) -> dict[str, dict[str, Any]]:
+    """Token ids, grid and position ids of one sample in each of the four stacks."""
+    frames = [f"frames.fps={fps}", f"data.synthetic.fps={fps}"]
+    sizes = [f"data.synthetic.{use}_clips=1" for use in ("sft", "rl", "test")]
+    recipe = load_recipe("tiny", [*frames, *sizes, f"data.cache_dir={tmp_path}/frames"])
+    plan = make_plan(recipe, tmp_path)
+    for name in ("data", "model", "sft"):
+        first_command(plan.stage(name))
+    data, sft = plan.stage("data").directory, plan.stage("sft").directory
+    checkpoint = plan.stage("model").directory / "checkpoint"
+    export_for_verl(recipe, data, tmp_path / "verl")
+    rows, index = tmp_path / "verl" / "sft.parquet", tmp_path / "verl" / "frames.json"
+    return {
+        "sft": probe("sft", "sft", sft / "train.yaml"),
+        **probe("rl", "rl", rows, checkpoint),
+        "eval": probe("eval", "evaluation", data / "sft.parquet", index, checkpoint),
+    }
+
+
+def first_command(stage: Stage) -> None:
+    """Write the stage's files and run what comes before its trainer."""
+    runs.write_files(stage)
+    command = stage.commands[0]
+    argv = [str(interpreter(command.environment)), *command.argv]
+    subprocess.run(argv, cwd=ROOT, check=True, capture_output=True)
+
+
+def export_for_verl(recipe: Recipe, data: Path, out: Path) -> None:
+    """The SFT samples, in the form that RL reads."""
+    config = {
+        "format": "verl",
+        "samples": {"sft": data / "sft.parquet"},
+        "clips": data,
+        "frames": recipe.frames,
+        "prompt": recipe.prompt,
+        "cache": recipe.data.cache_dir,
+        "workers": 1,
+        "max_quarantined": 0.0,
+        "out": out,
+    }
+    prepare(PrepareConfig.model_validate(config))
+
+
+@pytest.mark.parametrize("fps", [1, 2])
+def test_all_four_see_the_same_tokens_grid_and_times(tmp_path: Path, fps: int) -> None:
+    seen = seen_by_each(tmp_path, fps)
+    for name in ("rollout", "actor", "eval"):
+        for what in ("ids", "grid", "positions"):
+            assert seen[name][what] == seen["sft"][what], (name, what)
+    assert seen["rollout"]["pixels"] == pytest.approx(seen["sft"]["pixels"], rel=1e-6)
+    times = {t for t, token in zip(*times_of(seen["sft"]), strict=True) if token}
+    assert len(times) == 4  # eight frames are four patches in time, each at a time of its own
+
+
+def test_above_two_frames_a_second_every_stack_collapses_time_alike(tmp_path: Path) -> None:
+    """transformers 5.6 and 5.9 cut seconds per patch to an integer: at 4 fps it is 0.
+
+    Then the model is not told the order of the frames. All four stacks agree even so.
+    """
+    seen = seen_by_each(tmp_path, 4)
+    assert all(view["positions"] == seen["sft"]["positions"] for view in seen.values())
+    assert len({t for t, token in zip(*times_of(seen["sft"]), strict=True) if token}) == 1
+
+
+def times_of(view: dict[str, Any]) -> tuple[list[int], list[bool]]:
+    """Temporal position of each token, and whether it is a visual one."""
+    video = max(set(view["ids"]), key=view["ids"].count)  # by far the most frequent token
+    return view["positions"][0], [token == video for token in view["ids"]]
