@@ -47,7 +47,7 @@ def lines(scores: dict[str, Any], group: str = "all") -> Iterator[Line]:
             name=name,
             n=shown["n"],
             accuracy=shown["accuracy"],
-            interval=tuple(shown["bootstrap"]),
+            interval=_interval(shown),
             swapped=checkpoint.get("swapped", {}).get(group, {}).get("accuracy"),
             format=shown["format"],
             answered=shown["answered"],
@@ -58,6 +58,12 @@ def lines(scores: dict[str, Any], group: str = "all") -> Iterator[Line]:
             p=test.get("p_holm"),
         )
         before = name
+
+
+def _interval(shown: dict[str, Any]) -> tuple[float, float]:
+    """From the bootstrap over clips; Wilson's where all or none are right, and it has no width."""
+    low, high = shown["bootstrap"] if 0 < shown["correct"] < shown["n"] else shown["wilson"]
+    return low, high
 
 
 def baselines(scores: dict[str, Any], group: str = "all") -> dict[str, float]:

@@ -183,3 +183,10 @@ def test_settings_are_those_the_recipe_has() -> None:
         "seed": "0",
         "group size G": "8",
     }
+
+
+def test_none_right_has_an_interval_with_a_width(run_dir: Path) -> None:
+    scores = json.loads((run_dir / "eval/scores.json").read_text())
+    shown = scores["checkpoints"]["base"]["shown"]["all"]
+    shown.update(correct=0, accuracy=0.0, bootstrap=[0.0, 0.0], wilson=[0.0, 0.19])
+    assert next(lines(scores)).interval == (0.0, 0.19)
