@@ -9,6 +9,7 @@ Standard library only, and run by path: importing the package would cost what th
 """
 
 import contextlib
+import ctypes
 import gc
 import hashlib
 import importlib
@@ -39,6 +40,8 @@ PRELOADED = (
 )
 LENGTH = struct.Struct("!Q")
 STATUS = struct.Struct("!i")
+TAKEN = b"!"
+PR_SET_PDEATHSIG = 1
 
 
 def main(argv: list[str]) -> None:
@@ -48,7 +51,7 @@ def main(argv: list[str]) -> None:
     server: subprocess.Popen[bytes] | None = None
     while server is None or not server.poll():
         with contextlib.suppress(ConnectionError):
-            _end_like(_fork_remotely(_address(), argv))
+            _end_like(_follow(_fork_remotely(_address(), argv)))
         if server is None or server.poll() == 0:
             server = _start_server(_address())
         time.sleep(0.2)
@@ -64,18 +67,32 @@ def _address() -> str:
 
 def _start_server(address: str) -> subprocess.Popen[bytes]:
     """`-P`: this file's directory holds names of the standard library."""
-    command = [sys.executable, "-P", os.path.abspath(__file__), "--serve", address]
+    quiet = "ignore::UserWarning:verl.workers.engine"  # "... engine is not available"
+    command = [sys.executable, "-P", "-W", quiet, os.path.abspath(__file__), "--serve", address]
     return subprocess.Popen(command, start_new_session=True, stdin=subprocess.DEVNULL)
 
 
-def _fork_remotely(address: str, argv: list[str]) -> int:
-    """Have the server fork a process with our arguments, environment and streams; its status."""
+def _fork_remotely(address: str, argv: list[str]) -> socket.socket:
+    """Have the server fork a process with our arguments, environment and streams.
+
+    Raises:
+        ConnectionError: there is no server, or it ended before it took the request.
+    """
     body = json.dumps({"argv": argv, "env": dict(os.environ), "cwd": os.getcwd()}).encode()
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect("\0" + address)
-        socket.send_fds(connection, [LENGTH.pack(len(body))], [0, 1, 2])
-        connection.sendall(body)
-        return STATUS.unpack(_receive(connection, STATUS.size))[0]
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect("\0" + address)
+    socket.send_fds(connection, [LENGTH.pack(len(body))], [0, 1, 2])
+    connection.sendall(body)
+    _receive(connection, len(TAKEN))
+    return connection
+
+
+def _follow(connection: socket.socket) -> int:
+    """The status of the forked process, once it has ended; a killed one's if the server is gone."""
+    try:
+        return int(STATUS.unpack(_receive(connection, STATUS.size))[0])
+    except ConnectionError:
+        return signal.SIGKILL
 
 
 def _end_like(status: int) -> NoReturn:
@@ -134,6 +151,8 @@ class Server:
             self._become(request, streams)
         for stream in streams:
             os.close(stream)
+        with contextlib.suppress(OSError):
+            connection.sendall(TAKEN)
         pidfd = os.pidfd_open(pid)
         self.children[pid] = pidfd, connection
         self.selector.register(pidfd, selectors.EVENT_READ, pid)
@@ -141,6 +160,8 @@ class Server:
 
     def _become(self, request: dict[str, object], streams: list[int]) -> NoReturn:
         """In the child: be the process that the request describes."""
+        os.setsid()  # Ray ends a worker by its process group
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         self.listener.close()
         self.selector.close()
         for target, stream in enumerate(streams):

@@ -93,3 +93,23 @@ def test_worker_dies_with_the_one_who_asked_for_it_and_the_server_with_the_last(
     assert server.wait(timeout=30) == 0
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_worker_has_a_process_group_of_its_own(
+    worker: Callable[..., subprocess.Popen[str]], server: subprocess.Popen[bytes]
+) -> None:
+    other = worker("import time; print(flush=True); time.sleep(60)")
+    assert other.stdout and other.stdout.readline()
+    process = worker("import os; os.killpg(0, 9)")
+    assert process.wait(timeout=30) == -9
+    assert other.poll() is None and server.poll() is None
+    other.kill()
+
+
+def test_worker_is_not_started_again_when_the_server_is_killed(
+    worker: Callable[..., subprocess.Popen[str]], server: subprocess.Popen[bytes]
+) -> None:
+    process = worker("import time; print(flush=True); time.sleep(5)")
+    assert process.stdout and process.stdout.readline()
+    server.kill()
+    assert process.wait(timeout=30) == -9
