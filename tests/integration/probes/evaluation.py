@@ -1,4 +1,4 @@
-"""What the evaluation feeds the model: `python evaluation.py <sample.parquet> <frames.json> <model>`."""
+"""What the evaluation feeds the model: `evaluation.py <samples> <frame index> <model>`."""
 
 import json
 import sys
