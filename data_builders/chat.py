@@ -30,6 +30,31 @@ class EndpointError(CamReasonerError, ConnectionError):
     """No request can get an answer: the address, the key or the model is wrong."""
 
 
+def check_endpoint(spec: EndpointSpec, key: str) -> None:
+    """Raise `EndpointError`, naming the recipe's `key`, unless a server answers there.
+
+    A server that answers, but doesn't list models, passes: not all do.
+    """
+    import openai
+
+    token = os.environ.get(spec.api_key_variable, "none")
+    try:
+        client = openai.OpenAI(base_url=spec.base_url, api_key=token, timeout=10, max_retries=1)
+        client.models.list()
+    except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
+        raise EndpointError(
+            f"{key}: {spec.base_url} refuses the key in {spec.api_key_variable}: {error}"
+        ) from error
+    except openai.APIStatusError:
+        return
+    except openai.OpenAIError as error:
+        raise EndpointError(
+            f"{key}.base_url: no server answers at {spec.base_url} ({error}); start one "
+            f"(vllm serve {spec.model}), or name another OpenAI-compatible one and put its key in "
+            f"{spec.api_key_variable}"
+        ) from error
+
+
 class Chat:
     """A client of one endpoint, for use by many threads. Asks nothing twice of a ledger's file."""
 
@@ -109,9 +134,3 @@ class Chat:
         spec = self.spec
         asked = [spec.model, spec.temperature, spec.max_tokens, spec.extra_body, identity]
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
-
-
-def _refusals() -> tuple[type[Exception], ...]:
-    import openai
-
-    return openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError

@@ -55,7 +55,8 @@ def prepare(config: PrepareConfig) -> FrameIndex:
     index.write(config.out / "frames.json")
     for name, rows in samples.items():
         readable = [sample for sample in rows if sample.clip in index.clips]
-        log.info("%s: %d questions, %d without a readable clip", name, len(readable), len(rows) - len(readable))
+        lost = len(rows) - len(readable)
+        log.info("%s: %d questions, %d without a readable clip", name, len(readable), lost)
         _export(config, index, readable, name)
     return index
 

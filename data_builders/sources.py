@@ -64,6 +64,14 @@ def shotbench_test(root: Path, meter: hub.Meter | None = None) -> list[Sample]:
     return located([*samples, *refineshot.refine(samples)], root)
 
 
+def shotbench_movement(root: Path, meter: hub.Meter | None = None) -> list[Sample]:
+    """ShotBench's 464 questions about camera movement (the paper's Table 3), without its images."""
+    source = hub.SHOTBENCH.model_copy(update={"patterns": ("test.tsv", "videos.tar")})
+    folder = hub.fetch(source, root / "shotbench" / "movement", meter)
+    extract(folder / "videos.tar", root / "shotbench" / "videos")
+    return located(shotbench.camera_movement(shotbench.questions(folder / "test.tsv")), root)
+
+
 def located(samples: Iterable[Sample], root: Path) -> list[Sample]:
     """`samples` with their clips where they are: repositories and archives nest them differently.
 

@@ -63,15 +63,17 @@ def synthesise(
     spec: TrajectorySpec,
     out: Path,
     meter: Callable[[int, int], None] = lambda done, total: None,
+    replies: Path | None = None,
 ) -> Summary:
     """Write `out/trajectories.parquet`, `rejected.jsonl` and `summary.json` from `samples`.
 
-    Every reply is kept in `out/replies.jsonl` as it comes: a run that was stopped asks only what
-    it hadn't. A request that fails is a rejection, asked again by the next run. Raises
-    `EndpointError` when the server refuses all requests or `failures_in_a_row` get no answer.
+    Every reply is kept in `replies` (`out/replies.jsonl`) as it comes: a run that was stopped, or
+    one of another recipe on the same file, asks only what no run had. A request that fails is a
+    rejection, asked again by the next run. Raises `EndpointError` when the server refuses all
+    requests or `failures_in_a_row` get no answer.
     """
     out.mkdir(parents=True, exist_ok=True)
-    ledger = Ledger(out / "replies.jsonl")
+    ledger = Ledger(replies or out / "replies.jsonl")
     try:
         order = sorted(samples, key=lambda s: _rank(s.id, spec.seed))
         outcomes = _ask_all(order, Writer(clips, spec.teacher, spec.judge, ledger), spec, meter)

@@ -31,7 +31,8 @@ def launch(plan: Plan, stages: Sequence[Stage], console: Console) -> None:
             runs.show_in_run(plan, stage)
     if not waiting:
         return
-    cluster.check_gpus(plan.recipe)
+    if any(c.environment != "orchestrator" for stage in waiting for c in stage.commands):
+        cluster.check_gpus(plan.recipe)  # data and report need none
     build_environments(waiting, console)
     with cluster.connected(plan.recipe) as address:
         for stage in waiting:

@@ -10,26 +10,70 @@ from data_builders.specs import FrameSpec, PromptSpec
 from orchestrator.recipe import Recipe
 from orchestrator.stage import OUT, ROOT, Command, Draft, Progress, Resources
 
+_BUILDERS = {
+    "synthetic": ("data_builders/synthetic",),
+    "camerabench": (
+        "data_builders/sources.py",
+        "data_builders/camerabench.py",
+        "data_builders/rl_questions.py",
+    ),
+    "shotbench": ("data_builders/sources.py", "data_builders/shotbench.py"),
+    "trajectories": (
+        "data_builders/teaching.py",
+        "data_builders/trajectories.py",
+        "data_builders/trajectory_writer.py",
+        "data_builders/trajectory_filters.py",
+        "data_builders/decoding.py",
+    ),
+}
+"""What decides a source's samples: to change one source leaves the others' clips as they are."""
+
 
 def data(recipe: Recipe, done: dict[str, Path]) -> Draft:
     """Clips and questions of every source, as Parquet."""
+    own = recipe.data
     config = {
-        "sources": recipe.data.sources,
-        "synthetic": recipe.data.synthetic and recipe.data.synthetic.model_dump(mode="json"),
-        "workers": recipe.data.workers,
+        "sources": own.sources,
+        "weights": own.weights,
+        "camerabench": own.camerabench and _located(own.camerabench.model_dump(mode="json")),
+        "synthetic": own.synthetic and own.synthetic.model_dump(mode="json"),
+        "teaching": _teaching(recipe),
+        "downloads": str(ROOT / own.download_dir),
+        "max_quarantined": own.max_quarantined,
+        "workers": own.workers,
+        "seed": recipe.seed,
         "out": str(OUT),
     }
+    used = (*own.sources, "trajectories") if own.trajectories else own.sources
+    builders = dict.fromkeys(file for name in used for file in _BUILDERS[name])
     return Draft(
         name="data",
         commands=(module("orchestrator", "data_builders.build", "data.json"),),
         files={str(OUT / "data.json"): to_json(config)},
         resources=Resources(recipe.cluster.cpus_per_stage, pin=recipe.cluster.pin),
-        sources=(
-            "data_builders/build.py",
-            "data_builders/synthetic",
-            "data_builders/camerabench.py",
-        ),
+        sources=("data_builders/build.py", "data_builders/mixing.py", *builders),
     )
+
+
+def _teaching(recipe: Recipe) -> dict[str, Any] | None:
+    """The teacher's part of the data stage; the frames it sees matter to no other part."""
+    own = recipe.data
+    if own.trajectories is None:
+        return None
+    return {
+        "trajectories": own.trajectories.model_dump(mode="json"),
+        "frames": frames(recipe, None),
+        "cache": str(ROOT / own.cache_dir),
+        "replies": str(ROOT / own.download_dir / "trajectories" / "replies.jsonl"),
+        "workers": own.workers,
+        "max_quarantined": own.max_quarantined,
+    }
+
+
+def _located(camerabench: dict[str, Any]) -> dict[str, Any]:
+    """Paths of the recipe are relative to the project."""
+    paths = ("rl_questions", "train_annotations")
+    return {k: str(ROOT / v) if k in paths and v else v for k, v in camerabench.items()}
 
 
 def model(recipe: Recipe, done: dict[str, Path]) -> Draft:

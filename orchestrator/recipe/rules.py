@@ -15,12 +15,34 @@ def broken_rules(recipe: Recipe) -> list[str]:
 
 
 def _data(recipe: Recipe) -> Iterator[str]:
-    if ("synthetic" in recipe.data.sources) != (recipe.data.synthetic is not None):
+    data = recipe.data
+    if ("synthetic" in data.sources) != (data.synthetic is not None):
         yield (
-            f"data.sources: {list(recipe.data.sources)} and data.synthetic "
-            f"{'is' if recipe.data.synthetic else 'is not'} given; list `synthetic` and describe "
+            f"data.sources: {list(data.sources)} and data.synthetic "
+            f"{'is' if data.synthetic else 'is not'} given; list `synthetic` and describe "
             "it, or neither"
         )
+    if ("camerabench" in data.sources) != (data.camerabench is not None):
+        yield (
+            f"data.sources: {list(data.sources)} and data.camerabench "
+            f"{'is' if data.camerabench else 'is not'} given; list `camerabench` and describe it, "
+            "or neither"
+        )
+    if data.trajectories is not None and "camerabench" not in data.sources:
+        yield "data.trajectories: are written for camerabench, which data.sources does not list"
+    if data.trajectories is None and "synthetic" not in data.sources:
+        yield (
+            f"data.trajectories: null leaves SFT nothing to imitate: {list(data.sources)} bring no "
+            "traces; describe the teacher, or add synthetic to data.sources"
+        )
+    trained = set(data.sources) - {"shotbench"}
+    if data.weights is not None and set(data.weights) != trained:
+        yield (
+            f"data.weights: {sorted(data.weights)} weighed, but the sources with training "
+            f"questions are {sorted(trained)}; weigh each of them"
+        )
+    if data.weights is not None and min(data.weights.values(), default=1) <= 0:
+        yield f"data.weights: {data.weights} must be above 0; leave the source out of data.sources"
 
 
 def _frames(recipe: Recipe) -> Iterator[str]:

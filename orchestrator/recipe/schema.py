@@ -4,7 +4,9 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from data_builders.source_specs import CameraBenchSpec, SourceName
 from data_builders.specs import FrameSpec, PromptSpec, Spec, SyntheticSpec, TinyModelSpec
+from data_builders.trajectory_specs import TrajectorySpec
 from orchestrator.recipe.rl import RlSpec
 from orchestrator.recipe.sft import SftSpec
 
@@ -27,10 +29,18 @@ class ModelSpec(Spec):
 class DataSpec(Spec):
     """Where questions and clips come from."""
 
-    sources: tuple[Literal["synthetic", "camerabench"], ...] = Field(min_length=1)
+    sources: tuple[SourceName, ...] = Field(min_length=1)
     """Builders to run, in order."""
+    weights: dict[SourceName, float] | None
+    """Share of each source among the training questions; null takes everything."""
+    camerabench: CameraBenchSpec | None
+    """Which of CameraBench's questions, when it is a source."""
     synthetic: SyntheticSpec | None
     """Clips rendered from a 3-D scene with a known camera path."""
+    trajectories: TrajectorySpec | None
+    """Who writes observation and thinking for CameraBench's training questions, for SFT."""
+    download_dir: str
+    """Published data sets and paid replies, shared by all runs; relative to the project."""
     cache_dir: str
     """Content-addressed frame cache, shared by all runs; relative to the project."""
     max_quarantined: float = Field(ge=0, le=1)

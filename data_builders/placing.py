@@ -1,0 +1,90 @@
+"""Put the clips of downloaded questions beside the samples, and set aside questions without one."""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from data_builders.frames import Quarantined, QuarantineError
+from data_builders.sample import Sample
+from reward_plugins.errors import CamReasonerError
+
+log = logging.getLogger(__name__)
+
+
+class PlacingError(CamReasonerError, OSError):
+    """A clip that can't be put beside the samples."""
+
+
+def link_clips(samples: Iterable[Sample], downloads: Path, out: Path) -> list[Quarantined]:
+    """Hard-link each clip of `samples` from `downloads` to `out`; return those that aren't there.
+
+    Links cost no space, and the frame cache refuses symbolic ones. Raises `PlacingError` where
+    the two folders are on different disks.
+    """
+    refused = []
+    for clip in sorted({sample.clip for sample in samples}):
+        source = downloads / clip
+        if reason := _unusable(source, downloads):
+            refused.append(Quarantined(clip, reason))
+        else:
+            _link(source, out / clip)
+    return refused
+
+
+def without(samples: Sequence[Sample], refused: Iterable[Quarantined]) -> list[Sample]:
+    """`samples` but those whose clip was refused."""
+    clips = {clip for clip, _ in refused}
+    return [sample for sample in samples if sample.clip not in clips]
+
+
+def report_quarantine(
+    refused: Sequence[Quarantined], samples: Sequence[Sample], most: float, path: Path
+) -> None:
+    """Write to `path` which clips are left out and why, and how many questions that costs.
+
+    `QuarantineError` lists them when they are more than a share of `most` of the clips.
+    """
+    lost = len(samples) - len(without(samples, refused))
+    report = {"clips": dict(refused), "questions": lost}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(report, indent=2) + "\n")
+    if not refused:
+        return
+    total = len({sample.clip for sample in samples})
+    said = f"{len(refused):,} of {total:,} clips are unusable, which leaves out {lost:,} questions"
+    if len(refused) > most * total:
+        listed = "".join(f"\n  {clip}: {reason}" for clip, reason in refused[:50])
+        raise QuarantineError(
+            f"{said}; data.max_quarantined = {most:g} allows fewer: mend or remove them ({path})"
+            f"{listed}"
+        )
+    log.warning("%s; the reasons are in %s", said, path)
+
+
+def _unusable(source: Path, downloads: Path) -> str | None:
+    if not source.resolve().is_relative_to(downloads.resolve()):
+        return f"leads out of {downloads}"
+    if not source.is_file():
+        return "is not a file" if source.exists() else f"is missing from {downloads}"
+    return None if source.stat().st_size else "is empty (zero bytes)"
+
+
+def _link(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source.resolve(), target)
+    except FileExistsError:
+        if not source.samefile(target):
+            target.unlink()
+            _link(source, target)
+    except OSError as error:
+        where = "are on different disks" if error.errno == errno.EXDEV else str(error)
+        raise PlacingError(
+            f"can't link {source} to {target}: {where}; let data.download_dir and runs_dir be "
+            "folders of one file system that has hard links"
+        ) from error

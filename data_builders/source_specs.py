@@ -1,0 +1,31 @@
+"""What a recipe says about published data sets; light enough for planning."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import model_validator
+
+from data_builders.specs import Spec
+
+SourceName = Literal["camerabench", "shotbench", "synthetic"]
+
+
+class CameraBenchSpec(Spec):
+    """Which of CameraBench's questions, and where the training ones are."""
+
+    vqa: Literal["match", "as_released"]
+    """Test questions whose labels are right and whose text gives nothing away, or the released
+    file to the byte."""
+    rl_questions: Path | None
+    """CamReasoner's camerabench_rl.json (38,451 questions), which its authors give out."""
+    train_annotations: Path | None
+    """Folder of training annotations, which CameraBench gives out on request; the same questions
+    are then asked by this project's rules."""
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> CameraBenchSpec:
+        if self.rl_questions and self.train_annotations:
+            raise ValueError("give rl_questions or train_annotations, not both")
+        return self

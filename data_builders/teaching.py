@@ -1,0 +1,79 @@
+"""Trajectories as a part of the data stage: frames for the teacher, replies that outlive a run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from filelock import FileLock
+
+from data_builders.chat import check_endpoint
+from data_builders.frames import materialise
+from data_builders.placing import without
+from data_builders.progress import Meter
+from data_builders.sample import Sample, read_samples
+from data_builders.specs import FrameSpec, Spec
+from data_builders.trajectories import synthesise
+from data_builders.trajectory_specs import TrajectorySpec
+from data_builders.trajectory_writer import CachedClips
+from reward_plugins.errors import CamReasonerError
+
+log = logging.getLogger(__name__)
+
+
+class TeachingError(CamReasonerError, RuntimeError):
+    """A teacher none of whose trajectories may teach."""
+
+
+class TeachingConfig(Spec):
+    """Who writes traces for training questions that have none, and what it sees."""
+
+    trajectories: TrajectorySpec
+    frames: FrameSpec
+    cache: Path
+    replies: Path
+    """Paid replies, shared by all recipes: another one asks for much the same."""
+    workers: int
+    max_quarantined: float
+
+
+def check_endpoints(config: TeachingConfig) -> None:
+    """Raise `EndpointError` unless the servers answer, or answered before and may have all said."""
+    if config.replies.exists():
+        return
+    check_endpoint(config.trajectories.teacher, "data.trajectories.teacher")
+    if config.trajectories.judge is not None:
+        check_endpoint(config.trajectories.judge, "data.trajectories.judge")
+
+
+def teach(samples: Sequence[Sample], config: TeachingConfig, out: Path) -> list[Sample]:
+    """Trajectories for `samples`, whose clips lie under `out`; `out/trajectories` says the rest.
+
+    Raises `EndpointError` for a server that stops answering, `QuarantineError` for too many clips
+    that can't be read, `TeachingError` when nothing passes the filters.
+    """
+    folder = out / "trajectories"
+    index = materialise(
+        {sample.clip for sample in samples},
+        out,
+        config.cache,
+        config.frames,
+        workers=config.workers,
+        max_quarantined=config.max_quarantined,
+        progress=Meter(out / "progress.jsonl", "decoding clips"),
+    )
+    for clip, reason in index.quarantined:
+        log.warning("no trajectory for questions on %s: %s", clip, reason)
+    readable = without(samples, index.quarantined)
+    config.replies.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(config.replies.with_suffix(".lock")):
+        meter = Meter(out / "progress.jsonl", "writing trajectories")
+        clips, spec = CachedClips(index), config.trajectories
+        summary = synthesise(readable, clips, spec, folder, meter, config.replies)
+    if summary.accepted == 0:
+        raise TeachingError(
+            f"none of {summary.asked:,} trajectories passed the filters ({summary.rejected}); "
+            f"{folder}/rejected.jsonl has every reason: choose another data.trajectories.teacher"
+        )
+    return read_samples(folder / "trajectories.parquet")
