@@ -3,9 +3,9 @@
 verl's agent loop worker computes the training side's M-RoPE ids without the video's seconds per
 temporal patch (verl/experimental/agent_loop/agent_loop.py:913), while generation uses them: at any
 rate but 2 frames a second the two sides see other positions and the policy gradient is wrong.
-vLLM moreover has a rule of its own. The agent loop below shares its worker's processor, and there
-sets `get_rope_index_kwargs`, which the worker asks for (agent_loop.py:936) and no Qwen processor
-has, and for vLLM `get_rope_index` itself.
+vLLM moreover has a rule of its own. `follow_rollout` gives the worker's processor the attribute
+`get_rope_index_kwargs`, which the worker asks for (agent_loop.py:936) and no Qwen processor has,
+and for vLLM its `get_rope_index` too.
 """
 
 from collections.abc import Iterator
@@ -13,21 +13,13 @@ from functools import partial
 from typing import Any
 
 import torch
-from verl.experimental.agent_loop.agent_loop import register
-from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentLoop
-
-AGENT_LOOP = "video_agent"
 
 
-@register(AGENT_LOOP)
-class VideoAgentLoop(SingleTurnAgentLoop):
-    """verl's single-turn loop, for videos whose frame rate is known."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.processor.get_rope_index_kwargs = rope_index_kwargs
-        if self.rollout_config.name == "vllm":
-            self.processor.get_rope_index = partial(vllm_rope_index, self.processor)
+def follow_rollout(processor: Any, rollout: str) -> None:
+    """Let verl's agent loop worker number positions as the engine `rollout` does."""
+    processor.get_rope_index_kwargs = rope_index_kwargs
+    if rollout == "vllm":
+        processor.get_rope_index = partial(vllm_rope_index, processor)
 
 
 def rope_index_kwargs(multi_modal_inputs: dict[str, Any]) -> dict[str, torch.Tensor]:
@@ -57,13 +49,14 @@ def vllm_rope_index(
     seconds = [1.0] * len(grids) if second_per_grid_ts is None else second_per_grid_ts.tolist()
     is_video = (input_ids[0] == processor.video_token_id).tolist()
     blocks: list[torch.Tensor] = []
-    for kind, length in _runs(is_video, [t * h * w // vision.spatial_merge_size**2 for t, h, w in grids]):
+    lengths = [t * h * w // vision.spatial_merge_size**2 for t, h, w in grids]
+    for video, length in _runs(is_video, lengths):
         start = int(blocks[-1].max()) + 1 if blocks else 0
-        if kind is None:
+        if video is None:
             blocks.append(start + torch.arange(length).expand(3, -1))
         else:
-            pace = seconds[kind] * vision.tokens_per_second
-            blocks.append(start + _video_ids(grids[kind], pace, vision.spatial_merge_size))
+            pace = seconds[video] * vision.tokens_per_second
+            blocks.append(start + _video_ids(grids[video], pace, vision.spatial_merge_size))
     return torch.cat(blocks, dim=1)[:, None], None
 
 

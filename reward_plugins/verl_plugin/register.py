@@ -11,6 +11,6 @@ import os
 if os.environ.get("VERL_PLATFORM") == "cpu":
     from reward_plugins.verl_plugin import cpu
 
-from reward_plugins.verl_plugin import estimator, positions, trainer
+from reward_plugins.verl_plugin import agent_loop, estimator, trainer
 
-__all__ = ["estimator", "positions", "trainer"]
+__all__ = ["agent_loop", "estimator", "trainer"]

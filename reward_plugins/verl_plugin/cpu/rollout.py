@@ -5,7 +5,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import ray
@@ -36,14 +36,14 @@ class _Request:
     key: tuple[bytes, int]  # identical prompts sort together, then by seed
     temperature: float
     max_tokens: int
-    done: asyncio.Future[Response] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    done: asyncio.Future[Response]
 
 
 @ray.remote(num_cpus=1)
 class CPUServer:
     """Serves all waiting requests as one padded batch."""
 
-    def __init__(self, model_path: str, response_length: int, seed: int) -> None:
+    def __init__(self, model_path: str, response_length: int) -> None:
         from transformers import AutoModelForImageTextToText
         from verl.utils.tokenizer import hf_processor
 
@@ -51,7 +51,7 @@ class CPUServer:
         self.model = AutoModelForImageTextToText.from_pretrained(
             model_path, dtype=torch.float32, attn_implementation="sdpa"
         ).eval()
-        self.response_length, self.seed = response_length, seed
+        self.response_length = response_length
         self.global_steps: int | None = None
         self.waiting: list[_Request] = []
         self.serving: asyncio.Task[None] | None = None
@@ -93,15 +93,15 @@ class CPUServer:
     ) -> _Request:
         if params.get("top_p", 1.0) != 1.0 or params.get("top_k", -1) > 0:
             raise ValueError("the CPU rollout samples the whole distribution: top_p 1, top_k -1")
+        if "seed" not in params:
+            raise ValueError("a request has no seed: set rollout.agent.default_agent_loop=video_agent")
         prompt = Prompt(tuple(prompt_ids), videos)
-        digest = _digest(prompt)
-        twins = sum(other.key[0] == digest for other in self.waiting)
-        seed = params.get("seed", f"{self.seed}/{self.global_steps}/{twins}")
         return _Request(
             prompt,
-            (digest, _seed(f"{seed}/{digest.hex()}")),
+            (_digest(prompt), int(params["seed"])),
             float(params.get("temperature", 1.0)),
             int(params.get("max_tokens") or self.response_length),
+            asyncio.get_running_loop().create_future(),
         )
 
     async def _serve(self) -> None:
@@ -164,7 +164,7 @@ class CPUReplica(RolloutReplica):
     async def launch_servers(self) -> None:
         name = server_name(self.replica_rank)
         server = CPUServer.options(name=name, max_concurrency=self.max_concurrency).remote(
-            self.model_config.path, self.config.response_length, self.config.seed
+            self.model_config.path, self.config.response_length
         )
         await server.ready.remote()
         self.servers = [server]
@@ -200,10 +200,6 @@ def _digest(prompt: Prompt) -> bytes:
         digest.update(repr(metadata["fps"]).encode())
         digest.update(frames.contiguous().numpy())
     return digest.digest()
-
-
-def _seed(text: str) -> int:
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=7).digest(), "big")
 
 
 def _settings(request: _Request) -> tuple[float, int]:

@@ -15,7 +15,7 @@ from verl.workers.engine.fsdp.transformer_impl import FSDPEngineWithLMHead
 from verl.workers.rollout.base import get_rollout_class
 from verl.workers.rollout.replica import get_rollout_replica_class
 
-from reward_plugins.verl_plugin import estimator, filtering, positions, trainer
+from reward_plugins.verl_plugin import agent_loop, estimator, filtering, trainer
 from reward_plugins.verl_plugin.cpu import engine, rollout
 
 
@@ -27,7 +27,7 @@ def test_verl_finds_what_we_registered() -> None:
     assert EngineRegistry.get_engine_cls("language_model", "fsdp2") is engine.CPUEngineWithLMHead
     assert get_rollout_replica_class("hf_cpu") is rollout.CPUReplica
     assert get_rollout_class("hf_cpu") is rollout.CPUServerAdapter
-    target = f"{positions.__name__}.VideoAgentLoop"
+    target = f"{agent_loop.__name__}.VideoAgentLoop"
     assert _agent_loop_registry["video_agent"]["_target_"] == target
 
 

@@ -16,13 +16,13 @@ SAMPLING = {"temperature": 1.0, "top_p": 1.0, "top_k": -1, "logprobs": True}
 @pytest.fixture
 def server(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(rollout, "WINDOW", 0.01)
-    return CPUServer.__ray_metadata__.modified_class(str(checkpoint), 6, seed=1)
+    return CPUServer.__ray_metadata__.modified_class(str(checkpoint), 6)
 
 
-async def ask(server: Any, prompts: list[Any], **params: Any) -> list[Any]:
+async def ask(server: Any, prompts: list[Any], seeds: Any, **params: Any) -> list[Any]:
     requests = [
-        server.generate("id", list(prompt.ids), SAMPLING | params, video_data=prompt.videos)
-        for prompt in prompts
+        server.generate("id", list(p.ids), {**SAMPLING, "seed": s, **params}, video_data=p.videos)
+        for p, s in zip(prompts, seeds, strict=True)
     ]
     return await asyncio.gather(*requests)
 
@@ -34,24 +34,26 @@ def test_waiting_requests_are_one_batch_in_any_order(
     original = server._sample
     monkeypatch.setattr(server, "_sample", lambda b: batches.append(len(b)) or original(b))
     a, b = make_prompt("Why?", seed=1), make_prompt("Does the camera pan left?", seed=2)
-    first = asyncio.run(ask(server, [a, b, a, b]))
-    second = asyncio.run(ask(server, [b, b, a, a]))
+    first = asyncio.run(ask(server, [a, b, a, b], [1, 2, 3, 4]))
+    second = asyncio.run(ask(server, [b, b, a, a], [4, 2, 1, 3]))
     assert batches == [4, 4]
     ids = [output.token_ids for output in first]
-    assert [o.token_ids for o in second] == [ids[1], ids[3], ids[0], ids[2]]
+    assert [o.token_ids for o in second] == [ids[3], ids[1], ids[0], ids[2]]
     assert ids[0] != ids[2]
     assert all(len(o.token_ids) == len(o.log_probs) <= 6 for o in first)
 
 
-def test_another_version_of_the_weights_draws_other_samples(server: Any, make_prompt: Any) -> None:
+def test_new_weights_are_used_and_their_step_is_reported(server: Any, make_prompt: Any) -> None:
     prompt = make_prompt("Why?")
-    weights = {name: tensor.clone() for name, tensor in server.model.state_dict().items()}
+    old = {name: tensor.clone() for name, tensor in server.model.state_dict().items()}
+    torch.manual_seed(3)
+    new = {name: tensor + torch.randn_like(tensor) * 0.1 for name, tensor in old.items()}
     outputs = []
-    for step in (1, 2, 1):
+    for step, weights in ((1, old), (2, new), (3, old)):
         asyncio.run(server.load_weights(weights, step))
-        outputs += asyncio.run(ask(server, [prompt]))
+        outputs += asyncio.run(ask(server, [prompt], [1]))
     assert outputs[0].token_ids == outputs[2].token_ids != outputs[1].token_ids
-    assert [o.extra_fields["global_steps"] for o in outputs] == [1, 2, 1]
+    assert [o.extra_fields["global_steps"] for o in outputs] == [1, 2, 3]
 
 
 def test_weights_of_another_model_are_refused(server: Any) -> None:
@@ -64,15 +66,20 @@ def test_an_error_reaches_every_request_and_the_next_batch_works(
     server: Any, make_prompt: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def both() -> list[Any]:
-        outputs = [server.generate("id", [1, 2], SAMPLING) for _ in range(2)]
+        outputs = [server.generate("id", [1, 2], SAMPLING | {"seed": 1}) for _ in range(2)]
         return await asyncio.gather(*outputs, return_exceptions=True)
 
     with monkeypatch.context() as patch:
         patch.setattr(server, "_sample", lambda batch: 1 / 0)
         assert [type(error) for error in asyncio.run(both())] == [ZeroDivisionError] * 2
-    assert asyncio.run(ask(server, [make_prompt("Why?")]))[0].token_ids
+    assert asyncio.run(ask(server, [make_prompt("Why?")], [1]))[0].token_ids
 
 
 def test_truncated_sampling_is_refused(server: Any, make_prompt: Any) -> None:
     with pytest.raises(ValueError, match="top_p"):
-        asyncio.run(ask(server, [make_prompt("Why?")], top_p=0.9))
+        asyncio.run(ask(server, [make_prompt("Why?")], [1], top_p=0.9))
+
+
+def test_a_request_without_a_seed_is_refused(server: Any) -> None:
+    with pytest.raises(ValueError, match="video_agent"):
+        asyncio.run(server.generate("id", [1, 2], SAMPLING))

@@ -1,0 +1,33 @@
+"""verl's single-turn agent loop, for videos whose frame rate is known."""
+
+import hashlib
+from typing import Any
+
+from verl.experimental.agent_loop.agent_loop import AgentLoopOutput, register
+from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentLoop
+
+from reward_plugins.verl_plugin.positions import follow_rollout
+
+NAME = "video_agent"
+
+
+@register(NAME)
+class VideoAgentLoop(SingleTurnAgentLoop):
+    """Positions as the rollout numbers them, and a seed for each response where that is free."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        follow_rollout(self.processor, self.rollout_config.name)
+
+    async def run(self, sampling_params: dict[str, Any], **kwargs: Any) -> AgentLoopOutput:
+        """Sample one response; vLLM gets no seed, with which it samples row by row."""
+        if self.rollout_config.name != "vllm":
+            names = (self.rollout_config.seed, kwargs["uid"], kwargs["session_id"])
+            sampling_params = {**sampling_params, "seed": response_seed(*names)}
+        return await super().run(sampling_params, **kwargs)
+
+
+def response_seed(seed: int, group: str, session: int) -> int:
+    """The same for the same run, group and place in it, whichever server answers, and when."""
+    digest = hashlib.blake2b(f"{seed}/{group}/{session}".encode(), digest_size=7)
+    return int.from_bytes(digest.digest(), "big")

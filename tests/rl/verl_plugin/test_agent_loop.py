@@ -1,0 +1,48 @@
+"""What our agent loop adds to verl's: seeds for the CPU's responses, positions for all."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentLoop
+
+from reward_plugins.verl_plugin.agent_loop import VideoAgentLoop
+from reward_plugins.verl_plugin.positions import rope_index_kwargs, vllm_rope_index
+
+
+@pytest.fixture
+def loop_for(monkeypatch: pytest.MonkeyPatch) -> Any:
+    def init(self: Any, processor: Any, rollout: str) -> None:
+        self.processor = processor
+        self.rollout_config = SimpleNamespace(name=rollout, seed=42)
+
+    async def run(self: Any, sampling_params: dict[str, Any], **_: Any) -> Any:
+        return sampling_params
+
+    monkeypatch.setattr(SingleTurnAgentLoop, "__init__", init)
+    monkeypatch.setattr(SingleTurnAgentLoop, "run", run)
+    return VideoAgentLoop
+
+
+def test_each_response_has_a_seed_of_its_own_that_repeats(loop_for: Any) -> None:
+    def seed(uid: str, session: int) -> int:
+        loop = loop_for(SimpleNamespace(), "hf_cpu")
+        given = {"temperature": 0.7}
+        params = asyncio.run(loop.run(given, uid=uid, session_id=session))
+        assert params["temperature"] == 0.7 and "seed" not in given
+        return int(params["seed"])
+
+    assert seed("1-0", 0) == seed("1-0", 0)
+    assert len({seed("1-0", 0), seed("1-0", 1), seed("1-1", 0), seed("2-0", 0)}) == 4
+
+
+def test_positions_follow_the_engine(loop_for: Any) -> None:
+    own = object()
+    hf, vllm = (SimpleNamespace(get_rope_index=own) for _ in range(2))
+    loop_for(hf, "hf_cpu")
+    loop = loop_for(vllm, "vllm")
+    assert hf.get_rope_index_kwargs is vllm.get_rope_index_kwargs is rope_index_kwargs
+    assert hf.get_rope_index is own and vllm.get_rope_index.func is vllm_rope_index
+    params = asyncio.run(loop.run({"temperature": 1.0}, uid="1-0", session_id=0))
+    assert params == {"temperature": 1.0}
