@@ -9,6 +9,7 @@ import reward_plugins
 from orchestrator import stages
 from orchestrator.recipe import Recipe
 from orchestrator.stage import OUT, Command, Draft, Progress, Resources
+from orchestrator.trainers.extra import merged
 
 PLUGIN = "reward_plugins.easyr1_plugin"
 REWARD = Path(reward_plugins.__file__).parent / "reward.py"
@@ -20,7 +21,7 @@ LOSS_AGGREGATION = {
 
 
 def rl(recipe: Recipe, done: dict[str, Path]) -> Draft:
-    """Export the questions in EasyR1's format, then reinforce.
+    """Check the config, export the questions in EasyR1's format, then reinforce.
 
     EasyR1 is on no registry: `EASYR1_HOME` names a checkout on the node that runs the stage.
     """
@@ -36,7 +37,14 @@ def rl(recipe: Recipe, done: dict[str, Path]) -> Draft:
     )
     return Draft(
         name="rl",
-        commands=(stages.module("orchestrator", "data_builders.prepare", "prepare.json"), train),
+        commands=(
+            Command(
+                train.environment,
+                ("-m", "orchestrator.checks.parse_easyr1", str(OUT / "train.json")),
+            ),
+            stages.module("orchestrator", "data_builders.prepare", "prepare.json"),
+            train,
+        ),
         files={
             str(OUT / "prepare.json"): stages.prepare_config(
                 recipe, done, "easyr1", recipe.rl.frames, "rl"
@@ -61,7 +69,10 @@ def train_config(recipe: Recipe, done: dict[str, Path]) -> dict[str, Any]:
         },
         "trainer": _trainer(recipe),
     }
-    return {"easyr1": _merged(config, recipe.rl.extra), "ema": recipe.rl.ema.model_dump()}
+    return {
+        "easyr1": merged(config, recipe.rl.extra, "rl.extra"),
+        "ema": recipe.rl.ema.model_dump(),
+    }
 
 
 def _data(recipe: Recipe) -> dict[str, Any]:
@@ -176,13 +187,3 @@ def _trainer(recipe: Recipe) -> dict[str, Any]:
         "save_checkpoint_path": str(OUT / "checkpoints"),
         "find_last_checkpoint": True,
     }
-
-
-def _merged(config: dict[str, Any], extra: dict[str, Any]) -> dict[str, Any]:
-    """`extra` laid over `config`, section by section."""
-    merged = dict(config)
-    for key, value in extra.items():
-        inner = merged.get(key)
-        both = isinstance(inner, dict) and isinstance(value, dict)
-        merged[key] = _merged(inner, value) if both else value
-    return merged

@@ -12,12 +12,13 @@ from orchestrator import stages
 from orchestrator.errors import StageError
 from orchestrator.recipe import Recipe
 from orchestrator.stage import OUT, Command, Draft, Progress, Resources
+from orchestrator.trainers import extra
 
 ALL_FRAMES = 10_000  # clips hold exactly the frames to use: no sampling limit may bite
 
 
 def sft(recipe: Recipe, done: dict[str, Path]) -> Draft:
-    """Export the traces in LLaMA-Factory's format, then train on them."""
+    """Check the config, export the traces in LLaMA-Factory's format, then train on them."""
     environment = stages.environment(recipe, "sft")
     files = {
         str(OUT / "prepare.json"): stages.prepare_config(
@@ -45,7 +46,14 @@ def sft(recipe: Recipe, done: dict[str, Path]) -> Draft:
     )
     return Draft(
         name="sft",
-        commands=(stages.module("orchestrator", "data_builders.prepare", "prepare.json"), train),
+        commands=(
+            Command(
+                train.environment,
+                ("-m", "orchestrator.checks.parse_llamafactory", str(OUT / "train.yaml")),
+            ),
+            stages.module("orchestrator", "data_builders.prepare", "prepare.json"),
+            train,
+        ),
         files=files,
         resources=Resources(
             recipe.cluster.cpus_per_stage, stages.gpus_of_one_node(recipe), recipe.cluster.pin
@@ -100,7 +108,8 @@ def train_config(recipe: Recipe, done: dict[str, Path]) -> dict[str, Any]:
         "seed": recipe.seed,
         **_saving(sft.save_every),
     }
-    return {key: value for key, value in (config | sft.extra).items() if value is not None}
+    config = extra.merged(config, sft.extra, "sft.extra")
+    return {key: value for key, value in config.items() if value is not None}
 
 
 def deepspeed_config(recipe: Recipe) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 from orchestrator import stages
 from orchestrator.recipe import Recipe
 from orchestrator.stage import OUT, Command, Draft, Progress, Resources
+from orchestrator.trainers.extra import flat, merged
 
 PLUGIN = "reward_plugins.verl_plugin"
 ACTOR, ROLLOUT = "actor_rollout_ref.actor", "actor_rollout_ref.rollout"
@@ -21,7 +22,7 @@ REF, MODEL = "actor_rollout_ref.ref", "actor_rollout_ref.model"
 
 
 def rl(recipe: Recipe, done: dict[str, Path]) -> Draft:
-    """Export the questions in verl's format, then reinforce.
+    """Check the config, export the questions in verl's format, then reinforce.
 
     The driver reserves a CPU and no GPU: verl's own workers reserve those in the same cluster.
     """
@@ -37,7 +38,13 @@ def rl(recipe: Recipe, done: dict[str, Path]) -> Draft:
     )
     return Draft(
         name="rl",
-        commands=(stages.module("orchestrator", "data_builders.prepare", "prepare.json"), train),
+        commands=(
+            Command(
+                train.environment, ("-m", "orchestrator.checks.parse_verl", str(OUT / "train.json"))
+            ),
+            stages.module("orchestrator", "data_builders.prepare", "prepare.json"),
+            train,
+        ),
         files={
             str(OUT / "prepare.json"): stages.prepare_config(
                 recipe, done, "verl", recipe.rl.frames, "rl"
@@ -76,8 +83,8 @@ def environ(recipe: Recipe) -> dict[str, str]:
 
 
 def overrides(recipe: Recipe, done: dict[str, Path]) -> dict[str, Any]:
-    """Every key given to verl; `rl.extra` comes last and wins."""
-    return {
+    """Every key given to verl, those of `rl.extra` last."""
+    ours = {
         **_data(recipe),
         **_policy(recipe, done),
         **_optimisation(recipe),
@@ -86,8 +93,10 @@ def overrides(recipe: Recipe, done: dict[str, Path]) -> dict[str, Any]:
         **_reward(recipe),
         **_trainer(recipe),
         **(_cpu(recipe) if recipe.cluster.device == "cpu" else _gpu(recipe)),
-        **recipe.rl.extra,
     }
+    added = {key.removeprefix("+"): key for key in ours}
+    given = {added.get(key.removeprefix("+"), key): v for key, v in flat(recipe.rl.extra).items()}
+    return merged(ours, given, "rl.extra")
 
 
 def _data(recipe: Recipe) -> dict[str, Any]:
