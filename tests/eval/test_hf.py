@@ -34,7 +34,7 @@ def requests(index: FrameIndex) -> list[Request]:
 def processed(engine: HuggingFaceEngine, request: Request) -> dict[str, torch.Tensor]:
     """The same prompt through the processor's own front door."""
     turns = [
-        {"role": "system", "content": request.system},
+        *([{"role": "system", "content": request.system}] if request.system else []),
         {"role": "user", "content": [{"type": "video"}, {"type": "text", "text": request.text}]},
     ]
     text = engine.processor.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
@@ -128,3 +128,36 @@ def test_a_checkpoint_that_would_scale_the_frames_gets_them_as_they_are(
     engine.processor.video_processor.size = {"shortest_edge": 100_352, "longest_edge": 602_112}
     inputs = engine.inputs(requests(index)[-1:])
     assert inputs["video_grid_thw"].tolist() == [[4, 4, 4]]
+
+
+def decode_as_trained(
+    engine: HuggingFaceEngine, inputs: dict[str, torch.Tensor], count: int
+) -> torch.Tensor:
+    """Greedy tokens `(count,)`, each from a forward pass over all before it, without a cache."""
+    inputs = dict(inputs)
+    for _ in range(count):
+        named = {key: value for key, value in inputs.items() if key != "pixel_values_videos"}
+        positions = engine.model.model.get_rope_index(**named)[0]
+        with torch.no_grad():
+            logits = engine.model(**inputs, position_ids=positions).logits[0, -1]
+        logits[engine.video_token] = -torch.inf
+        token = int(logits.argmax())
+        for name, value in (("input_ids", token), ("attention_mask", 1), ("mm_token_type_ids", 0)):
+            inputs[name] = torch.cat([inputs[name], torch.tensor([[value]])], dim=1)
+    return inputs["input_ids"][0, -count:]
+
+
+def test_answers_take_the_positions_they_have_in_training(
+    engine: HuggingFaceEngine, index: FrameIndex
+) -> None:
+    frames, meta = index.load("1.mp4")
+    slow = meta.model_copy(update={"fps": 0.25, "key": "slow"})
+    request = Request("", "?", frames, slow)
+    inputs = processed(engine, request)
+    positions = engine.inputs([request])
+    positions.pop("inputs_embeds")
+    ids = engine.model.model.get_rope_index(**positions)[0]
+    assert ids.max() > ids[0, 0, -1]  # the clip reaches further in time than the text behind it
+    new = decode_as_trained(engine, inputs, 12)
+    [answer] = engine.answer([request])
+    assert answer.text == engine.processor.tokenizer.decode(new, skip_special_tokens=True)
