@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fake_server import FakeServer
 from hypothesis import settings
 
 settings.register_profile("untimed", deadline=None)  # machines differ; correctness doesn't
@@ -34,3 +36,11 @@ def refined_tsv(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     with path.open("w", newline="") as file:
         csv.writer(file, delimiter="\t").writerows([cell.value for cell in row] for row in rows)
     return path
+
+
+@pytest.fixture
+def server() -> Iterator[FakeServer]:
+    fake = FakeServer()
+    yield fake
+    fake.server.shutdown()
+    fake.server.server_close()

@@ -1,0 +1,205 @@
+"""The data stage on published-looking annotations, a stand-in network and a stand-in teacher."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fake_server import FakeServer, written
+
+from data_builders import build as stage
+from data_builders import hub, sources
+from data_builders.build import BuildConfig, build
+from data_builders.camerabench import AnnotationsError
+from data_builders.chat import EndpointError
+from data_builders.decoding import write_lossless
+from data_builders.frames import QuarantineError
+from data_builders.hub import Source
+from data_builders.placing import PlacingError
+from data_builders.sample import read_samples
+from data_builders.teaching import TeachingError
+
+FRAMES = {"fps": 2, "min_frames": 2, "max_frames": 4, "min_pixels": 784, "max_pixels": 6400}
+CLIPS = ("a.mp4", "b.mp4", "c.mp4", "d.mp4")
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that stands for the network: test clips, training clips, annotations."""
+    root = tmp_path / "network"
+    for number, name in enumerate((*CLIPS, "t.mp4")):
+        pixels = np.random.default_rng(number).integers(0, 256, (4, 56, 56, 3), dtype=np.uint8)
+        folder = "test" if name == "t.mp4" else "train"
+        (root / folder).mkdir(parents=True, exist_ok=True)
+        write_lossless(root / folder / name, pixels, Fraction(2))
+    annotate(root / "annotations" / "test", ("t.mp4", "t.mp4"))
+    annotate(root / "annotations" / "train", CLIPS)
+
+    def fetch(source: Source, target: Path, meter: object = None) -> Path:
+        target.mkdir(parents=True, exist_ok=True)
+        if source == hub.CAMERABENCH_TRAIN_CLIPS:
+            with zipfile.ZipFile(target / "videos.zip", "w") as zipped:
+                for clip in (root / "train").iterdir():
+                    zipped.write(clip, f"videos/{clip.name}")
+        else:
+            for clip in (root / "test").iterdir():
+                (target / clip.name).write_bytes(clip.read_bytes())
+        return target
+
+    monkeypatch.setattr(hub, "fetch", fetch)
+    monkeypatch.setattr(sources, "fetch_folder", lambda *_: root / "annotations" / "test")
+    return root
+
+
+def annotate(folder: Path, clips: tuple[str, ...]) -> None:
+    (folder / "binary_classification").mkdir(parents=True)
+    (folder / "vqa_and_retrieval" / "has_motion").mkdir(parents=True)
+    rows = [{"image": c, "question": "Does the camera pan left?", "label": "No"} for c in clips]
+    pair = {
+        "pos_text": "The camera pans left.",
+        "neg_text": "The camera pans right.",
+        "pos_video": clips[0],
+        "neg_video": clips[1],
+    }
+    for name, lines in (
+        ("binary_classification/Pan_Left.jsonl", rows),
+        ("vqa_and_retrieval/has_motion/pan.jsonl", [pair]),
+    ):
+        (folder / name).write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def config(home: Path, server: FakeServer | None = None, **changes: Any) -> BuildConfig:
+    root = home.parent
+    endpoint = {"model": "teacher", "base_url": server.url if server else "", "attempts": 1}
+    teaching = {
+        "trajectories": {"teacher": endpoint, "judge": {**endpoint, "model": "judge"}},
+        "frames": FRAMES,
+        "cache": root / "cache",
+        "replies": root / "downloads" / "replies.jsonl",
+        "workers": 1,
+        "max_quarantined": 0.5,
+    }
+    values = {
+        "sources": ["camerabench"],
+        "weights": None,
+        "camerabench": {
+            "vqa": "match",
+            "rl_questions": None,
+            "train_annotations": home / "annotations" / "train",
+        },
+        "synthetic": None,
+        "teaching": teaching if server else None,
+        "downloads": root / "downloads",
+        "max_quarantined": 0.5,
+        "workers": 1,
+        "seed": 0,
+        "out": root / "out",
+    }
+    return BuildConfig.model_validate({**values, **changes})
+
+
+def said(body: dict[str, Any]) -> str:
+    """The teacher writes well; the judge is convinced of every pan to the left."""
+    return "A" if body["model"] == "judge" else written(body)
+
+
+def test_annotations_clips_and_a_teacher_make_all_three_sets(
+    home: Path, server: FakeServer
+) -> None:
+    server.reply = said
+    assert build(config(home, server)) == {"sft": 5, "rl": 6, "test": 4}
+    out = home.parent / "out"
+    taught = read_samples(out / "sft.parquet")
+    assert {s.split for s in taught} == {"train"} and all(s.think for s in taught)
+    assert {s.id for s in taught} < {s.id for s in read_samples(out / "rl.parquet")}
+    for use in ("sft", "rl", "test"):
+        for sample in read_samples(out / f"{use}.parquet"):
+            assert (out / sample.clip).is_file()
+    audit = json.loads((out / "audit.json").read_text())
+    assert audit["datasets"]["camerabench_binary/train"]["majority_letter"] == 1.0
+    assert json.loads((out / "quarantine.json").read_text()) == {"clips": {}, "questions": 0}
+
+
+def test_clips_are_linked_not_copied_and_replies_are_not_paid_twice(
+    home: Path, server: FakeServer
+) -> None:
+    server.reply = said
+    build(config(home, server))
+    asked = len(server.bodies)
+    again = home.parent / "again"
+    assert build(config(home, server, out=again))["sft"] == 5
+    assert len(server.bodies) == asked
+    clip = read_samples(again / "test.parquet")[0].clip
+    assert (again / clip).samefile(home.parent / "out" / clip)
+
+
+def test_a_clip_that_is_missing_or_empty_is_quarantined_with_its_questions(home: Path) -> None:
+    (home / "train" / "c.mp4").unlink()
+    (home / "train" / "d.mp4").write_bytes(b"")
+    assert build(config(home)) == {"sft": 0, "rl": 4, "test": 4}
+    report = json.loads((home.parent / "out" / "quarantine.json").read_text())
+    reasons = {Path(clip).name: reason for clip, reason in report["clips"].items()}
+    assert reasons.keys() == {"c.mp4", "d.mp4"} and report["questions"] == 2
+    assert "missing" in reasons["c.mp4"] and "empty" in reasons["d.mp4"]
+    with pytest.raises(QuarantineError, match=r"2 of 5 clips(?s:.*)data\.max_quarantined"):
+        build(config(home, max_quarantined=0.1, out=home.parent / "strict"))
+    assert not (home.parent / "strict" / "rl.parquet").exists()
+
+
+def test_training_on_test_clips_is_said(home: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (home / "train" / "a.mp4").write_bytes((home / "test" / "t.mp4").read_bytes())
+    build(config(home))
+    assert "show clips of the test split" in caplog.text
+
+
+def test_a_teacher_that_is_not_there_is_named_before_anything_is_fetched(
+    home: Path, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(stage._GATHER, "camerabench", lambda _: pytest.fail("it fetched"))
+    asked = config(home, server)
+    server.server.shutdown()
+    server.server.server_close()
+    with pytest.raises(EndpointError, match=r"data\.trajectories\.teacher\.base_url"):
+        build(asked)
+
+
+def test_a_teacher_that_writes_nothing_usable_stops_the_stage(
+    home: Path, server: FakeServer
+) -> None:
+    server.reply = lambda body: "I can't say."
+    with pytest.raises(TeachingError, match=r"none of 6(?s:.*)rejected\.jsonl"):
+        build(config(home, server))
+
+
+@pytest.mark.parametrize("where", [None, Path("/nowhere/annotations")])
+def test_absent_training_questions_name_the_keys(home: Path, where: Path | None) -> None:
+    own = {"vqa": "match", "rl_questions": None, "train_annotations": where}
+    with pytest.raises(AnnotationsError, match=r"data\.camerabench"):
+        build(config(home, camerabench=own))
+
+
+def test_another_disk_is_an_error(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(18, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "link", refuse)
+    with pytest.raises(PlacingError, match=r"different disks.*data\.download_dir"):
+        build(config(home))
+
+
+def test_weights_hold_in_each_training_set(home: Path) -> None:
+    synthetic = {"sft_clips": 4, "rl_clips": 6, "test_clips": 2, "textures": 2, "height": 28,
+                 "width": 28, "frames": 2}  # fmt: skip
+    mixed = config(
+        home,
+        sources=["camerabench", "synthetic"],
+        weights={"camerabench": 2, "synthetic": 1},
+        synthetic=synthetic,
+    )
+    assert build(mixed) == {"sft": 8, "rl": 6 + 3, "test": 4 + 4}
