@@ -4,7 +4,8 @@ Private to EasyR1, and all in this file (line numbers of b44b311, verl/trainer/r
 - `AdvantageEstimator`, an enum that the trainer checks names against (208);
 - `compute_advantage`, which drops the sample's task (137);
 - `compute_data_metrics`, whose result is logged every step (683);
-- `RayPPOTrainer._save_checkpoint` (308) and `._load_checkpoint` (342);
+- `RayPPOTrainer._save_checkpoint` (308), `._load_checkpoint` (342) and `.fit` (561), which
+  validates at the end even where validation is off;
 - `verl.utils.logger.logger.LOGGERS` (156), for a metrics file that survives a resume.
 The estimator itself goes through EasyR1's registry. No file is changed: Ray runs `install` at the
 start of each worker (`worker_process_setup_hook`), and it costs nothing in workers that never
@@ -94,6 +95,7 @@ def extend(trainer: ModuleType) -> None:
     ppo = module.RayPPOTrainer
     ppo._save_checkpoint = estimator.with_state_saved(ppo._save_checkpoint)
     ppo._load_checkpoint = estimator.with_state_loaded(ppo._load_checkpoint)
+    ppo.fit = without_unasked_validation(ppo.fit)
 
 
 class Estimator:
@@ -164,6 +166,21 @@ class Estimator:
                 load_state(source / STATE_FILE, self.normalizer)
 
         return load_checkpoint
+
+
+def without_unasked_validation(fit: Callable[[Any], None]) -> Callable[[Any], None]:
+    """`fit` that does not validate when `val_freq` is below 1 and `val_before_train` is off.
+
+    Stock EasyR1 then still answers every validation question once, after the last step (691).
+    """
+
+    def run(trainer: Any) -> None:
+        settings = trainer.config.trainer
+        if settings.val_freq <= 0 and not settings.val_before_train:
+            trainer.val_reward_fn = None
+        fit(trainer)
+
+    return run
 
 
 def tasks_of(columns: Mapping[str, Iterable[Any]]) -> list[str]:

@@ -14,8 +14,8 @@ class MetricsFile:
     """`<save_checkpoint_path>/experiment_log.jsonl`, which a resumed run appends to.
 
     Stock EasyR1 empties that file whenever it starts (verl/utils/logger/logger.py:72), and v0.3.2
-    has no such logger. Of two lines of one step, the later one counts: a killed run repeats the
-    steps after its last checkpoint.
+    has no such logger. Lines of one step belong together, and the later ones win: validation logs
+    a line of its own, and a killed run repeats the steps after its last checkpoint.
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:

@@ -27,7 +27,7 @@ from reward_plugins.easyr1_plugin import hooks
 from reward_plugins.ema_grpo import EmaNormalizer, EmaStateError
 
 FUNCTIONS = ("AdvantageEstimator", "compute_advantage", "compute_data_metrics")
-METHODS = ("_save_checkpoint", "_load_checkpoint")
+METHODS = ("_save_checkpoint", "_load_checkpoint", "fit")
 
 
 @pytest.fixture
@@ -147,6 +147,17 @@ def test_compute_advantage_gives_our_advantages_by_task(fresh: Any) -> None:
     assert torch.equal(out.batch["advantages"], own[:, None].expand(-1, 3))
     metrics = module.compute_data_metrics(batch=out, use_critic=False)
     assert {"ema_grpo/std/binary", "ema_grpo/std/choice", "critic/score/mean"} <= set(metrics)
+
+
+@pytest.mark.parametrize(
+    ("freq", "before", "validates"), [(-1, False, False), (5, False, True), (-1, True, True)]
+)
+def test_validation_only_where_it_is_asked_for(freq: int, before: bool, validates: bool) -> None:
+    settings = SimpleNamespace(val_freq=freq, val_before_train=before)
+    trainer = SimpleNamespace(config=SimpleNamespace(trainer=settings), val_reward_fn=object())
+    seen: list[bool] = []
+    hooks.without_unasked_validation(lambda t: seen.append(t.val_reward_fn is not None))(trainer)
+    assert seen == [validates]
 
 
 def test_the_metrics_file_survives_a_resume(fresh: Any, tmp_path: Path) -> None:

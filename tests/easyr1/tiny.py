@@ -162,7 +162,6 @@ def config(workspace: Path, checkpoints: Path) -> dict[str, Any]:
                 "tensor_parallel_size": 1,
                 "enforce_eager": True,
                 "max_num_batched_tokens": 4096,
-                "val_override_config": {"n": 1},  # it validates once at the end, whatever val_freq
             },
             "reward": {
                 "reward_function": REWARD,
