@@ -117,7 +117,7 @@ def decode(path: Path, spec: FrameSpec) -> Decoded:
 
 def _frame_times(path: Path) -> list[Fraction]:
     """The time of each frame in seconds, from the packets, without decoding them."""
-    with av.open(str(path)) as container:
+    with _open(path) as container:
         stream = _video_stream(container)
         packets = [p for p in container.demux(stream) if p.size and not p.is_discard]
         if any(packet.pts is None for packet in packets):
@@ -127,10 +127,16 @@ def _frame_times(path: Path) -> list[Fraction]:
         return sorted(packet.pts * stream.time_base for packet in packets)
 
 
+def _open(path: Path) -> Any:
+    return av.open(str(path), metadata_errors="replace")  # a damaged title is no damaged frame
+
+
 def _video_stream(container: Any) -> Any:
     if not container.streams.video:
         raise ClipError("has no video stream")
     stream = container.streams.video[0]
+    if stream.codec_context is None:
+        raise ClipError("its codec is unknown")
     if stream.width * stream.height > MAX_SOURCE_PIXELS:
         raise ClipError(f"frames of {stream.width}x{stream.height} pixels are too large")
     stream.thread_count = 1  # clips are decoded side by side in processes
@@ -144,7 +150,7 @@ def _read(
     found: dict[Fraction, Frames] = {}
     size = (0, 0)
     scaler = VideoReformatter()
-    with av.open(str(path)) as container:
+    with _open(path) as container:
         stream = _video_stream(container)
         for frame in container.decode(stream):
             time = frame.pts * stream.time_base if frame.pts is not None else None

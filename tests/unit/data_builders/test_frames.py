@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -203,6 +204,43 @@ def test_other_pixel_formats_become_rgb(tmp_path: Path, format_: str) -> None:
             container.mux(stream.encode(frame.reformat(format=format_)))
         container.mux(stream.encode())
     assert decode(tmp_path / "clip.mkv", SPEC).frames.shape == (4, 28, 56, 3)
+
+
+def test_a_rotated_clip_is_read_as_it_is_shown(tmp_path: Path) -> None:
+    frames = noise(8, 28, 56)
+    write_lossless(tmp_path / "clip.mp4", frames, Fraction(2))
+    data = bytearray((tmp_path / "clip.mp4").read_bytes())
+    matrix = data.index(b"tkhd") + 44  # ISO 14496-12, track header box, version 0
+    data[matrix : matrix + 36] = struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 0, 0, 1 << 30)
+    (tmp_path / "clip.mp4").write_bytes(data)
+    decoded = decode(tmp_path / "clip.mp4", SPEC)
+    assert decoded.source_size == (56, 28)
+    assert np.array_equal(decoded.frames, np.rot90(frames, -1, axes=(1, 2)))  # clockwise
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_flipped_bytes_are_refused_or_give_whole_frames(tmp_path: Path, seed: int) -> None:
+    data = bytearray(write_h264(tmp_path / "clip.mp4", noise(16)).read_bytes())
+    rng = np.random.default_rng(seed)
+    for place in rng.integers(len(data), size=10):
+        data[place] ^= int(rng.integers(1, 256))
+    (tmp_path / "clip.mp4").write_bytes(data)
+    try:
+        decoded = decode(tmp_path / "clip.mp4", SPEC)
+    except ClipError:
+        return
+    count, high, wide, channels = decoded.frames.shape
+    assert count % 2 == 0 and count == len(decoded.indices) and channels == 3
+    assert high % 28 == wide % 28 == 0 and 784 <= high * wide <= 56 * 56
+
+
+def test_huge_frames_are_refused_before_they_are_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("data_builders.decoding.MAX_SOURCE_PIXELS", 56 * 55)
+    write_lossless(tmp_path / "clip.mp4", noise(), Fraction(2))
+    with pytest.raises(ClipError, match="56x56 pixels are too large"):
+        decode(tmp_path / "clip.mp4", SPEC)
 
 
 # --- the cache ---
