@@ -13,11 +13,29 @@ NAME = "video_agent"
 
 @register(NAME)
 class VideoAgentLoop(SingleTurnAgentLoop):
-    """Positions as the rollout numbers them, and a seed for each response where that is free."""
+    """Positions as the rollout numbers them, and a seed for each response where that is free.
+
+    vLLM 0.24 drops the frame rate that comes with a video and assumes 24 a second
+    (vllm/multimodal/parse.py:663; mended in vllm pull request 47736), unless the request names the
+    metadata again as an argument of the processor.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.video_metadata: list[dict[str, Any]] = []
         follow_rollout(self.processor, self.rollout_config.name)
+
+    async def process_multi_modal_info(self, messages: list[dict[str, Any]]) -> dict[str, Any]:
+        """verl's, remembering the metadata: a loop lives for one response."""
+        media = await super().process_multi_modal_info(messages)
+        self.video_metadata = [metadata for _, metadata in media.get("videos", [])]
+        return media
+
+    def _get_mm_processor_kwargs(self, audio_data: list[Any] | None = None) -> dict[str, Any]:
+        given = super()._get_mm_processor_kwargs(audio_data)
+        if self.rollout_config.name != "vllm" or not self.video_metadata:
+            return given
+        return {**given, "video_metadata": self.video_metadata, "do_sample_frames": False}
 
     async def run(self, sampling_params: dict[str, Any], **kwargs: Any) -> AgentLoopOutput:
         """Sample one response; vLLM gets no seed, with which it samples row by row."""

@@ -58,7 +58,7 @@ class GroupSampler(ReplayBuffer):
         refill_fn: Callable[[int], Any],
         **kwargs: Any,
     ) -> None:
-        self.options = SamplerOptions(**sampler_kwargs)
+        self.options = SamplerOptions.model_validate(dict(sampler_kwargs))
         self.submit = refill_fn
         self.generated = 0
         super().__init__(

@@ -1,4 +1,6 @@
-"""Sharded verl checkpoint to a Hugging Face one: `python -m reward_plugins.verl_plugin.merge <json>`.
+"""Turn verl's sharded checkpoint into a Hugging Face one.
+
+`python -m reward_plugins.verl_plugin.merge <config.json>`
 
 verl's own merger always casts to bfloat16 (verl/model_merger/fsdp_model_merger.py:187), which would
 make the merged policy another one than the trained. This one reads the same files
@@ -69,7 +71,9 @@ def read_shards(source: Path) -> dict[str, torch.Tensor]:
     """The whole tensors of `source`, in the precision they were trained in."""
     described = source / "fsdp_config.json"
     if not described.is_file():
-        raise MergeError(f"{source} has no {described.name}: it isn't the actor of a verl checkpoint")
+        raise MergeError(
+            f"{source} has no {described.name}: it isn't the actor of a verl checkpoint"
+        )
     ranks = json.loads(described.read_text())["world_size"]
     paths = [source / f"model_world_size_{ranks}_rank_{rank}.pt" for rank in range(ranks)]
     missing = [path.name for path in paths if not path.is_file()]
@@ -85,7 +89,9 @@ def _join(name: str, parts: list[torch.Tensor]) -> torch.Tensor:
         return first
     placement = first.placements[-1]  # the last mesh dimension is FSDP's
     if first.device_mesh.ndim != 1 or not (placement.is_shard() or placement.is_replicate()):
-        raise MergeError(f"{name}: placements {first.placements} aren't plain FSDP; use verl's merger")
+        raise MergeError(
+            f"{name}: placements {first.placements} aren't plain FSDP; use verl's merger"
+        )
     local = [part.to_local() for part in parts]
     return torch.cat(local, dim=placement.dim) if placement.is_shard() else local[0]
 

@@ -1,15 +1,16 @@
-"""What verl loads in every process: `VERL_USE_EXTERNAL_MODULES=reward_plugins.verl_plugin.register`.
+"""What verl loads in every process, named by `VERL_USE_EXTERNAL_MODULES`.
 
-Importing this module registers, in verl's own registries, the advantage estimator `ema_grpo`,
-the trainer mode `sync_ema`, the agent loop `video_agent` and, when `VERL_PLATFORM=cpu`, all that a
-run without an accelerator needs. No file of verl is changed.
+Importing this module registers, in verl's own registries, the advantage estimator `ema_grpo`, the
+trainer mode `sync_ema`, the agent loop `video_agent` and, when `VERL_PLATFORM=cpu`, all that a run
+without an accelerator needs. No file of verl is changed.
 """
 
+import importlib
 import os
 
 # The platform comes first: other modules of verl ask for it while they are imported.
 if os.environ.get("VERL_PLATFORM") == "cpu":
-    from reward_plugins.verl_plugin import cpu
+    importlib.import_module("reward_plugins.verl_plugin.cpu")
 
 from reward_plugins.verl_plugin import agent_loop, estimator, trainer
 

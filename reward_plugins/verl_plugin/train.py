@@ -1,4 +1,6 @@
-"""Run verl's PPO trainer on a Ray cluster: `python -m reward_plugins.verl_plugin.train <config.json>`.
+"""Run verl's PPO trainer on a Ray cluster.
+
+`python -m reward_plugins.verl_plugin.train <config.json>`
 
 This process only imports Ray, reserves nothing and starts verl's own `main_ppo` inside the
 cluster, under this interpreter and the given environment; so verl can join a cluster that another

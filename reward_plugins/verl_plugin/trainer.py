@@ -33,7 +33,7 @@ class EmaTrainer(PPOTrainerSync):
     def _fetch_one_gen_batch(self) -> TensorDict:
         """Name groups by step and order, so that a run can be repeated; verl's names are random."""
         batch = super()._fetch_one_gen_batch()
-        step, first = self.dispatched if self.dispatched[0] == self.global_steps else (0, 0)
+        first = self.dispatched[1] if self.dispatched[0] == self.global_steps else 0
         self.dispatched = (self.global_steps, first + len(batch))
         names = [f"{self.global_steps:06d}-{first + i:06d}" for i in range(len(batch))]
         batch["uid"] = NonTensorStack(*names)

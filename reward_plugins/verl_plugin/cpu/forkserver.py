@@ -23,7 +23,7 @@ import struct
 import subprocess
 import sys
 import time
-from typing import NoReturn
+from typing import Any, NoReturn
 
 PRELOADED = (
     "verl.trainer.ppo.v1",
@@ -158,7 +158,7 @@ class Server:
         self.selector.register(pidfd, selectors.EVENT_READ, pid)
         self.selector.register(connection, selectors.EVENT_READ, pid)
 
-    def _become(self, request: dict[str, object], streams: list[int]) -> NoReturn:
+    def _become(self, request: dict[str, Any], streams: list[int]) -> NoReturn:
         """In the child: be the process that the request describes."""
         os.setsid()  # Ray ends a worker by its process group
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -167,9 +167,9 @@ class Server:
         for target, stream in enumerate(streams):
             os.dup2(stream, target)
         os.environ.clear()
-        os.environ.update(request["env"])  # type: ignore[arg-type]
-        os.chdir(request["cwd"])  # type: ignore[arg-type]
-        sys.argv = request["argv"]  # type: ignore[assignment]
+        os.environ.update(request["env"])
+        os.chdir(request["cwd"])
+        sys.argv = request["argv"]
         runpy.run_path(sys.argv[0], run_name="__main__")
         sys.exit(0)
 

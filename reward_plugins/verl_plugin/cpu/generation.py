@@ -8,7 +8,7 @@ import torch
 from transformers import LogitsProcessor, LogitsProcessorList
 from verl.utils.tokenizer import build_multimodal_processor_inputs
 
-VISION_TOKENS = "image_pad video_pad vision_start vision_end vision_pad".split()
+VISION_TOKENS = ["image_pad", "video_pad", "vision_start", "vision_end", "vision_pad"]
 PLACEHOLDER = "<|vision_start|><|video_pad|><|vision_end|>"
 
 
@@ -110,7 +110,10 @@ def _vision_inputs(
     if not videos:
         return {}
     inputs = build_multimodal_processor_inputs(
-        processor, text=[PLACEHOLDER * len(videos)], videos=videos
+        processor,
+        text=[PLACEHOLDER * len(videos)],
+        videos=videos,
+        mm_processor_kwargs={"do_resize": False},
     )
     expected, found = (int((x == processor.video_token_id).sum()) for x in (inputs.input_ids, ids))
     if expected != found:
@@ -133,7 +136,9 @@ def _prefill(
     """
     positions = _positions(model, ids, mask, vision)
     deltas = positions[0, :, -1:] + 1 - mask.sum(-1, keepdim=True)
-    pixels = {key: vision[key] for key in ("pixel_values_videos", "video_grid_thw") if key in vision}
+    pixels = {
+        key: vision[key] for key in ("pixel_values_videos", "video_grid_thw") if key in vision
+    }
     output = model(
         input_ids=ids[:, :-1],
         attention_mask=mask[:, :-1],

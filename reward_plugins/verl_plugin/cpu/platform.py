@@ -10,14 +10,27 @@ import torch
 import torch.distributed as dist
 from verl.plugin.platform import PlatformBase, PlatformRegistry
 
-_FROM_TORCH_CPU = (
-    "is_available synchronize current_stream stream Stream StreamContext device_count set_device "
-    "current_device Event"
-).split()
-_BYTES = "memory_allocated max_memory_allocated memory_reserved max_memory_reserved".split()
-_IGNORED = (
-    "empty_cache ipc_collect reset_peak_memory_stats manual_seed manual_seed_all set_rng_state"
-).split()
+_FROM_TORCH_CPU = [
+    "is_available",
+    "synchronize",
+    "current_stream",
+    "stream",
+    "Stream",
+    "StreamContext",
+    "device_count",
+    "set_device",
+    "current_device",
+    "Event",
+]
+_BYTES = ["memory_allocated", "max_memory_allocated", "memory_reserved", "max_memory_reserved"]
+_IGNORED = [
+    "empty_cache",
+    "ipc_collect",
+    "reset_peak_memory_stats",
+    "manual_seed",
+    "manual_seed_all",
+    "set_rng_state",
+]
 
 
 def _device_module() -> types.ModuleType:

@@ -39,7 +39,6 @@ class _Request:
     done: asyncio.Future[Response]
 
 
-@ray.remote(num_cpus=1)
 class CPUServer:
     """Serves all waiting requests as one padded batch."""
 
@@ -56,7 +55,9 @@ class CPUServer:
         self.waiting: list[_Request] = []
         self.serving: asyncio.Task[None] | None = None
 
-    async def load_weights(self, weights: dict[str, torch.Tensor], global_steps: int | None) -> None:
+    async def load_weights(
+        self, weights: dict[str, torch.Tensor], global_steps: int | None
+    ) -> None:
         """Take over the trainer's weights; every tensor must be there, and no other."""
         own = set(self.model.state_dict())
         if own != set(weights):
@@ -94,7 +95,9 @@ class CPUServer:
         if params.get("top_p", 1.0) != 1.0 or params.get("top_k", -1) > 0:
             raise ValueError("the CPU rollout samples the whole distribution: top_p 1, top_k -1")
         if "seed" not in params:
-            raise ValueError("a request has no seed: set rollout.agent.default_agent_loop=video_agent")
+            raise ValueError(
+                "a request has no seed: set rollout.agent.default_agent_loop=video_agent"
+            )
         prompt = Prompt(tuple(prompt_ids), videos)
         return _Request(
             prompt,
@@ -163,7 +166,8 @@ class CPUReplica(RolloutReplica):
 
     async def launch_servers(self) -> None:
         name = server_name(self.replica_rank)
-        server = CPUServer.options(name=name, max_concurrency=self.max_concurrency).remote(
+        options = {"num_cpus": 1, "name": name, "max_concurrency": self.max_concurrency}
+        server = ray.remote(**options)(CPUServer).remote(
             self.model_config.path, self.config.response_length
         )
         await server.ready.remote()

@@ -16,11 +16,16 @@ def loop_for(monkeypatch: pytest.MonkeyPatch) -> Any:
     def init(self: Any, processor: Any, rollout: str) -> None:
         self.processor = processor
         self.rollout_config = SimpleNamespace(name=rollout, seed=42)
+        self.mm_processor_kwargs = {"do_resize": False}
 
     async def run(self: Any, sampling_params: dict[str, Any], **_: Any) -> Any:
         return sampling_params
 
+    async def media(self: Any, messages: Any) -> Any:
+        return {"videos": [("frames", metadata) for metadata in messages]} if messages else {}
+
     monkeypatch.setattr(SingleTurnAgentLoop, "__init__", init)
+    monkeypatch.setattr(SingleTurnAgentLoop, "process_multi_modal_info", media)
     monkeypatch.setattr(SingleTurnAgentLoop, "run", run)
     return VideoAgentLoop
 
@@ -46,3 +51,14 @@ def test_positions_follow_the_engine(loop_for: Any) -> None:
     assert hf.get_rope_index is own and vllm.get_rope_index.func is vllm_rope_index
     params = asyncio.run(loop.run({"temperature": 1.0}, uid="1-0", session_id=0))
     assert params == {"temperature": 1.0}
+
+
+@pytest.mark.parametrize("rollout", ["vllm", "hf_cpu"])
+def test_only_vllm_is_told_the_frame_rate_twice(loop_for: Any, rollout: str) -> None:
+    loop = loop_for(SimpleNamespace(), rollout)
+    asyncio.run(loop.process_multi_modal_info([{"fps": 1.0}]))
+    twice = {"video_metadata": [{"fps": 1.0}], "do_sample_frames": False}
+    expected = {"do_resize": False, **(twice if rollout == "vllm" else {})}
+    assert loop._get_mm_processor_kwargs() == expected
+    asyncio.run(loop.process_multi_modal_info([]))
+    assert loop._get_mm_processor_kwargs() == {"do_resize": False}

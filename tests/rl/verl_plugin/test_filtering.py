@@ -71,7 +71,7 @@ def sampler(queue: Queue, waves: list[list[list[float]]], **options: Any) -> Gro
 
 
 def uids(batch: Any) -> list[str]:
-    return list(dict.fromkeys(key.split("_")[0] for key in batch.keys))  # noqa: SIM118
+    return list(dict.fromkeys(key.split("_")[0] for key in batch.keys))
 
 
 def test_without_a_metric_every_group_is_used_in_order(queue: Queue) -> None:
@@ -126,7 +126,7 @@ def test_a_wave_is_judged_only_when_all_of_it_is_done(queue: Queue) -> None:
 
 def test_an_unknown_metric_is_named(queue: Queue) -> None:
     buffer = sampler(queue, [[[1.0], [0.0]]], metric="acc")
-    with pytest.raises(filtering.MetricError, match="'acc'.*accuracy"):
+    with pytest.raises(filtering.MetricError, match=r"'acc'.*accuracy"):
         buffer.sample(1, "train", 2)
 
 

@@ -16,7 +16,7 @@ SAMPLING = {"temperature": 1.0, "top_p": 1.0, "top_k": -1, "logprobs": True}
 @pytest.fixture
 def server(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(rollout, "WINDOW", 0.01)
-    return CPUServer.__ray_metadata__.modified_class(str(checkpoint), 6)
+    return CPUServer(str(checkpoint), 6)
 
 
 async def ask(server: Any, prompts: list[Any], seeds: Any, **params: Any) -> list[Any]:

@@ -89,7 +89,9 @@ def test_groups_are_named_by_step_and_order(
     for step in (4, 4, 5):
         trainer.global_steps = step
         names += trainer._fetch_one_gen_batch()["uid"]
-    assert names == [f"{s:06d}-{i:06d}" for s, i in [(4, 0), (4, 1), (4, 2), (4, 3), (5, 0), (5, 1)]]
+    assert names == [
+        f"{s:06d}-{i:06d}" for s, i in [(4, 0), (4, 1), (4, 2), (4, 3), (5, 0), (5, 1)]
+    ]
 
 
 def test_only_real_rows_have_tasks_and_stds_become_metrics(
