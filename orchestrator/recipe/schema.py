@@ -75,6 +75,15 @@ class EvalSpec(Spec):
     """Most held-out questions; null for all."""
 
 
+class ReviewSpec(Spec):
+    """How people check the trajectories."""
+
+    sample: int = Field(gt=0)
+    """Trajectories drawn for review (paper section 3.1: 500)."""
+    port: int = Field(ge=0, le=65535)
+    """Where the page is served, on this machine only; 0 for any free port."""
+
+
 class ClusterSpec(Spec):
     """The machines of the experiment."""
 
@@ -117,6 +126,8 @@ class Recipe(Spec):
     """Sharded checkpoint to Hugging Face format."""
     eval: EvalSpec
     """Answers of each checkpoint to held-out questions."""
+    review: ReviewSpec
+    """People's check of the trajectories: `make review`."""
     cluster: ClusterSpec
     """The machines."""
 

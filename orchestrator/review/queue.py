@@ -1,0 +1,66 @@
+"""Which trajectories are reviewed, and what a reviewer is shown of each."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from data_builders.decoding import ClipError, Frames, decode
+from data_builders.sample import Sample
+from data_builders.specs import FrameSpec
+from orchestrator.review.decisions import trace_digest
+
+QUALITY = 95
+"""Of the JPEG pictures shown."""
+
+
+def draw(samples: Sequence[Sample], count: int, seed: int) -> list[Sample]:
+    """`count` of the samples that have a trace, drawn by a hash of `seed` and id.
+
+    Everyone who reviews gets the same ones in the same order, which makes agreement measurable;
+    to ask for more later keeps those that were drawn.
+    """
+    traced = [sample for sample in samples if sample.think is not None]
+    return sorted(traced, key=lambda s: _rank(s.id, seed))[:count]
+
+
+class Queue:
+    """The drawn samples as the page wants them."""
+
+    def __init__(self, samples: Sequence[Sample], root: Path, frames: FrameSpec) -> None:
+        self.samples, self._root, self._spec = samples, root, frames
+        self._clip = functools.lru_cache(maxsize=16)(self._shown)
+
+    def item(self, number: int) -> dict[str, Any]:
+        """Everything about sample `number`; IndexError for one that isn't there."""
+        if number < 0:
+            raise IndexError(number)
+        sample = self.samples[number]
+        kept = sample.model_dump(exclude={"task", "provenance", "split"})
+        return {**kept, "trace": trace_digest(sample), **self._clip(sample.clip)}
+
+    def _shown(self, clip: str) -> dict[str, Any]:
+        """The frames that the model is trained on, at the speed they were taken."""
+        try:
+            decoded = decode(self._root / clip, self._spec)
+        except ClipError as error:
+            return {"frames": [], "fps": 1.0, "problem": str(error)}
+        pictures = [_jpeg(frame) for frame in decoded.frames]
+        return {"frames": pictures, "fps": float(decoded.fps), "problem": None}
+
+
+def _jpeg(frame: Frames) -> str:
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(frame).save(file, "jpeg", quality=QUALITY, subsampling=0)
+    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def _rank(sample_id: str, seed: int) -> str:
+    return hashlib.sha256(f"{seed}:{sample_id}".encode()).hexdigest()
