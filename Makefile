@@ -6,7 +6,7 @@ UV     := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN     = UV=$(UV) .venv/bin/python -m orchestrator
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup data model sft rl merge eval report plan doctor status run bench lint lock
+.PHONY: help demo test setup data review model sft rl merge eval report plan doctor status run bench lint lock
 
 help: ## list the targets
 	@echo "usage: make <target> [RECIPE=$(RECIPE)] [ARGS=\"key=value ...\"]"
@@ -16,12 +16,13 @@ demo: RECIPE = tiny
 demo: .venv/ready ## the whole pipeline on a tiny model, without a GPU: data, SFT, GRPO, merge, eval, report
 	@$(RUN) run recipe=$(RECIPE) $(ARGS)
 
-run setup data model sft rl merge eval report plan doctor status: .venv/ready
+run setup data review model sft rl merge eval report plan doctor status: .venv/ready
 	@$(RUN) $@ recipe=$(RECIPE) $(ARGS)
 
 run: ## every stage of RECIPE, in order; finished ones are reused
 setup: ## build the environments that RECIPE needs
 data: ## clips, questions and frames
+review: ## accept or reject trajectories on a local page
 model: ## the base model: build the tiny one, or fetch it from the Hub
 sft: ## supervised fine-tuning in LLaMA-Factory
 rl: ## GRPO in verl or EasyR1
