@@ -79,6 +79,9 @@ class SyntheticSpec(Spec):
     """One question of each kind is asked about each clip."""
     choices: int = Field(default=4, ge=2)
     """Options of a multiple-choice question."""
+    terse_traces: float = Field(default=0.0, ge=0, le=1)
+    """Share of SFT traces that name the motion and jump to the answer, as a hasty teacher would;
+    the others read the options first. RL can find out which way of thinking pays."""
     frames: int = Field(default=8, ge=2)
     """Frames a clip."""
     fps: int = Field(default=2, gt=0)

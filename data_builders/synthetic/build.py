@@ -121,7 +121,8 @@ def _samples(spec: SyntheticSpec, job: Job) -> Iterator[Sample]:
     rng = _random(spec, job.use, _QUESTIONS, job.index)
     for task in spec.tasks:
         question = ask(task, motion, spec.motions, spec.choices, rng)
-        observation, think = trace(motion, question) if job.use == "sft" else (None, None)
+        terse = rng.random() < spec.terse_traces
+        observation, think = trace(motion, question, terse) if job.use == "sft" else (None, None)
         yield Sample(
             id=f"synthetic/{job.use}/{job.index:06d}/{task}",
             dataset="synthetic",
@@ -154,6 +155,6 @@ def _random(spec: SyntheticSpec, use: Use, *stream: int) -> np.random.Generator:
 
 def _digest(spec: SyntheticSpec) -> str:
     """Of the fields that shape a clip: not how many there are, nor what is asked."""
-    unseen = {"sft_clips", "rl_clips", "test_clips", "tasks", "choices"}
+    unseen = {"sft_clips", "rl_clips", "test_clips", "tasks", "choices", "terse_traces"}
     fields = spec.model_dump(mode="json", exclude=unseen)
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:12]

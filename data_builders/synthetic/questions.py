@@ -120,13 +120,15 @@ def ask(
     return _shuffled(WORDINGS[asked].question, "No", ["Yes"], rng)
 
 
-def trace(motion: MotionName, question: Question) -> tuple[str, str]:
+def trace(motion: MotionName, question: Question, terse: bool = False) -> tuple[str, str]:
     """Observation and thinking that lead from `motion` to the answer of `question`.
 
     The thinking names the motion, judges the one asked for, and reads the options until one
     fits. The reading matters: a small model learns to compare and copy within 200 steps, but not
-    in 600 to jump from the motion to a letter.
+    in 600 to jump from the motion to a letter, as a `terse` trace does.
     """
+    if terse:
+        return WORDINGS[motion].seen, name(motion)
     asked = next((m for m, wording in WORDINGS.items() if wording.question == question.text), None)
     read = LETTERS.index(question.answer) + 1
     options = [f"{a}. {text}" for a, text in zip(LETTERS, question.options, strict=False)][:read]
