@@ -11,6 +11,10 @@ class ResourceError(CamReasonerError, RuntimeError):
     """The machine or cluster lacks what the recipe asks for."""
 
 
+class UnreadyError(CamReasonerError, RuntimeError):
+    """A check before the start found what must be mended first."""
+
+
 class StageError(CamReasonerError, RuntimeError):
     """A stage's process ended without its result; the message names its log."""
 

@@ -6,7 +6,11 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from orchestrator import cluster, envs, runs
+from rich.markup import escape
+
+from orchestrator import runs
+from orchestrator.doctor import costs, examine
+from orchestrator.errors import UnreadyError
 from orchestrator.plan import Plan, make_plan
 from orchestrator.recipe import Recipe
 from orchestrator.show import show_plan
@@ -25,17 +29,32 @@ def plan(recipe: Recipe, directory: Path, console: Console) -> None:
     made = make_plan(recipe, directory)
     target = made.directory / "plan"
     show_plan(made, target, console)
+    for line in costs(recipe):
+        console.say(f"[dim]{escape(line)}[/]")
 
 
 def doctor(recipe: Recipe, directory: Path, console: Console) -> None:
-    """Check recipe, machine and environments before anything starts."""
-    made = make_plan(recipe, directory)
-    console.say(f"[green]✔[/] recipe {recipe.name}: {len(made.stages)} stages can be planned")
-    cluster.check_gpus(recipe)
-    console.say(f"[green]✔[/] devices: {recipe.devices} x {recipe.cluster.device}")
-    for name in _environments(made):
-        mark, state = ("[green]✔[/]", "ready") if envs.is_ready(name) else ("•", "to be installed")
-        console.say(f"{mark} environment {name}: {state}")
+    """Check recipe, machine and environments before anything starts.
+
+    Raises `UnreadyError` when something must be mended first, once all of it is shown.
+    """
+    marks = {True: "[green]✔[/]", None: "•", False: "[red]✘[/]"}
+    faults = 0
+    for right, text in examine(make_plan(recipe, directory)):
+        console.say(f"{marks[right]} {escape(text)}")
+        faults += right is False
+    for line in costs(recipe):
+        console.say(f"[dim]{escape(line)}[/]")
+    if faults:
+        raise UnreadyError(f"recipe {recipe.name!r} can't run here yet: mend what is marked ✘")
+
+
+def review(recipe: Recipe, directory: Path, console: Console) -> None:
+    """Accept or reject trajectories on a local page."""
+    from orchestrator.review.serve import serve
+
+    made = _bring(recipe, directory, console, "data")
+    serve(recipe, made.stage("data").directory, made.directory / "review", console)
 
 
 def setup(recipe: Recipe, directory: Path, console: Console) -> None:
@@ -65,7 +84,7 @@ def _until(name: str, description: str) -> Verb:
     return verb
 
 
-def _bring(recipe: Recipe, directory: Path, console: Console, name: str) -> None:
+def _bring(recipe: Recipe, directory: Path, console: Console, name: str) -> Plan:
     made = make_plan(recipe, directory)
     stages = made.until(name)
     if not all(runs.is_done(stage) for stage in stages):
@@ -77,16 +96,14 @@ def _bring(recipe: Recipe, directory: Path, console: Console, name: str) -> None
         scores = made.stage("eval").directory / "scores.json"
         console.scores(json.loads(scores.read_text()))
     console.result(made, name)
-
-
-def _environments(made: Plan) -> list[str]:
-    return list(dict.fromkeys(c.environment for stage in made.stages for c in stage.commands))
+    return made
 
 
 VERBS: dict[str, Verb] = {
     "run": run,
     "setup": setup,
     "data": _until("data", "Clips and questions."),
+    "review": review,
     "model": _until("model", "The base model: build the tiny one, or fetch it from the Hub."),
     "sft": _until("sft", "Supervised fine-tuning in LLaMA-Factory."),
     "rl": _until("rl", "GRPO in verl or EasyR1."),

@@ -1,0 +1,79 @@
+"""Estimates: near the paper's cost, in the right direction, and with a way out."""
+
+import pytest
+
+from orchestrator.backbones import BACKBONES, visual_tokens
+from orchestrator.estimate import Estimate, estimate, fits, proposal
+from orchestrator.gpus import GPUS
+from orchestrator.memory import kv_tokens
+from orchestrator.recipe import load_recipe, recipe_names
+
+H200, A100_80 = GPUS[0], next(gpu for gpu in GPUS if gpu.name == "A100")
+
+
+def of(stage: str, *overrides: str, name: str = "camreasoner_7b") -> Estimate:
+    found = estimate(load_recipe(name, overrides), H200)
+    return next(item for item in found if item.stage == stage)
+
+
+@pytest.mark.parametrize(
+    ("name", "billions"),
+    [
+        ("Qwen/Qwen2.5-VL-3B-Instruct", 3.75),
+        ("Qwen/Qwen2.5-VL-7B-Instruct", 8.29),
+        ("Qwen/Qwen2.5-VL-72B-Instruct", 73.4),
+        ("Qwen/Qwen3-VL-4B-Instruct", 4.44),
+        ("Qwen/Qwen3-VL-8B-Instruct", 8.77),
+    ],
+)
+def test_a_backbone_has_its_published_size(name: str, billions: float) -> None:
+    assert BACKBONES[name].parameters == pytest.approx(1e9 * billions, rel=0.04)
+
+
+def test_two_frames_share_their_tokens() -> None:
+    spec = load_recipe("camreasoner_7b").frames
+    assert visual_tokens(2, 28 * 28 * 10, spec) == visual_tokens(1, 28 * 28 * 10, spec) == 10
+    assert visual_tokens(64, 10**9, spec) == 32 * 334
+
+
+def test_the_papers_runs_take_about_as_long_as_it_says() -> None:
+    """SFT 3 h; GRPO 7 h, at the released frames (twice a video's tokens) and 85 steps."""
+    assert of("sft").hours == pytest.approx(3, rel=0.3)
+    released = ("frames.fps=2", "rl.max_steps=85")
+    assert of("rl", *released, name="camreasoner_7b_as_released").hours == pytest.approx(7, rel=0.3)
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_recipe_fits_the_papers_gpus(name: str) -> None:
+    recipe = load_recipe(name)
+    assert all(fits(stage, H200) for stage in estimate(recipe, H200))
+    longest = recipe.rl.max_prompt_length + recipe.rl.max_response_length
+    assert kv_tokens(recipe, H200) > longest
+
+
+def test_arithmetic_scales_with_the_group_and_falls_without_a_reference_policy() -> None:
+    assert of("rl", "rl.group_size=16").flops == pytest.approx(2 * of("rl").flops, rel=0.05)
+    without = of("rl", "rl.kl.enabled=false", "rl.kl.kl_coef=0")
+    assert without.flops < of("rl").flops
+    assert without.bytes < of("rl").bytes
+
+
+def test_memory_falls_with_sharding() -> None:
+    plain, two, three = (of("sft", f"sft.zero_stage={z}").bytes for z in ("null", 2, 3))
+    assert plain > two > three
+    assert of("rl", "cluster.nodes=2").bytes < of("rl").bytes
+
+
+def test_what_does_not_fit_gets_an_override_that_does() -> None:
+    recipe = load_recipe("camreasoner_7b", ["sft.zero_stage=null", "sft.freeze_vision_tower=false"])
+    assert not all(fits(stage, H200) for stage in estimate(recipe, H200))
+    assert proposal(recipe, H200) == "sft.zero_stage=3"
+    small = load_recipe("camreasoner_7b")
+    override = proposal(small, A100_80)
+    assert override is not None
+    mended = load_recipe("camreasoner_7b", override.split())
+    assert all(fits(stage, A100_80) for stage in estimate(mended, A100_80))
+
+
+def test_an_unknown_backbone_has_no_estimate() -> None:
+    assert estimate(load_recipe("camreasoner_7b", ["model.path=some/model"]), H200) == []
