@@ -101,7 +101,7 @@ def test_the_trainer_trains_and_resumes(config: dict[str, Any], tmp_path: Path) 
         n: set(state(n)) for n in (1, 2, 3)
     }
     target = tmp_path / "merged"
-    count = merge(MergeConfig(source=checkpoints / "global_step_3/actor", target=target))
+    count = merge(MergeConfig(source=checkpoints, target=target))
     trained, start = load(str(target)), load(config["worker"]["actor"]["model"]["model_path"])
     assert count == sum(parameter.numel() for parameter in start)
     assert any(not torch.equal(a, b) for a, b in zip(trained, start, strict=True))
