@@ -84,7 +84,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if not self._is_from_here():
             return
-        path, _, rest = self.path.lstrip("/").partition("/")
+        path, _, rest = self.path.partition("?")[0].lstrip("/").partition("/")
         if path == "":
             self._send(PAGE.read_bytes(), "text/html; charset=utf-8")
         elif path == "items" and rest.isdecimal() and int(rest) < len(self.server.queue.samples):
