@@ -101,6 +101,17 @@ def test_answers_are_true_and_letters_tell_nothing() -> None:
         assert all(abs(counts[a] / 1500 - 1 / len(letters)) < 0.05 for a in letters)
 
 
+def test_so_many_traces_are_terse_as_asked_and_the_questions_stay() -> None:
+    spec = SyntheticSpec(sft_clips=1000, rl_clips=0, test_clips=0, terse_traces=0.6)
+    samples = _samples_only(spec)
+    terse = [s for s in samples if s.think == name(s.category)]  # type: ignore[arg-type]
+    assert abs(len(terse) / len(samples) - 0.6) < 0.04
+    patient = _samples_only(spec.model_copy(update={"terse_traces": 0.0}))
+    assert [(s.question, s.options, s.clip) for s in patient] == [
+        (s.question, s.options, s.clip) for s in samples
+    ]
+
+
 def _samples_only(spec: SyntheticSpec) -> list[Sample]:
     from data_builders.synthetic.build import _samples
 

@@ -52,6 +52,12 @@ def test_the_thinking_names_the_motion_and_ends_at_the_answer() -> None:
     )
 
 
+def test_a_terse_trace_jumps_to_the_answer() -> None:
+    choice = Question("What is the camera movement?", ("zoom in", "pan left"), "B")
+    seen = WORDINGS["pan_left"].seen
+    assert trace("pan_left", choice, terse=True) == (seen, "pan left")
+
+
 @pytest.mark.skipif(not SHARED.is_dir(), reason="CameraBench's annotations are not here")
 def test_binary_questions_are_camerabench_s_own() -> None:
     files = sorted((SHARED / "camerabench" / "binary_classification").glob("*.jsonl"))
