@@ -6,7 +6,7 @@ UV     := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN     = UV=$(UV) .venv/bin/python -m orchestrator
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup data review model sft rl merge eval report plan doctor status run bench lint lock
+.PHONY: help demo test setup data review model sft rl merge eval report plan doctor status run ablate bench lint lock
 
 help: ## list the targets
 	@echo "usage: make <target> [RECIPE=$(RECIPE)] [ARGS=\"key=value ...\"]"
@@ -33,12 +33,16 @@ plan: ## print and write every file and command that would run
 doctor: ## check recipe, machine and environments before anything starts
 status: ## which stages are done, and why one is stale
 
+SWEEP_ARGS = $(foreach name,SWEEP SWEEP_VALUES SWEEP_KEY SEEDS,$(if $($(name)),$(shell echo $(name) | tr A-Z a-z)="$($(name))"))
+ablate: .venv/ready ## run SWEEP=format_weight|group_size|ema_beta|sft_epoch over RECIPE [SWEEP_VALUES=a,b SWEEP_KEY=key SEEDS=0,1]
+	@$(RUN) ablate recipe=$(RECIPE) $(SWEEP_ARGS) $(ARGS)
+
 test: .venv/ready ## all tests, with a short end-to-end run through both real trainers
 	@UV=$(UV) tests/run
 lint: .venv/ready ## format, lint, types, import contracts
 	.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy && .venv/bin/lint-imports
-bench: .venv/ready ## the measured numbers, compared with the stored ones
-	@UV=$(UV) .venv/bin/python -m bench
+bench: .venv/ready ## the measured numbers; BENCH="demo" times the demo in a fresh clone
+	@UV=$(UV) .venv/bin/python -m bench $(BENCH)
 lock: $(UV) ## recompile the lock files in envs/
 	PATH="$(dir $(UV)):$$PATH" envs/lock
 

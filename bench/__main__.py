@@ -1,0 +1,40 @@
+"""Every measured number: `make bench`, or some of them: `make bench BENCH="reward plan"`.
+
+`demo` and `test` take up to 20 minutes each and run only when they are named.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from orchestrator.envs import interpreter
+from orchestrator.stage import ROOT
+
+ENVIRONMENT = {
+    "reward": "orchestrator",
+    "plan": "orchestrator",
+    "frames": "orchestrator",
+    "data": "orchestrator",
+    "eval": "eval",
+    "demo": "orchestrator",
+    "test": "orchestrator",
+}
+LONG = ("demo", "test")
+
+
+def main(names: list[str]) -> int:
+    """Run the named benches, each in its environment; the number of those that failed."""
+    failed = 0
+    for name in names or [name for name in ENVIRONMENT if name not in LONG]:
+        print(f"\n== {name}", flush=True)
+        module = "demo" if name == "test" else name
+        command = [str(interpreter(ENVIRONMENT[name])), "-m", f"bench.bench_{module}", name]
+        environ = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        failed += subprocess.run(command, cwd=ROOT, env=environ).returncode != 0
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,42 @@
+"""Time `make demo` or `make test` in a fresh clone: `python -m bench.bench_demo demo|test`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+
+from orchestrator.stage import ROOT
+
+
+def main(target: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        clone = Path(folder) / "clone"
+        subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
+        started, before = time.perf_counter(), psutil.virtual_memory().available
+        process = subprocess.Popen(["make", target], cwd=clone)
+        least = before
+        while process.poll() is None:
+            least = min(least, psutil.virtual_memory().available)
+            time.sleep(0.5)
+        minutes = (time.perf_counter() - started) / 60
+        print(
+            f"make {target}: {minutes:.1f} min from a fresh clone, exit code {process.returncode}"
+        )
+        print(f"peak memory over that of the idle machine: {(before - least) / 2**30:.1f} GiB")
+        for manifest in sorted(clone.glob("runs/tiny/*/manifest.json"), key=_started):
+            facts = json.loads(manifest.read_text())
+            print(f"  {facts['stage']:8} {facts['seconds']:6.0f} s")
+
+
+def _started(manifest: Path) -> float:
+    return float(json.loads(manifest.read_text())["started"])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
