@@ -9,28 +9,35 @@ from pathlib import Path
 from types import FrameType
 
 from orchestrator import verbs
+from orchestrator.ablate import ablate
 from orchestrator.errors import RecipeError
 from orchestrator.recipe import load_recipe
 from orchestrator.ui import Console
 from reward_plugins.errors import CamReasonerError
 
 DEFAULT_RECIPE = "camreasoner_7b"
+SWEEP = "ablate"
+"""The one verb that is about many recipes: it loads them itself."""
 USAGE = "usage: python -m orchestrator <verb> [recipe=<name>] [key=value ...]"
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run one verb and return the exit code: 0 done, 1 failed, 2 misused, 130 interrupted."""
     console = Console()
-    if not arguments or arguments[0] not in verbs.VERBS:
+    known = {**verbs.VERBS, SWEEP: ablate}
+    if not arguments or arguments[0] not in known:
         console.say(f"{USAGE}\nverbs:")
-        for name, verb in verbs.VERBS.items():
+        for name, verb in known.items():
             console.say(f"  {name:<8} {(verb.__doc__ or '').splitlines()[0]}")
         return 0 if arguments[:1] in (["help"], ["--help"], ["-h"]) else 2
     signal.signal(signal.SIGTERM, _interrupt)
     started = time.monotonic()
     try:
         name, runs, overrides = split(arguments[1:])
-        verbs.VERBS[arguments[0]](load_recipe(name, overrides), runs, console)
+        if arguments[0] == SWEEP:
+            ablate(name, overrides, runs, console)
+        else:
+            verbs.VERBS[arguments[0]](load_recipe(name, overrides), runs, console)
     except CamReasonerError as error:
         console.error(str(error))
         return 1

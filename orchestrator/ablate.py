@@ -1,0 +1,167 @@
+"""Run the arms of a sweep: shared stages once, then arm by arm, or side by side on a cluster.
+
+`python -m orchestrator.ablate <arm.json>` runs one arm in a process of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import yaml
+
+from orchestrator import cluster, runs
+from orchestrator.errors import RecipeError, StageError
+from orchestrator.plan import Plan, make_plan
+from orchestrator.recipe import Recipe
+from orchestrator.stage import ROOT, Stage
+from orchestrator.sweep import Arm, Value, expand, load_sweep
+from orchestrator.ui import Console
+from reward_plugins.errors import CamReasonerError
+
+LAST = "eval"
+ARM = ("-m", "orchestrator.ablate")
+"""What runs one arm in a process of its own."""
+OPTIONS = ("sweep", "sweep_values", "sweep_key", "seeds")
+
+
+def ablate(name: str, arguments: Sequence[str], directory: Path, console: Console) -> None:
+    """Run a sweep over the recipe `name`, and show its table beside the paper's.
+
+    `arguments` are `sweep=`, `sweep_values=`, `sweep_key=`, `seeds=` and overrides. Raises
+    `RecipeError` for a sweep that can't be, and `StageError` when arms failed, once the others
+    are done and shown.
+    """
+    from orchestrator.report.ablation import write_ablation
+
+    given, overrides = _options(arguments)
+    values: list[Value] = _scalars(given.get("sweep_values"))
+    sweep = load_sweep(given.get("sweep"), values, given.get("sweep_key"))
+    seeds = _seeds(given.get("seeds"))
+    to = directory / f"{name}-ablate-{given.get('sweep') or sweep.key}"
+    arms, reference = expand(sweep, name, overrides, seeds, directory, to)
+    console.say(f"[bold]{sweep.key}[/]: {', '.join(sweep.labels)}  [dim]in {to}[/]")
+    failed = run_arms(arms, console)
+    console.out.print(write_ablation(sweep, arms, reference, failed, to))
+    console.say(f"[bold]ablation[/] is in {to}")
+    if failed:
+        told = "\n".join(f"  {label}: {text}" for label, text in failed.items())
+        raise StageError(f"{len(failed)} of {len(arms)} arms failed; run it again to retry\n{told}")
+
+
+def run_arms(arms: Sequence[Arm], console: Console) -> dict[str, str]:
+    """Bring every arm to its evaluation; returns why the others failed, by the arm's directory.
+
+    Stages of more than one arm run first and once. An arm that needs one that failed fails with
+    it, without another try.
+    """
+    broken: dict[str, str] = {}
+    for arm in arms:
+        shared = [stage for stage in arm.plan.until(LAST) if _is_shared(stage, arms)]
+        with _kept(arm.plan, shared, broken):
+            _bring(arm.plan, shared, broken, console)
+    side_by_side = min(len(arms), room(arms[0].plan.recipe))
+    if side_by_side == 1:
+        for arm in arms:
+            with _kept(arm.plan, arm.plan.until(LAST), broken):
+                _bring(arm.plan, arm.plan.until(LAST), broken, console)
+    else:
+        console.say(f"[dim]{side_by_side} arms side by side[/]")
+        with ThreadPoolExecutor(side_by_side) as pool:
+            list(pool.map(lambda arm: _in_process(arm, broken), arms))
+    found = ((arm.plan.directory.name, _why(arm.plan, broken)) for arm in arms)
+    return {label: why for label, why in found if why is not None}
+
+
+def room(recipe: Recipe) -> int:
+    """Arms that an existing cluster can train at a time; one on this machine's own Ray."""
+    if recipe.cluster.address is None or recipe.cluster.device == "cpu":
+        return 1
+    import ray
+
+    with cluster.connected(recipe):
+        found = ray.cluster_resources().get("GPU", 0.0)
+    return max(1, int(found // recipe.devices))
+
+
+def _bring(plan: Plan, stages: Sequence[Stage], broken: dict[str, str], console: Console) -> None:
+    from orchestrator.launch import launch
+
+    if _why(plan, broken) is None:
+        launch(plan, stages, console)
+
+
+@contextmanager
+def _kept(plan: Plan, stages: Sequence[Stage], broken: dict[str, str]) -> Iterator[None]:
+    """Keep the error of an arm, under the stage that is not done: the other arms go on."""
+    try:
+        yield
+    except CamReasonerError as error:
+        first = next((stage for stage in stages if not runs.is_done(stage)), stages[-1])
+        broken[first.fingerprint] = str(error)
+
+
+def _in_process(arm: Arm, broken: dict[str, str]) -> None:
+    if _why(arm.plan, broken) is not None:
+        return
+    plan = arm.plan
+    config = {"recipe": plan.recipe.model_dump(mode="json"), "directory": str(plan.directory)}
+    config["runs"] = str(plan.stages[0].directory.parents[2])
+    file = plan.directory / "arm.json"
+    runs.write_atomically(file, json.dumps(config))
+    log = plan.directory / "arm.log"
+    with log.open("ab") as output:
+        command = [sys.executable, *ARM, str(file)]
+        done = subprocess.run(command, cwd=ROOT, stdout=output, stderr=output, check=False)
+    if done.returncode:
+        first = next((s for s in plan.until(LAST) if not runs.is_done(s)), plan.stages[-1])
+        broken[first.fingerprint] = f"exit code {done.returncode}; see {log}"
+
+
+def _is_shared(stage: Stage, arms: Sequence[Arm]) -> bool:
+    return sum(any(s.fingerprint == stage.fingerprint for s in a.plan.stages) for a in arms) > 1
+
+
+def _why(plan: Plan, broken: dict[str, str]) -> str | None:
+    """The error of the first broken stage that the plan needs."""
+    return next((broken[s.fingerprint] for s in plan.until(LAST) if s.fingerprint in broken), None)
+
+
+def _options(arguments: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """Our own arguments, and overrides of the recipe."""
+    given = dict(a.split("=", 1) for a in arguments if a.partition("=")[0] in OPTIONS)
+    return given, [a for a in arguments if a.partition("=")[0] not in OPTIONS]
+
+
+def _seeds(text: str | None) -> list[int]:
+    if any(not seed.isdigit() for seed in (text or "0").split(",")):
+        raise RecipeError(f"seeds={text}: expected whole numbers with commas between them")
+    return [int(seed) for seed in text.split(",")] if text else []
+
+
+def _scalars(text: str | None) -> list[Value]:
+    """`0,0.3,std` as a list of values."""
+    found = [yaml.safe_load(part) for part in (text or "").split(",") if part]
+    if any(not isinstance(value, Value) or isinstance(value, bool) for value in found):
+        raise RecipeError(f"{text!r}: expected numbers or words with commas between them")
+    return found
+
+
+def main(path: str) -> None:
+    """Run the arm that the JSON file at `path` describes."""
+    from orchestrator.launch import launch
+
+    config = json.loads(Path(path).read_text())
+    made = make_plan(Recipe.model_validate(config["recipe"]), Path(config["runs"]))
+    plan = replace(made, directory=Path(config["directory"]))
+    launch(plan, plan.until(LAST), Console())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,232 @@
+"""Ablations: arms share what is equal, outlive each other's failures, and end in one table."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from orchestrator import ablate as ablations
+from orchestrator import runs
+from orchestrator.ablate import run_arms
+from orchestrator.cli import main
+from orchestrator.errors import RecipeError, StageError
+from orchestrator.plan import Plan
+from orchestrator.recipe.load import RECIPES
+from orchestrator.report import ablation
+from orchestrator.stage import Stage
+from orchestrator.sweep import Arm, expand, load_sweep
+from orchestrator.ui import Console
+
+SWEEPS = sorted(path.stem for path in (RECIPES / "sweep").glob("*.yaml"))
+
+
+def arms_of(
+    runs_dir: Path, sweep: str, *overrides: str, seeds: Sequence[int] = (), recipe: str = "tiny"
+) -> tuple[list[Arm], str]:
+    return expand(load_sweep(sweep), recipe, overrides, seeds, runs_dir, runs_dir / "sweep")
+
+
+class Launches:
+    """Stands for `launch`: finishes what is not done, counts it, and fails where it is told to."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.failing: set[str] = set()
+
+    def __call__(self, plan: Plan, stages: Sequence[Stage], console: Console) -> None:
+        for stage in stages:
+            if runs.is_done(stage):
+                continue
+            self.counts[stage.name] += 1
+            if stage.fingerprint in self.failing:
+                raise StageError(f"stage {stage.name!r} died")
+            stage.directory.mkdir(parents=True, exist_ok=True)
+            runs.finish(stage, {})
+
+
+@pytest.fixture
+def launches(monkeypatch: pytest.MonkeyPatch) -> Launches:
+    fake = Launches()
+    monkeypatch.setattr("orchestrator.launch.launch", fake)
+    return fake
+
+
+@pytest.mark.parametrize("sweep", SWEEPS)
+@pytest.mark.parametrize("recipe", ["tiny", "camreasoner_7b"])
+def test_every_sweep_expands_over_the_papers_recipe_and_the_tiny_one(
+    sweep: str, recipe: str, tmp_path: Path
+) -> None:
+    arms, reference = arms_of(tmp_path, sweep, recipe=recipe)
+    assert len({arm.plan.stage("rl").fingerprint for arm in arms}) == len(arms) >= 3
+    assert len({arm.plan.directory for arm in arms}) == len(arms)
+    assert reference in [arm.label for arm in arms]
+
+
+@pytest.mark.parametrize(
+    ("sweep", "own"),
+    [("format_weight", "0.1"), ("group_size", "8"), ("ema_beta", "0.99"), ("sft_epoch", "epoch:2")],
+)
+def test_the_papers_own_value_is_the_reference(sweep: str, own: str, tmp_path: Path) -> None:
+    assert arms_of(tmp_path, sweep, recipe="camreasoner_7b")[1] == own
+
+
+def test_the_papers_row_is_the_papers() -> None:
+    expected = {"0.0": 0.746, "0.1": 0.784, "0.3": 0.759, "0.5": 0.714}
+    assert load_sweep("format_weight").expected("binary") == pytest.approx(expected)
+    chosen = load_sweep("group_size", [4, 8])
+    assert chosen.expected("multiple_choice") == pytest.approx({"4": 0.723, "8": 0.745})
+    assert load_sweep("group_size", [4, 6]).expected("binary") == {}
+
+
+def test_the_std_arm_has_its_own_overrides(tmp_path: Path) -> None:
+    arms, _ = arms_of(tmp_path, "ema_beta")
+    ema = arms[0].plan.recipe.rl.ema
+    assert (arms[0].label, ema.beta, ema.statistic) == ("std", 0.0, "std")
+
+
+def test_rl_starts_from_the_epoch_of_its_arm(tmp_path: Path) -> None:
+    arms, _ = arms_of(tmp_path, "sft_epoch", recipe="camreasoner_7b")
+    sft = arms[0].plan.stage("sft").directory
+    for number, arm in enumerate(arms, start=1):
+        stage = arm.plan.stage("rl")
+        config = json.loads(stage.files[str(stage.directory / "train.json")])
+        assert f"actor_rollout_ref.model.path={sft}/epoch-{number}" in config["overrides"]
+        assert sft / f"epoch-{number}" in stage.needs
+
+
+def test_shared_stages_run_once_and_a_finished_arm_never_again(
+    tmp_path: Path, launches: Launches
+) -> None:
+    arms, _ = arms_of(tmp_path, "group_size")
+    assert run_arms(arms, Console()) == {}
+    assert launches.counts == {"data": 1, "model": 1, "sft": 1, "rl": 4, "merge": 4, "eval": 4}
+    others, _ = arms_of(tmp_path, "format_weight")  # its 0.1 is the other sweep's 8
+    assert run_arms(arms, Console()) == run_arms(others, Console()) == {}
+    assert launches.counts["sft"] == 1
+    assert launches.counts["rl"] == launches.counts["eval"] == 7
+
+
+def test_seeds_multiply_the_arms(tmp_path: Path, launches: Launches) -> None:
+    arms, reference = arms_of(tmp_path, "format_weight", seeds=(3, 4))
+    assert [(arm.label, arm.plan.recipe.seed) for arm in arms[:2]] == [("0.0", 3), ("0.0", 4)]
+    assert reference == "0.1"
+    run_arms(arms, Console())
+    assert (launches.counts["sft"], launches.counts["rl"]) == (2, 8)
+
+
+def test_a_failed_arm_does_not_stop_the_others(tmp_path: Path, launches: Launches) -> None:
+    arms, _ = arms_of(tmp_path, "group_size")
+    launches.failing = {arms[1].plan.stage("rl").fingerprint}
+    assert run_arms(arms, Console()) == {"4-seed0": "stage 'rl' died"}
+    assert launches.counts["eval"] == 3
+    launches.failing = set()
+    assert run_arms(arms, Console()) == {}
+    assert launches.counts == {"data": 1, "model": 1, "sft": 1, "rl": 5, "merge": 4, "eval": 4}
+
+
+def test_a_failed_shared_stage_is_tried_once(tmp_path: Path, launches: Launches) -> None:
+    arms, _ = arms_of(tmp_path, "group_size")
+    launches.failing = {arms[0].plan.stage("sft").fingerprint}
+    assert len(run_arms(arms, Console())) == 4
+    assert launches.counts == {"data": 1, "model": 1, "sft": 1}
+
+
+def test_arms_run_side_by_side_where_the_cluster_has_room(
+    tmp_path: Path, launches: Launches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each in a process of its own, which here only says what it was given."""
+    arms, _ = arms_of(tmp_path, "group_size")
+    monkeypatch.setattr(ablations, "room", lambda recipe: 2)
+    code = "import json, sys; print(json.load(open(sys.argv[-1]))['directory']); sys.exit(3)"
+    monkeypatch.setattr(ablations, "ARM", ("-c", code))
+    failed = run_arms(arms, Console())
+    assert launches.counts == {"data": 1, "model": 1, "sft": 1}
+    assert set(failed) == {arm.plan.directory.name for arm in arms}
+    for arm in arms:
+        assert (arm.plan.directory / "arm.log").read_text() == f"{arm.plan.directory}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["sweep=group_sise"], "no such sweep; known: group_size"),
+        ([], "give sweep="),
+        (["sweep_key=rl.group_size"], "give sweep="),
+        (["sweep=group_size", "sweep_values=4"], "at least 2"),
+        (["sweep=group_size", "sweep_values=4,4"], "has a value twice"),
+        (["sweep=group_size", "sweep_values=4,[5]"], "expected numbers or words"),
+        (["sweep_key=rl.grup_size", "sweep_values=2,4"], "did you mean rl.group_size"),
+        (["sweep_key=rl.group_size", "sweep_values=2,many"], "rl.group_size"),
+        (["sweep=group_size", "seeds=a,b"], "seeds"),
+    ],
+)
+def test_a_sweep_that_can_not_be_is_an_error_before_anything_runs(
+    arguments: list[str], told: str, tmp_path: Path, launches: Launches
+) -> None:
+    with pytest.raises(RecipeError) as caught:
+        ablations.ablate("tiny", arguments, tmp_path, Console())
+    assert told in str(caught.value)
+    assert launches.counts == {}
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every arm answers 200 questions about 100 clips; the larger the group, the better."""
+
+    def answer(arm: Arm) -> dict[str, tuple[bool, str, tuple[str, ...]]]:
+        share = {"2": 0.3, "4": 0.5, "8": 0.7, "16": 0.9}[arm.label]
+        rows = {}
+        for number in range(200):
+            task = "task/binary" if number % 2 else "task/multiple_choice"
+            right = (number * 37 + arm.seed * 11) % 200 < 200 * share
+            rows[f"q{number}"] = (right, f"clip{number // 2}", ("all", task))
+        return rows
+
+    monkeypatch.setattr(ablation, "_answers", answer)
+
+
+def test_the_table_stands_beside_the_papers_column(
+    tmp_path: Path, launches: Launches, answers: None
+) -> None:
+    arms, reference = arms_of(tmp_path, "group_size")
+    launches.failing = {arms[0].plan.stage("rl").fingerprint}
+    failed = run_arms(arms, Console())
+    to = tmp_path / "out"
+    ablation.write_ablation(load_sweep("group_size"), arms, reference, failed, to)
+    table = json.loads((to / "table.json").read_text())
+    cells = {(cell["label"], cell["task"]): cell for cell in table["cells"]}
+    assert {label for label, _ in cells} == {"4", "8", "16"}
+    assert cells["8", "binary"]["paper"] == pytest.approx(0.784)
+    assert cells["8", "all"]["paper"] is None
+    worse, best = cells["4", "all"], cells["16", "all"]
+    assert (worse["accuracy"], best["accuracy"]) == (0.5, 0.9)
+    assert worse["gain"] == pytest.approx(-0.2) and best["gain"] == pytest.approx(0.2)
+    assert worse["gain_interval"][1] < 0 < best["gain_interval"][0]
+    assert best["p"] < 0.001 and cells["8", "all"]["p"] is None
+    assert "| 2 | failed (seed 0) |" in (to / "table.md").read_text()
+    assert (to / "plot.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_several_seeds_are_averaged_and_not_tested_as_one(
+    tmp_path: Path, launches: Launches, answers: None
+) -> None:
+    arms, reference = arms_of(tmp_path, "group_size", seeds=(0, 1))
+    run_arms(arms, Console())
+    ablation.write_ablation(load_sweep("group_size"), arms, reference, {}, tmp_path)
+    cells = json.loads((tmp_path / "table.json").read_text())["cells"]
+    assert {(cell["seeds"], cell["n"]) for cell in cells if cell["task"] == "all"} == {(2, 200)}
+    assert all(cell["p"] is None for cell in cells)
+
+
+def test_the_command_ends_with_the_failed_arms_and_their_table(
+    tmp_path: Path, launches: Launches, answers: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    launches.failing = {arms_of(tmp_path, "group_size")[0][1].plan.stage("rl").fingerprint}
+    code = main(["ablate", "recipe=tiny", "sweep=group_size", f"runs_dir={tmp_path}"])
+    said = capsys.readouterr()
+    assert code == 1
+    assert "1 of 4 arms failed" in said.err and "4-seed0: stage 'rl' died" in said.err
+    assert "accuracy after RL" in said.out
+    assert (tmp_path / "tiny-ablate-group_size" / "table.md").is_file()
