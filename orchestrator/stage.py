@@ -107,9 +107,10 @@ def seal(draft: Draft, store: Path, environments: Mapping[str, str]) -> Stage:
 
 
 def source_hash(package: str) -> str:
-    """Hash of the Python files below `package`, a path relative to the project."""
+    """Hash of the code and templates below `package`, a path relative to the project."""
     path = ROOT / package
-    files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
+    below = sorted(path.rglob("*")) if path.is_dir() else [path]
+    files = [f for f in below if f.suffix in (".py", ".j2")]
     return _digest([[str(f.relative_to(ROOT)), f.read_text()] for f in files])
 
 
