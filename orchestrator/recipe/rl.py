@@ -31,6 +31,8 @@ class RewardSpec(Spec):
     """How an answer is read: this project's rule, or the released code's."""
     min_block_chars: int = Field(ge=0)
     """Least characters of observation and of think for the format reward; 0 accepts empty."""
+    tasks: tuple[str, ...] = Field(min_length=1)
+    """Tasks of the questions; a question of any other is an error, never a score."""
 
 
 class KlSpec(Spec):

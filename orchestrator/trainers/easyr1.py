@@ -162,7 +162,7 @@ def _rollout(recipe: Recipe) -> dict[str, Any]:
 
 
 def _reward(recipe: Recipe) -> dict[str, Any]:
-    options = {**recipe.rl.reward.model_dump(), "tags": list(recipe.prompt.tags)}
+    options = {**recipe.rl.reward.model_dump(mode="json"), "tags": list(recipe.prompt.tags)}
     return {
         "reward_function": f"{REWARD}:compute_scores",
         "reward_function_kwargs": options,

@@ -194,7 +194,7 @@ def _algorithm(recipe: Recipe) -> dict[str, Any]:
 
 def _reward(recipe: Recipe) -> dict[str, Any]:
     function, reward = "reward.custom_reward_function", recipe.rl.reward
-    options = {**reward.model_dump(), "tags": list(recipe.prompt.tags)}
+    options = {**reward.model_dump(mode="json"), "tags": list(recipe.prompt.tags)}
     return {
         f"{function}.path": "pkg://reward_plugins.reward",
         f"{function}.name": "compute_score",
