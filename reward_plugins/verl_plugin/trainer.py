@@ -1,6 +1,8 @@
 """verl's synchronous trainer, as mode `sync_ema`: it knows tasks and keeps the EMA's state."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import transfer_queue as tq
@@ -40,16 +42,10 @@ class EmaTrainer(PPOTrainerSync):
         return batch
 
     def _compute_advantage(self, batch: KVBatchMeta, metrics: dict[str, Any]) -> KVBatchMeta:
+        rows = _real_rows(batch)
+        metrics.update(_reward_means(rows["extra_fields"]))
         if not self.uses_ema:
             return super()._compute_advantage(batch, metrics)
-        keys = [
-            key
-            for key, tag in zip(batch.keys, batch.tags, strict=True)
-            if not tag.get("is_padding", False)
-        ]
-        rows = tq.kv_batch_get(
-            keys=keys, partition_id=batch.partition_id, select_fields=["uid", "data_source"]
-        )
         estimator.ESTIMATOR.tasks = dict(zip(rows["uid"], rows["data_source"], strict=True))
         batch = super()._compute_advantage(batch, metrics)
         metrics.update(estimator.ESTIMATOR.normalizer.metrics())
@@ -70,3 +66,20 @@ class EmaTrainer(PPOTrainerSync):
 
     def _checkpoint(self) -> Path:
         return Path(self.config.trainer.default_local_dir) / f"global_step_{self.global_steps}"
+
+
+def _real_rows(batch: KVBatchMeta) -> Any:
+    """What the batch's responses are about, without verl's padding rows."""
+    tagged = zip(batch.keys, batch.tags, strict=True)
+    return tq.kv_batch_get(
+        keys=[key for key, tag in tagged if not tag.get("is_padding", False)],
+        partition_id=batch.partition_id,
+        select_fields=["uid", "data_source", "extra_fields"],
+    )
+
+
+def _reward_means(extra_fields: Sequence[Any]) -> dict[str, float]:
+    """Means of the reward's parts, which verl logs in validation only: `reward/format`, ..."""
+    parts = [getattr(row, "data", row)["reward_extra_info"] for row in extra_fields]
+    names = sorted(set.intersection(*(set(part) for part in parts))) if parts else []
+    return {f"reward/{name}": fmean(float(part[name]) for part in parts) for name in names}

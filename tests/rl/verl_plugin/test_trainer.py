@@ -97,10 +97,14 @@ def test_groups_are_named_by_step_and_order(
 def test_only_real_rows_have_tasks_and_stds_become_metrics(
     trainer: EmaTrainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = {"k1": ("a", "binary"), "k2": ("a", "binary"), "k3": ("b", "letters")}
+    rows = {"k1": ("a", "binary", 1.0), "k2": ("a", "binary", 0.0), "k3": ("b", "letters", 0.5)}
 
-    def get(keys: list[str], partition_id: str, select_fields: list[str]) -> dict[str, list[str]]:
-        return {"uid": [rows[k][0] for k in keys], "data_source": [rows[k][1] for k in keys]}
+    def get(keys: list[str], partition_id: str, select_fields: list[str]) -> dict[str, list[Any]]:
+        return {
+            "uid": [rows[key][0] for key in keys],
+            "data_source": [rows[key][1] for key in keys],
+            "extra_fields": [{"reward_extra_info": {"format": rows[key][2]}} for key in keys],
+        }
 
     def compute(self: Any, batch: KVBatchMeta, metrics: dict[str, Any]) -> KVBatchMeta:
         normalise([[1.0, 0.0]])
@@ -117,3 +121,4 @@ def test_only_real_rows_have_tasks_and_stds_become_metrics(
     trainer._compute_advantage(batch, metrics)
     assert ESTIMATOR.tasks == {"a": "binary", "b": "letters"}
     assert metrics["ema_grpo/std/t"] == 0.5
+    assert metrics["reward/format"] == 0.5

@@ -1,0 +1,60 @@
+"""verl's own Hydra config, validation and dataclasses on what every recipe renders."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from hydra.errors import HydraException
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # for `snapshot_files`, in any import mode
+
+from snapshot_files import place, recipes
+
+from orchestrator.checks.parse_verl import compose, parse, validate
+
+ACTOR = "actor_rollout_ref.actor"
+
+
+def overrides(recipe: str, directory: Path) -> list[str]:
+    path = place(recipe, "rl-verl", directory) / "train.json"
+    return list(json.loads(path.read_text())["overrides"])
+
+
+@pytest.mark.parametrize("recipe", recipes())
+def test_every_recipe_is_taken(recipe: str, tmp_path: Path) -> None:
+    assert parse(str(place(recipe, "rl-verl", tmp_path) / "train.json")) == []
+
+
+def test_the_papers_numbers_arrive(tmp_path: Path) -> None:
+    config = compose(overrides("camreasoner_7b", tmp_path))
+    actor, rollout = config.actor_rollout_ref.actor, config.actor_rollout_ref.rollout
+    assert (rollout.n, config.data.train_batch_size, actor.ppo_mini_batch_size) == (8, 128, 32)
+    assert (actor.use_kl_loss, actor.kl_loss_type, actor.optim.lr) == (True, "low_var_kl", 2e-6)
+    assert config.algorithm.ema_beta == 0.99
+    assert config.reward.custom_reward_function.reward_kwargs.format_weight == 0.1
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    ["data.shufle=true", f"{ACTOR}.ppo_mini_bach_size=1", "trainer.total_epoch=1"],
+)
+def test_a_key_that_verl_lacks_is_refused(mistake: str, tmp_path: Path) -> None:
+    with pytest.raises(HydraException, match=mistake.partition("=")[0].rpartition(".")[2]):
+        compose([*overrides("tiny", tmp_path), mistake])
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        f"{ACTOR}.ppo_mini_batch_size=1000",
+        "actor_rollout_ref.rollout.pipeline_model_parallel_size=2",
+        "actor_rollout_ref.rollout.n=1",
+    ],
+)
+def test_a_value_that_verl_can_not_use_is_refused(mistake: str, tmp_path: Path) -> None:
+    config = compose([*overrides("camreasoner_7b", tmp_path), mistake])
+    with pytest.raises((ValueError, AssertionError, NotImplementedError, HydraException)):
+        validate(config)
