@@ -82,6 +82,14 @@ class SyntheticSpec(Spec):
     terse_traces: float = Field(default=0.0, ge=0, le=1)
     """Share of SFT traces that name the motion and jump to the answer, as a hasty teacher would;
     the others read the options first. RL can find out which way of thinking pays."""
+    compound: float = Field(default=0.0, ge=0, le=1)
+    """Share of the moving camera's clips in which it makes a second motion as well."""
+    moving_objects: float = Field(default=0.0, ge=0, le=1)
+    """Share of clips in which a thing slides or turns by itself, whatever the camera does."""
+    hard_pairs: float = Field(default=0.0, ge=0, le=1)
+    """Share of questions whose wrong option is the motion most like the right one: dolly and zoom,
+    pan and truck, tilt and pedestal, roll and static (paper section 5 names them its data gap).
+    With `motions` of one pair alone, a data set of that pair."""
     frames: int = Field(default=8, ge=2)
     """Frames a clip."""
     fps: int = Field(default=2, gt=0)

@@ -17,17 +17,25 @@ import numpy as np
 
 from data_builders.sample import Sample
 from data_builders.specs import MotionName, SyntheticSpec
-from data_builders.synthetic.camera import CameraPath, camera_path, motion_of
+from data_builders.synthetic.camera import CameraPath, camera_path, kind_of, motions_of
 from data_builders.synthetic.questions import ask, trace
-from data_builders.synthetic.scene import Frames, Textures, make_textures, random_room, render
+from data_builders.synthetic.scene import (
+    Frames,
+    Textures,
+    make_textures,
+    random_room,
+    render,
+    set_moving,
+)
 
 Use = Literal["sft", "rl", "test"]
 USES: tuple[Use, ...] = ("sft", "rl", "test")
 Progress = Callable[[int, int], None]
 """Called with the number of clips that exist and the number wanted."""
 
-_QUESTIONS, _TEXTURES, _CLIP = range(3)
-"""Streams of random numbers: asking more questions never changes a clip."""
+_QUESTIONS, _TEXTURES, _CLIP, _SECOND, _OBJECTS = range(5)
+"""Streams of random numbers: asking more questions never changes a clip, nor does a second motion
+or a moving thing in one clip change another."""
 _CHUNK = 16
 
 
@@ -52,7 +60,7 @@ def build(
     """
     jobs = plan_clips(spec)
     _render_missing(spec, jobs, out, workers, progress or (lambda done, total: None))
-    return (sample for job in jobs for sample in _samples(spec, job))
+    return (sample for job in jobs for sample in questions_about(spec, job))
 
 
 def plan_clips(spec: SyntheticSpec) -> list[Job]:
@@ -70,6 +78,10 @@ def render_job(spec: SyntheticSpec, job: Job) -> Frames:
     """Frames (T, H, W, 3) of a clip; the same bytes whenever and wherever it is rendered."""
     rng, path = _scene(spec, job)
     room = random_room(spec.textures, rng)
+    if is_distracted(spec, job):
+        room = set_moving(
+            room, spec.frames, spec.speed, _random(spec, job.use, _OBJECTS, job.index)
+        )
     return render(room, path, _textures(spec, job.use), spec.height, spec.width, spec.rays)
 
 
@@ -92,6 +104,7 @@ def _render_missing(
 
 def _write_clips(spec: SyntheticSpec, out: Path, jobs: list[Job]) -> int:
     for job in jobs:
+        _write_path(out / job.path, spec, job)  # first: where the clip is, its path is
         _write_mp4(out / job.path, render_job(spec, job), spec.fps)
     return len(jobs)
 
@@ -115,33 +128,68 @@ def _write_mp4(path: Path, frames: Frames, fps: int) -> None:
     os.replace(partial, path)
 
 
-def _samples(spec: SyntheticSpec, job: Job) -> Iterator[Sample]:
+def _write_path(clip: Path, spec: SyntheticSpec, job: Job) -> None:
+    """The camera path as JSON beside the clip: radians, metres, focal length in frame widths."""
+    path = _scene(spec, job)[1]
+    facts = {
+        "motions": motions_of(path),
+        "moving_object": is_distracted(spec, job),
+        "fps": spec.fps,
+        "axes": "x right, y down, z forward",
+        **{name: values.tolist() for name, values in vars(path).items()},
+    }
+    clip.with_suffix(".json").write_text(json.dumps(facts) + "\n")
+
+
+def is_distracted(spec: SyntheticSpec, job: Job) -> bool:
+    """Whether a thing moves by itself in this clip."""
+    return _drawn(spec.moving_objects, _random(spec, job.use, _OBJECTS, job.index, 0))
+
+
+def _drawn(share: float, rng: np.random.Generator) -> bool:
+    return share > 0 and bool(rng.random() < share)
+
+
+def questions_about(spec: SyntheticSpec, job: Job) -> Iterator[Sample]:
     """The questions about one clip; the truth is read from its camera path."""
-    motion = motion_of(_scene(spec, job)[1])
+    made, distracted = motions_of(_scene(spec, job)[1]), is_distracted(spec, job)
+    facts = {"moving_object": "yes"} if distracted else {}
     rng = _random(spec, job.use, _QUESTIONS, job.index)
     for task in spec.tasks:
-        question = ask(task, motion, spec.motions, spec.choices, rng)
+        hard = _drawn(spec.hard_pairs, rng)
+        question = ask(task, made, spec.motions, spec.choices, rng, hard)
         terse = rng.random() < spec.terse_traces
-        observation, think = trace(motion, question, terse) if job.use == "sft" else (None, None)
+        text = trace(made, question, terse, distracted) if job.use == "sft" else (None, None)
         yield Sample(
             id=f"synthetic/{job.use}/{job.index:06d}/{task}",
             dataset="synthetic",
             split="test" if job.use == "test" else "train",
             task=task,
-            category=motion,
+            category="+".join(made),
             clip=job.path,
             question=question.text,
             options=question.options,
             answer=question.answer,
-            observation=observation,
-            think=think,
-            provenance={"use": job.use, "seed": str(spec.seed)},
+            observation=text[0],
+            think=text[1],
+            provenance={"use": job.use, "seed": str(spec.seed), **facts},
         )
 
 
 def _scene(spec: SyntheticSpec, job: Job) -> tuple[np.random.Generator, CameraPath]:
     rng = _random(spec, job.use, _CLIP, job.index)
-    return rng, camera_path(job.motion, spec.frames, spec.speed, rng)
+    also = _second(spec, job)
+    return rng, camera_path(job.motion, spec.frames, spec.speed, rng, also)
+
+
+def _second(spec: SyntheticSpec, job: Job) -> MotionName | None:
+    """The other motion of a compound clip."""
+    rng = _random(spec, job.use, _SECOND, job.index)
+    kinds = ("static", kind_of(job.motion))
+    others = [motion for motion in spec.motions if kind_of(motion) not in kinds]
+    if job.motion == "static" or not others or not _drawn(spec.compound, rng):
+        return None
+    return others[rng.integers(len(others))]
 
 
 @functools.lru_cache(maxsize=len(USES))
@@ -156,5 +204,6 @@ def _random(spec: SyntheticSpec, use: Use, *stream: int) -> np.random.Generator:
 def _digest(spec: SyntheticSpec) -> str:
     """Of the fields that shape a clip: not how many there are, nor what is asked."""
     unseen = {"sft_clips", "rl_clips", "test_clips", "tasks", "choices", "terse_traces"}
+    unseen |= {"hard_pairs"} | {f for f in ("compound", "moving_objects") if not getattr(spec, f)}
     fields = spec.model_dump(mode="json", exclude=unseen)
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""Camera paths: one motion primitive each, and the primitive read back from a path.
+"""Camera paths of one motion primitive or two, and the primitives read back from a path.
 
 World axes are x right, y down, z forward. At yaw = pitch = roll = 0 the camera looks along +z.
 """
@@ -20,6 +20,8 @@ _AXES = {
     "pedestal": np.array([0.0, 1.0, 0.0]),
     "dolly": np.array([0.0, 0.0, 1.0]),
 }
+KINDS = ("static", "pan", "tilt", "roll", "zoom", "truck", "pedestal", "dolly")
+"""What a camera can do, in the order in which the motions of one shot are named."""
 _FORWARD = {"right", "up", "clockwise", "in"}
 """Directions in which the parameter of a motion grows (a pedestal up moves towards -y)."""
 
@@ -50,34 +52,67 @@ class CameraPath:
         return np.stack([_rotation(*each) for each in angles])
 
 
-def camera_path(
-    motion: MotionName, frames: int, speed: tuple[float, float], rng: np.random.Generator
-) -> CameraPath:
-    """A random path of `frames` poses that makes `motion` and nothing else.
+def kind_of(motion: MotionName) -> str:
+    """What moves, without the direction: "pan", "zoom", "static"."""
+    return motion.partition("_")[0]
 
-    `speed` bounds the image motion at the frame's edge, in frame widths a frame.
+
+def camera_path(
+    motion: MotionName,
+    frames: int,
+    speed: tuple[float, float],
+    rng: np.random.Generator,
+    also: MotionName | None = None,
+) -> CameraPath:
+    """A random path of `frames` poses that makes `motion`, and `also`, and nothing else.
+
+    `speed` bounds the image motion at the frame's edge, in frame widths a frame, of each motion.
+    Directions of travel are those of the first frame, as CameraBench's questions put it.
     """
-    kind, _, direction = motion.partition("_")
-    travels = kind in _AXES
+    kinds = [kind_of(motion)] + ([kind_of(also)] if also else [])
+    travels = any(kind in _AXES for kind in kinds)
     focal = rng.uniform(0.75, 1.05)
     yaw, pitch = rng.uniform(-0.5, 0.5), rng.uniform(-0.15, 0.15)
     start = np.array([rng.uniform(-0.5, 0.5), rng.uniform(-0.3, 0.3), rng.uniform(-0.5, 0.3)])
-    step = rng.uniform(*speed) * (1 if direction in _FORWARD else -1) * (kind != "static")
-    ramp = (np.arange(frames) - (frames - 1) / 2) * step
+    still = np.zeros(frames)
+    ramps = {kind_of(one): _ramp(one, frames, speed, rng) for one in (motion, also) if one}
     # A travelling camera looks nearly straight ahead, so that boards stay in view.
     yaw, pitch = (yaw * 0.2, pitch * 0.2) if travels else (yaw, pitch)
-    offset = ramp[:, None] * (_travel(kind, yaw, pitch, focal) if travels else np.zeros(3))
+    yaws = yaw + ramps.get("pan", still) * (1 / focal)
+    pitches = pitch + ramps.get("tilt", still) * (1 / focal)
+    rolls = ramps.get("roll", still) * (1 / _EDGE)
+    first = _rotation(yaws[0], pitches[0], rolls[0])
     return CameraPath(
-        yaw=yaw + ramp * ((kind == "pan") / focal),
-        pitch=pitch + ramp * ((kind == "tilt") / focal),
-        roll=ramp * ((kind == "roll") / _EDGE),
-        position=start + offset,
-        focal=focal * np.exp(ramp * ((kind == "zoom") / _EDGE)),
+        yaw=yaws,
+        pitch=pitches,
+        roll=rolls,
+        position=start
+        + sum(ramps[k][:, None] * _travel(k, first, focal) for k in kinds if k in _AXES)
+        + np.zeros((frames, 3)),
+        focal=focal * np.exp(ramps.get("zoom", still) * (1 / _EDGE)),
     )
+
+
+def _ramp(
+    motion: MotionName, frames: int, speed: tuple[float, float], rng: np.random.Generator
+) -> Array:
+    """How far each frame is from the middle of the motion, in frame widths of image motion."""
+    kind, _, direction = motion.partition("_")
+    step = rng.uniform(*speed) * (1 if direction in _FORWARD else -1) * (kind != "static")
+    ramp: Array = (np.arange(frames) - (frames - 1) / 2) * step
+    return ramp
 
 
 def motion_of(path: CameraPath) -> MotionName:
     """The one primitive that `path` makes; `ValueError` when it makes several."""
+    made = motions_of(path)
+    if len(made) > 1:
+        raise ValueError(f"the camera path mixes {', '.join(made)}: it has no single name")
+    return made[0]
+
+
+def motions_of(path: CameraPath) -> tuple[MotionName, ...]:
+    """The primitives that `path` makes, ("static",) if none, with respect to its first frame."""
     moved = path.rotations()[0].T @ (path.position[-1] - path.position[0])
     change = {
         "pan": ("left", "right", path.yaw[-1] - path.yaw[0]),
@@ -88,21 +123,17 @@ def motion_of(path: CameraPath) -> MotionName:
         "pedestal": ("up", "down", moved[1]),
         "dolly": ("out", "in", moved[2]),
     }
-    made = {kind: entry for kind, entry in change.items() if abs(entry[2]) > 1e-9}
-    if not made:
-        return "static"
-    if len(made) > 1:
-        raise ValueError(
-            f"the camera path mixes {', '.join(made)}: only single primitives have a name"
-        )
-    [(kind, (negative, positive, amount))] = made.items()
-    name: MotionName = f"{kind}_{positive if amount > 0 else negative}"  # type: ignore[assignment]
-    return name
+    made: list[MotionName] = [
+        f"{kind}_{positive if amount > 0 else negative}"  # type: ignore[misc]
+        for kind, (negative, positive, amount) in change.items()
+        if abs(amount) > 1e-9
+    ]
+    return tuple(made) or ("static",)
 
 
-def _travel(kind: str, yaw: float, pitch: float, focal: float) -> Array:
+def _travel(kind: str, rotation: Array, focal: float) -> Array:
     """World displacement that moves the image at the typical depth by one frame width."""
-    along: Array = _rotation(yaw, pitch, 0.0) @ _AXES[kind]
+    along: Array = rotation @ _AXES[kind]
     scale = _DEPTH / focal
     if kind == "pedestal":
         scale = -scale

@@ -12,6 +12,10 @@ import numpy as np
 
 from data_builders.sample import LETTERS
 from data_builders.specs import MotionName, TaskName
+from data_builders.synthetic.camera import KINDS, kind_of
+
+Made = tuple[MotionName, ...]
+"""The motions of one shot: one, or two of different kinds in the order of `KINDS`."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,7 @@ WORDINGS: dict[MotionName, Wording] = {
     ),
 }
 
+_REST = "The rest of the view holds still."
 CHOICE = "What is the camera movement?"
 
 
@@ -102,38 +107,101 @@ def name(motion: MotionName) -> str:
     return motion.replace("_", " ")
 
 
+PARTNERS: dict[MotionName, tuple[MotionName, ...]] = {
+    "static": ("roll_clockwise", "roll_counterclockwise"),
+    "pan_left": ("truck_left",),
+    "pan_right": ("truck_right",),
+    "tilt_up": ("pedestal_up",),
+    "tilt_down": ("pedestal_down",),
+    "roll_clockwise": ("static",),
+    "roll_counterclockwise": ("static",),
+    "zoom_in": ("dolly_in",),
+    "zoom_out": ("dolly_out",),
+    "dolly_in": ("zoom_in",),
+    "dolly_out": ("zoom_out",),
+    "truck_left": ("pan_left",),
+    "truck_right": ("pan_right",),
+    "pedestal_up": ("tilt_up",),
+    "pedestal_down": ("tilt_down",),
+}
+"""What each motion is most easily taken for; a roll, for a still camera on a turning thing."""
+
+
+def label(made: Made) -> str:
+    """The motions of one shot as an option's text: "pan left and zoom in"."""
+    return " and ".join(name(motion) for motion in made)
+
+
 def ask(
     task: TaskName,
-    motion: MotionName,
+    made: Made,
     motions: tuple[MotionName, ...],
     choices: int,
     rng: np.random.Generator,
+    hard: bool = False,
 ) -> Question:
-    """A question whose truth is `motion`, with wrong options drawn from the other `motions`."""
-    others = [other for other in motions if other != motion]
+    """A question whose truth is `made`, with wrong options drawn from the other `motions`.
+
+    A `hard` one has the most alike motion among them. All options of a question name as many
+    motions, so that their number gives nothing away.
+    """
+    others = [other for other in motions if other not in made]
+    alike = [p for motion in made for p in PARTNERS[motion] if hard and p in others]
+    alike = alike if len(made) == 1 else [p for p in alike if p != "static"]
     if task == "multiple_choice":
-        drawn = rng.permutation(len(others))[: choices - 1]
-        return _shuffled(CHOICE, name(motion), [name(others[i]) for i in drawn], rng)
+        wrong = _labels(made, others, rng)
+        first = {label(_exchanged(made, p)) for p in alike[:1]} & set(wrong)
+        wrong = [*first, *(text for text in wrong if text not in first)]
+        return _shuffled(CHOICE, label(made), wrong[: choices - 1], rng)
     if rng.random() < 0.5:
-        return _shuffled(WORDINGS[motion].question, "Yes", ["No"], rng)
-    asked = others[rng.integers(len(others))]
+        right = made[rng.integers(len(made))] if len(made) > 1 else made[0]
+        return _shuffled(WORDINGS[right].question, "Yes", ["No"], rng)
+    asked = (alike or others)[rng.integers(len(alike or others))]
     return _shuffled(WORDINGS[asked].question, "No", ["Yes"], rng)
 
 
-def trace(motion: MotionName, question: Question, terse: bool = False) -> tuple[str, str]:
-    """Observation and thinking that lead from `motion` to the answer of `question`.
+def _labels(made: Made, others: list[MotionName], rng: np.random.Generator) -> list[str]:
+    """Labels of what the shot is not, in random order: for two motions, one of them exchanged."""
+    if len(made) == 1:
+        return [name(others[i]) for i in rng.permutation(len(others))]
+    otherwise = [
+        label(_ordered((kept, other)))
+        for kept in made
+        for other in others
+        if other != "static" and kind_of(other) != kind_of(kept)
+    ]
+    return [otherwise[i] for i in rng.permutation(len(otherwise))]
+
+
+def _exchanged(made: Made, partner: MotionName) -> Made:
+    """`made` with `partner` in place of the motion it is taken for."""
+    return _ordered(tuple(partner if partner in PARTNERS[m] else m for m in made))
+
+
+def _ordered(made: Made) -> Made:
+    return tuple(sorted(made, key=lambda motion: KINDS.index(kind_of(motion))))
+
+
+def trace(
+    made: Made, question: Question, terse: bool = False, distracted: bool = False
+) -> tuple[str, str]:
+    """Observation and thinking that lead from `made` to the answer of `question`.
 
     The thinking names the motion, judges the one asked for, and reads the options until one
     fits. The reading matters: a small model learns to compare and copy within 200 steps, but not
-    in 600 to jump from the motion to a letter, as a `terse` trace does.
+    in 600 to jump from the motion to a letter, as a `terse` trace does. `distracted` clips show
+    a thing that moves by itself.
     """
+    seen = " ".join(WORDINGS[motion].seen for motion in made)
+    if distracted:
+        seen = f"One thing moves by itself. {_REST if made == ('static',) else seen}"
     if terse:
-        return WORDINGS[motion].seen, name(motion)
+        return seen, label(made)
     asked = next((m for m, wording in WORDINGS.items() if wording.question == question.text), None)
     read = LETTERS.index(question.answer) + 1
     options = [f"{a}. {text}" for a, text in zip(LETTERS, question.options, strict=False)][:read]
-    verdict = [] if asked is None else [f"{name(asked)}: {'Yes' if asked == motion else 'No'}"]
-    return WORDINGS[motion].seen, "\n".join([name(motion), *verdict, *options])
+    verdict = [] if asked is None else [f"{name(asked)}: {'Yes' if asked in made else 'No'}"]
+    return seen, "\n".join([label(made), *verdict, *options])
 
 
 def _shuffled(text: str, right: str, wrong: list[str], rng: np.random.Generator) -> Question:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from data_builders.synthetic.camera import CameraPath
+from data_builders.synthetic.camera import Array, CameraPath
 
 Frames = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -16,6 +16,8 @@ Textures = NDArray[np.uint32]
 TEXELS = 128
 """Width and height of a texture; it repeats."""
 _FAR = np.float32(1e9)
+SPIN = 3.0
+"""Radians a board turns by where it would slide by a frame width: its edge moves as fast."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,22 @@ class Board:
     centre: tuple[float, float]
     half: tuple[float, float]
     tiles_per_metre: float
+    slide: Floats | None = None
+    """(T, 2) metres that the board has moved by, if it moves by itself."""
+    turn: Floats | None = None
+    """(T,) radians that it has turned by about its centre, clockwise as seen."""
+
+    def at_rest(self, x: Array, y: Array) -> tuple[Array, Array]:
+        """Where the points (x, y) of its plane, (T, height, width), were before it moved."""
+        if self.slide is None or self.turn is None:
+            return x, y
+        cos, sin = np.cos(self.turn)[:, None, None], np.sin(self.turn)[:, None, None]
+        across = x - np.float32(self.centre[0]) - self.slide[:, 0, None, None]
+        down = y - np.float32(self.centre[1]) - self.slide[:, 1, None, None]
+        return (
+            np.float32(self.centre[0]) + cos * across + sin * down,
+            np.float32(self.centre[1]) - sin * across + cos * down,
+        )
 
 
 @dataclass(frozen=True)
@@ -76,6 +94,31 @@ def _random_board(room_depth: float, rng: np.random.Generator) -> Board:
     return Board(depth, centre, half, 1.5 / (rng.uniform(1.6, 1.9) * depth))
 
 
+def set_moving(
+    room: Room, frames: int, speed: tuple[float, float], rng: np.random.Generator
+) -> Room:
+    """`room` with its nearest board moving by itself, sliding or turning.
+
+    `speed` is what it moves by in the image, in frame widths a frame, as of a camera's motion.
+    """
+    index = min(range(len(room.boards)), key=lambda i: room.boards[i].depth)
+    board = room.boards[index]
+    ramp = ((np.arange(frames) - (frames - 1) / 2) * rng.uniform(*speed)).astype(np.float32)
+    heading, spin = rng.uniform(0, 2 * np.pi), rng.random() < 0.5
+    ways = np.array([np.cos(heading), np.sin(heading)], np.float32) * np.float32(board.depth)
+    turns = np.float32(rng.choice([-1, 1]) * SPIN)
+    moving = replace(
+        board,
+        slide=ramp[:, None] * ways * np.float32(not spin),
+        turn=ramp * turns * np.float32(spin),
+        # Within view and large, or nobody could tell that it moves.
+        centre=(board.centre[0] * 0.4, board.centre[1] * 0.4),
+        half=(board.depth * 0.3, board.depth * 0.3),
+    )
+    boards = (*room.boards[:index], moving, *room.boards[index + 1 :])
+    return replace(room, boards=boards)
+
+
 def render(
     room: Room, path: CameraPath, textures: Textures, height: int, width: int, rays: int = 2
 ) -> Frames:
@@ -109,7 +152,7 @@ def _hit(room: Room, origin: Floats, ray: list[Floats], textures: Textures) -> T
     per_depth = 1 / ray[2]
     for index, board in enumerate(room.boards):
         reach = (np.float32(board.depth) - start[2]) * per_depth
-        x, y = start[0] + reach * ray[0], start[1] + reach * ray[1]
+        x, y = board.at_rest(start[0] + reach * ray[0], start[1] + reach * ray[1])
         met = (reach > 0.05) & (reach < distance)
         met &= np.abs(x - np.float32(board.centre[0])) < board.half[0]
         met &= np.abs(y - np.float32(board.centre[1])) < board.half[1]

@@ -113,9 +113,9 @@ def test_so_many_traces_are_terse_as_asked_and_the_questions_stay() -> None:
 
 
 def _samples_only(spec: SyntheticSpec) -> list[Sample]:
-    from data_builders.synthetic.build import _samples
+    from data_builders.synthetic.build import questions_about
 
-    return [sample for job in plan_clips(spec) for sample in _samples(spec, job)]
+    return [sample for job in plan_clips(spec) for sample in questions_about(spec, job)]
 
 
 def _digests(root: Path) -> dict[str, str]:

@@ -25,7 +25,7 @@ def test_a_path_makes_the_motion_it_was_asked_for(
 def test_a_compound_path_has_no_name() -> None:
     pan = camera_path("pan_left", 4, SPEED, np.random.default_rng(0))
     both = CameraPath(pan.yaw, pan.pitch + np.arange(4), pan.roll, pan.position, pan.focal)
-    with pytest.raises(ValueError, match="pan, tilt"):
+    with pytest.raises(ValueError, match="pan_left, tilt_up"):
         motion_of(both)
 
 

@@ -32,7 +32,7 @@ def test_every_motion_has_words_of_its_own() -> None:
 def test_exactly_one_option_is_right(
     task: TaskName, motion: MotionName, choices: int, seed: int
 ) -> None:
-    question = ask(task, motion, MOTIONS, choices, np.random.default_rng(seed))
+    question = ask(task, (motion,), MOTIONS, choices, np.random.default_rng(seed))
     right = question.options["ABCDEFGHI".index(question.answer)]
     if task == "binary":
         assert sorted(question.options) == ["No", "Yes"]
@@ -44,9 +44,9 @@ def test_exactly_one_option_is_right(
 
 def test_the_thinking_names_the_motion_and_ends_at_the_answer() -> None:
     choice = Question("What is the camera movement?", ("zoom in", "pan left", "static"), "B")
-    assert trace("pan_left", choice)[1] == "pan left\nA. zoom in\nB. pan left"
+    assert trace(("pan_left",), choice)[1] == "pan left\nA. zoom in\nB. pan left"
     binary = Question(WORDINGS["zoom_in"].question, ("Yes", "No"), "B")
-    assert trace("pan_left", binary) == (
+    assert trace(("pan_left",), binary) == (
         "The view slides to the right.",
         "pan left\nzoom in: No\nA. Yes\nB. No",
     )
@@ -55,7 +55,7 @@ def test_the_thinking_names_the_motion_and_ends_at_the_answer() -> None:
 def test_a_terse_trace_jumps_to_the_answer() -> None:
     choice = Question("What is the camera movement?", ("zoom in", "pan left"), "B")
     seen = WORDINGS["pan_left"].seen
-    assert trace("pan_left", choice, terse=True) == (seen, "pan left")
+    assert trace(("pan_left",), choice, terse=True) == (seen, "pan left")
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="CameraBench's annotations are not here")
