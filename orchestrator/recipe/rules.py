@@ -124,6 +124,7 @@ def _devices(recipe: Recipe) -> Iterator[str]:
             f"rl.minibatch_prompts x rl.group_size: {responses} responses do not divide over "
             f"{recipe.devices} devices"
         )
+    yield from _microbatches(recipe)
     cpu_only = recipe.cluster.device == "cpu"
     if cpu_only != (recipe.rl.rollout.engine == "hf"):
         yield (
@@ -132,3 +133,18 @@ def _devices(recipe: Recipe) -> Iterator[str]:
         )
     if cpu_only and "bf16" in (recipe.sft.precision, recipe.rl.precision):
         yield "sft.precision, rl.precision: training on a cpu is proven in fp32 only"
+
+
+def _microbatches(recipe: Recipe) -> Iterator[str]:
+    """verl asserts this only after its workers have started."""
+    rl = recipe.rl
+    if rl.dynamic_batching or not recipe.devices:
+        return
+    sizes = [
+        ("rl.microbatch_responses", rl.microbatch_responses, rl.minibatch_prompts),
+        ("rl.logprob_microbatch_responses", rl.logprob_microbatch_responses, rl.prompts_per_step),
+    ]
+    for key, size, prompts in sizes:
+        responses = prompts * rl.group_size // recipe.devices
+        if responses % size:
+            yield f"{key}: {size} does not divide the {responses} responses of a device"

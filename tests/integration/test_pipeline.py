@@ -23,6 +23,8 @@ SHORT = [
     "rl.max_steps=3",
     "rl.prompts_per_step=8",
     "rl.minibatch_prompts=8",
+    "rl.microbatch_responses=64",
+    "rl.logprob_microbatch_responses=64",
     "rl.save_every=2",
     "rl.filter.enabled=false",
 ]

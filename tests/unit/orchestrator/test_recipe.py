@@ -73,6 +73,7 @@ def test_unknown_recipe_lists_the_nearest() -> None:
         ("sft.precision=bf16", "sft.precision"),
         ("data.sources=[camerabench]", "data.sources"),
         ("rl.group_size=1", "rl.group_size"),
+        ("rl.microbatch_responses=100", "rl.microbatch_responses"),
         ("rl.sft_checkpoint=step:7", "rl.sft_checkpoint"),
         ("rl.sft_checkpoint=best", "rl.sft_checkpoint"),
         ("prompt.tags=[think]", "prompt.tags"),
