@@ -118,3 +118,23 @@ def test_shotbench_comes_with_refineshot_and_media(
     samples = sources.shotbench_test(tmp_path / "data")
     assert [s.dataset for s in samples] == ["shotbench"] * 2 + ["refineshot"] * 2
     assert (tmp_path / "data/shotbench/videos/videos/empty").is_file()
+
+
+def test_the_movement_questions_come_without_the_images(
+    refined_tsv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "hub").mkdir()
+    (tmp_path / "hub" / "test.tsv").write_text(refined_tsv.read_text())
+    with tarfile.open(tmp_path / "hub" / "videos.tar", "w") as tarred:
+        tarred.addfile(tarfile.TarInfo("videos/empty"))
+    asked: list[Source] = []
+
+    def fetch(source: Source, target: Path, meter: object = None) -> Path:
+        asked.append(source)
+        return Network({hub.SHOTBENCH.repo: tmp_path / "hub"}).fetch(source, target)
+
+    monkeypatch.setattr(hub, "fetch", fetch)
+    samples = sources.shotbench_movement(tmp_path / "data")
+    assert len(samples) == 464 and {s.category for s in samples} == {"camera_movement"}
+    assert asked[0].patterns == ("test.tsv", "videos.tar")
+    assert asked[0].revision == hub.SHOTBENCH.revision

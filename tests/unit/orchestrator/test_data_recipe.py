@@ -1,0 +1,71 @@
+"""What a recipe says about data: contradictions, and what the data stage is handed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from data_builders.build import BuildConfig
+from orchestrator.errors import RecipeError
+from orchestrator.plan import make_plan
+from orchestrator.recipe import load_recipe
+from orchestrator.recipe.load import recipe_names
+from orchestrator.stage import ROOT
+
+
+def data_config(name: str, *overrides: str) -> BuildConfig:
+    stage = make_plan(load_recipe(name, overrides), Path("/nowhere")).stage("data")
+    (text,) = stage.files.values()
+    return BuildConfig.model_validate_json(text)
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_the_data_stage_understands_every_recipe(name: str) -> None:
+    config, recipe = data_config(name), load_recipe(name)
+    assert config.sources == recipe.data.sources
+    assert config.downloads == ROOT / recipe.data.download_dir
+
+
+def test_paths_of_a_recipe_are_relative_to_the_project() -> None:
+    config = data_config("camreasoner_7b", "data.camerabench.rl_questions=my/rl.json")
+    assert config.camerabench and config.camerabench.rl_questions == ROOT / "my/rl.json"
+    config = data_config("camreasoner_7b", "data.camerabench.rl_questions=/else/rl.json")
+    assert config.camerabench and config.camerabench.rl_questions == Path("/else/rl.json")
+
+
+@pytest.mark.parametrize(
+    ("name", "override", "words"),
+    [
+        ("tiny", "data.sources=[synthetic,camerabench]", "data.camerabench is not given"),
+        ("camreasoner_7b", "data.sources=[synthetic,shotbench]", "data.camerabench is given"),
+        ("camreasoner_7b", "data.trajectories=null", "nothing to imitate"),
+        ("tiny", "data.weights={synthetic: 0}", "above 0"),
+        ("tiny", "data.weights={camerabench: 1}", "weigh each of them"),
+        ("tiny", "data.trajectories={teacher: {model: x}, judge: null}", "written for camerabench"),
+    ],
+)
+def test_contradictions_about_data_are_named(name: str, override: str, words: str) -> None:
+    with pytest.raises(RecipeError, match=words):
+        load_recipe(name, [override])
+
+
+def test_both_origins_of_training_questions_are_one_too_many() -> None:
+    both = [f"data.camerabench.{key}=x" for key in ("rl_questions", "train_annotations")]
+    with pytest.raises(RecipeError, match="not both"):
+        load_recipe("camreasoner_7b", both)
+
+
+def test_frames_of_training_do_not_render_synthetic_clips_again(tmp_path: Path) -> None:
+    here, there = (
+        make_plan(load_recipe("tiny", [f"frames.max_pixels={n}"]), tmp_path).stage("data")
+        for n in (3136, 6272)
+    )
+    assert here.fingerprint == there.fingerprint
+
+
+def test_the_port_of_the_review_makes_nothing_stale(tmp_path: Path) -> None:
+    here, there = (
+        make_plan(load_recipe("tiny", [f"review.port={n}"]), tmp_path) for n in (1000, 1001)
+    )
+    assert [s.fingerprint for s in here.stages] == [s.fingerprint for s in there.stages]
