@@ -49,7 +49,7 @@ def test_a_key_that_verl_lacks_is_refused(mistake: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "mistake",
     [
-        f"{ACTOR}.ppo_mini_batch_size=1000",
+        f"{ACTOR}.loss_agg_mode=mean",
         "actor_rollout_ref.rollout.pipeline_model_parallel_size=2",
         "actor_rollout_ref.rollout.n=1",
     ],

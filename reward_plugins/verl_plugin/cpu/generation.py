@@ -22,7 +22,7 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Response:
-    """Sampled token ids and the log-probability of each under the sampled distribution."""
+    """Sampled token ids and the log-probability of each under the policy."""
 
     ids: list[int]
     log_probs: list[float]
@@ -46,9 +46,11 @@ class SeededSampling(LogitsProcessor):
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """Scores of shape (rows, vocabulary) whose argmax is the sample (T = 0: the mode)."""
-        scores[:, self.suppressed] = -torch.inf
         log_probs = torch.log_softmax(scores / (self.temperature or 1.0), dim=-1)
-        chosen = self._choose(log_probs)
+        allowed = log_probs.clone()
+        allowed[:, self.suppressed] = -torch.inf
+        chosen = self._choose(allowed)
+        # As vLLM's raw log-probabilities: not renormalised, or they would never equal the actor's.
         self.log_probs.append(log_probs.gather(-1, chosen).squeeze(-1))
         return torch.full_like(scores, -torch.inf).scatter_(-1, chosen, 0.0)
 
