@@ -6,18 +6,22 @@ UV     := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN     = UV=$(UV) .venv/bin/python -m orchestrator
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup data review model sft rl merge eval report plan doctor status run ablate bench lint lock
+.PHONY: help demo demo-banner test setup data review model sft rl merge eval report plan doctor status run ablate bench lint lock
 
 help: ## list the targets
 	@echo "usage: make <target> [RECIPE=$(RECIPE)] [ARGS=\"key=value ...\"]"
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 12
 
 demo: RECIPE = tiny
-demo: .venv/ready ## the whole pipeline on a tiny model, without a GPU: data, SFT, GRPO, merge, eval, report
+demo: demo-banner .venv/ready ## the whole pipeline on a tiny model, without a GPU: data, SFT, GRPO, merge, eval, report
 	@$(RUN) run recipe=$(RECIPE) $(ARGS)
 
 run setup data review model sft rl merge eval report plan doctor status: .venv/ready
 	@$(RUN) $@ recipe=$(RECIPE) $(ARGS)
+
+demo-banner:
+	@echo "The whole pipeline on a tiny model, without a GPU: about 15 minutes on two cores."
+	@echo "First the environments are installed; then data, SFT, GRPO, merge, evaluation, report."
 
 run: ## every stage of RECIPE, in order; finished ones are reused
 setup: ## build the environments that RECIPE needs
