@@ -1,0 +1,106 @@
+"""`data recipe=camreasoner_7b` from downloads that are there already and a teacher's server."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data_builders import hub
+from data_builders.decoding import write_lossless
+from data_builders.hub import Source
+from data_builders.sample import read_samples
+from orchestrator.stage import ROOT
+
+sys.path.append(str(ROOT / "tests" / "unit" / "data_builders"))
+from fake_server import FakeServer, written
+
+
+@pytest.fixture
+def teacher() -> Iterator[FakeServer]:
+    fake = FakeServer()
+    fake.reply = lambda body: "A" if body["model"] == "judge" else written(body)
+    yield fake
+    fake.server.shutdown()
+    fake.server.server_close()
+
+
+def fetched(folder: Path, source: Source) -> None:
+    """Mark `folder` as a complete download."""
+    sizes = {path.name: path.stat().st_size for path in folder.iterdir()}
+    listing = {"source": source.model_dump(mode="json"), "commit": "c", "sizes": sizes}
+    (folder / hub.LISTING).write_text(json.dumps(listing))
+
+
+def annotate(folder: Path, clips: tuple[str, str]) -> None:
+    pair = {
+        "pos_text": "The camera pans left.",
+        "neg_text": "The camera pans right.",
+        "pos_video": clips[0],
+        "neg_video": clips[1],
+    }
+    row = {"image": clips[0], "question": "Does the camera pan to the left?", "label": "Yes"}
+    for name, line in (
+        ("binary_classification/Pan_Left.jsonl", row),
+        ("vqa_and_retrieval/has_motion/pan.jsonl", pair),
+    ):
+        (folder / name).parent.mkdir(parents=True)
+        (folder / name).write_text(json.dumps(line) + "\n")
+
+
+def downloads(root: Path) -> Path:
+    """What fetching leaves on disk, with four clips instead of thousands."""
+    home = root / "downloads" / "camerabench"
+    (home / "test").mkdir(parents=True)
+    (home / "downloads").mkdir()
+    with zipfile.ZipFile(home / "downloads" / "videos.zip", "w") as zipped:
+        for number, name in enumerate(("a.mp4", "b.mp4", "x.mp4", "y.mp4")):
+            pixels = np.random.default_rng(number).integers(0, 256, (8, 56, 56, 3), dtype=np.uint8)
+            write_lossless(home / "test" / name, pixels, Fraction(2))
+            if name < "c":
+                zipped.write(home / "test" / name, f"videos/{name}")
+                (home / "test" / name).unlink()
+    fetched(home / "test", hub.CAMERABENCH_TEST_CLIPS)
+    fetched(home / "downloads", hub.CAMERABENCH_TRAIN_CLIPS)
+    annotate(home / "annotations", ("x.mp4", "y.mp4"))
+    annotate(root / "training", ("a.mp4", "b.mp4"))
+    return root / "downloads"
+
+
+def test_annotations_become_the_three_sets_of_questions(
+    tmp_path: Path, teacher: FakeServer
+) -> None:
+    arguments = [
+        "recipe=camreasoner_7b",
+        f"runs_dir={tmp_path / 'runs'}",
+        "data.sources=[camerabench]",
+        f"data.camerabench.train_annotations={tmp_path / 'training'}",
+        f"data.download_dir={downloads(tmp_path)}",
+        f"data.cache_dir={tmp_path / 'cache'}",
+        "data.workers=1",
+        f"data.trajectories.teacher.base_url={teacher.url}",
+        f"data.trajectories.judge.base_url={teacher.url}",
+        "data.trajectories.judge.model=judge",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "orchestrator", "data", *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-4000:]
+    out = tmp_path / "runs" / "camreasoner_7b" / "data"
+    rows = {use: read_samples(out / f"{use}.parquet") for use in ("sft", "rl", "test")}
+    assert {use: len(found) for use, found in rows.items()} == {"sft": 1, "rl": 3, "test": 3}
+    assert all((out / sample.clip).is_file() for found in rows.values() for sample in found)
+    summary = json.loads((out / "trajectories" / "summary.json").read_text())
+    assert summary["asked"] == 3 and summary["rejected"] == {"judge": 2}
+    assert json.loads((out / "audit.json").read_text())["contamination"]["test_questions"] == 3
