@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,6 +47,7 @@ def connected(recipe: Recipe) -> Iterator[str]:
 
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    on_terminate = signal.getsignal(signal.SIGTERM)
     quiet = {"logging_level": logging.ERROR, "log_to_driver": False, "configure_logging": False}
     if recipe.cluster.address is not None:
         ray.init(address=recipe.cluster.address, **quiet)
@@ -58,6 +60,7 @@ def connected(recipe: Recipe) -> Iterator[str]:
             resources={recipe.cluster.pin: 1.0} if recipe.cluster.pin else None,
             **quiet,
         )
+    signal.signal(signal.SIGTERM, on_terminate)  # Ray's own handler aborts without cleaning up
     try:
         _check_cluster(recipe, ray.cluster_resources())
         yield str(ray.get_runtime_context().gcs_address)

@@ -142,7 +142,7 @@ run(plan_with(Path(sys.argv[2]), SLEEPER))
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_no_process_survives_the_orchestrator(tmp_path: Path, number: signal.Signals) -> None:
     launcher = subprocess.Popen(
         [sys.executable, "-c", LAUNCHER, str(ROOT), str(tmp_path)], cwd=ROOT, start_new_session=True
