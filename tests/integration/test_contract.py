@@ -53,9 +53,9 @@ def seen_by_each(tmp_path: Path, fps: int) -> dict[str, dict[str, Any]]:
 def first_command(stage: Stage) -> None:
     """Write the stage's files and run what comes before its trainer."""
     runs.write_files(stage)
-    command = stage.commands[0]
-    argv = [str(interpreter(command.environment)), *command.argv]
-    subprocess.run(argv, cwd=ROOT, check=True, capture_output=True)
+    for command in stage.commands[:-1] or stage.commands:
+        argv = [str(interpreter(command.environment)), *command.argv]
+        subprocess.run(argv, cwd=ROOT, check=True, capture_output=True)
 
 
 def export_for_verl(recipe: Recipe, data: Path, out: Path) -> None:
