@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from orchestrator.errors import RecipeError, StageError
 from orchestrator.plan import Plan
 from orchestrator.recipe.load import RECIPES
 from orchestrator.report import ablation
-from orchestrator.stage import Stage
+from orchestrator.stage import Command, Resources, Stage
 from orchestrator.sweep import Arm, expand, load_sweep
 from orchestrator.ui import Console
 
@@ -230,3 +231,43 @@ def test_the_command_ends_with_the_failed_arms_and_their_table(
     assert "1 of 4 arms failed" in said.err and "4-seed0: stage 'rl' died" in said.err
     assert "accuracy after RL" in said.out
     assert (tmp_path / "tiny-ablate-group_size" / "table.md").is_file()
+
+
+FAKE = """
+import json, pathlib, sys
+counts, name, label = sys.argv[1:]
+with open(counts, "a") as file:
+    file.write(name + "\\n")
+if name == "rl" and label == "4":
+    sys.exit("out of cheese")
+if name == "sft":
+    state = pathlib.Path("checkpoints/checkpoint-1")
+    state.mkdir(parents=True)
+    (state / "trainer_state.json").write_text(json.dumps({"epoch": 1.0}))
+"""
+
+
+@pytest.mark.slow
+def test_trainers_are_launched_once_for_what_arms_share(tmp_path: Path) -> None:
+    """Real processes under Ray, each of which only leaves its name."""
+    arms, _ = arms_of(tmp_path, "group_size")
+    faked = [fake(arm, tmp_path / "launched") for arm in arms[:2]]
+    failed = run_arms(faked, Console())
+    assert list(failed) == ["4-seed0"] and "out of cheese" in failed["4-seed0"]
+    launched = Counter((tmp_path / "launched").read_text().split())
+    assert launched == {"data": 1, "model": 1, "sft": 1, "rl": 2, "merge": 1, "eval": 1}
+    assert (faked[0].plan.directory / "eval" / "manifest.json").is_file()
+
+
+def fake(arm: Arm, counts: Path) -> Arm:
+    """The arm, with stages that do nothing but count."""
+    stages = tuple(
+        replace(
+            stage,
+            commands=(Command("orchestrator", ("-c", FAKE, str(counts), stage.name, arm.label)),),
+            needs=(),
+            resources=Resources(1),
+        )
+        for stage in arm.plan.stages
+    )
+    return replace(arm, plan=replace(arm.plan, stages=stages))
