@@ -30,7 +30,8 @@ def main(arguments: Sequence[str]) -> int:
         for name, verb in known.items():
             console.say(f"  {name:<8} {(verb.__doc__ or '').splitlines()[0]}")
         return 0 if arguments[:1] in (["help"], ["--help"], ["-h"]) else 2
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job ignores SIGINT
+        signal.signal(number, _interrupt)
     started = time.monotonic()
     try:
         name, runs, overrides = split(arguments[1:])

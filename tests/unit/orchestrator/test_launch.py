@@ -135,7 +135,8 @@ open(sys.argv[1] + "/pids", "w").write(f"{os.getpid()} {child.pid}")
 time.sleep(600)
 """
 LAUNCHER = """
-import sys; from pathlib import Path
+import signal, sys; from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, sys.argv[1])
 from tests.unit.orchestrator.test_launch import SLEEPER, plan_with, run
 run(plan_with(Path(sys.argv[2]), SLEEPER))
