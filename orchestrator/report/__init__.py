@@ -1,6 +1,5 @@
-"""What a run came to: one page with the scores, the training curves and examples."""
+"""What a run came to: one page with the scores, the training curves and examples.
 
-from orchestrator.report.pages import write_report
-from orchestrator.report.table import summary_table
-
-__all__ = ["summary_table", "write_report"]
+`pages.write_report` writes the page; `table.summary_table` is its headline for a terminal, and
+imports no plotting: a run that reuses everything shows it at once.
+"""

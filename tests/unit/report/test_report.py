@@ -12,7 +12,8 @@ import pytest
 from fabricated import fabricate, noise_samples
 from rich.console import Console
 
-from orchestrator.report import summary_table, write_report
+from orchestrator.report.pages import write_report
+from orchestrator.report.table import summary_table
 from orchestrator.report.__main__ import main
 from orchestrator.report.examples import choose
 from orchestrator.report.figures import RL, draw_curves, smooth
