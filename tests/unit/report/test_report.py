@@ -12,14 +12,12 @@ import pytest
 from fabricated import fabricate, noise_samples
 from rich.console import Console
 
-from orchestrator.report.pages import write_report
-from orchestrator.report.table import summary_table
 from orchestrator.report.__main__ import main
 from orchestrator.report.examples import choose
 from orchestrator.report.figures import RL, draw_curves, smooth
-from orchestrator.report.pages import headline, settings
+from orchestrator.report.pages import headline, settings, write_report
 from orchestrator.report.sources import ReportError, Run, read_run
-from orchestrator.report.table import lines, p_value, percent, points, span
+from orchestrator.report.table import lines, p_value, percent, points, span, summary_table
 
 NAMES = ("base", "sft", "rl")
 
