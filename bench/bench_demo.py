@@ -1,4 +1,7 @@
-"""Time `make demo` or `make test` in a fresh clone: `python -m bench.bench_demo demo|test`."""
+"""Time a make target in a fresh clone: `python -m bench.bench_demo demo|test [folder]`.
+
+The clone is made in `folder` and stays there, or in a temporary folder that goes afterwards.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import psutil
@@ -14,9 +18,9 @@ import psutil
 from orchestrator.stage import ROOT
 
 
-def main(target: str) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        clone = Path(folder) / "clone"
+def main(target: str, folder: str | None = None) -> None:
+    with nullcontext(folder) if folder else tempfile.TemporaryDirectory() as parent:
+        clone = Path(parent) / "clone"
         subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
         started, before = time.perf_counter(), psutil.virtual_memory().available
         process = subprocess.Popen(["make", target], cwd=clone)
@@ -39,4 +43,4 @@ def _started(manifest: Path) -> float:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
