@@ -15,6 +15,7 @@ from orchestrator.errors import EnvironmentBuildError
 from orchestrator.stage import ROOT
 
 STAMP = "camreasoner.lock"
+PYTHON = sys.version.split()[0]
 
 
 def interpreter(name: str) -> Path:
@@ -55,6 +56,15 @@ def build(name: str) -> None:
         (directory / STAMP).write_text(_stamp(name))
 
 
+def freeze(name: str) -> str:
+    """What is installed in environment `name`, as a requirements file; 0.05 s."""
+    command = [_uv_path(), "pip", "freeze", "--quiet", "--python", str(interpreter(name))]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise EnvironmentBuildError(f"`{' '.join(command)}` failed:\n{done.stderr.strip()}")
+    return done.stdout
+
+
 def _base_python() -> Path:
     """The Python that `.venv` was made from."""
     return Path(sys.executable).resolve()
@@ -62,7 +72,7 @@ def _base_python() -> Path:
 
 def _stamp(name: str) -> str:
     """Ray joins only processes of one Python version, so that of `.venv` is part of it."""
-    return f"{lock_hash(name)} python {sys.version.split()[0]}"
+    return f"{lock_hash(name)} python {PYTHON}"
 
 
 def _uv(*arguments: str) -> None:

@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from orchestrator import cluster, envs, runs
+from orchestrator import cluster, envs, manifest, runs
 from orchestrator.errors import StageError
 from orchestrator.plan import Plan
 from orchestrator.stage import ROOT, Command, Stage
@@ -38,7 +38,7 @@ def launch(plan: Plan, stages: Sequence[Stage], console: Console) -> None:
         for stage in waiting:
             with runs.owned(stage):
                 if not runs.is_done(stage):
-                    _run_stage(stage, address, console)
+                    _run_stage(plan, stage, address, console)
             runs.show_in_run(plan, stage)
 
 
@@ -50,18 +50,20 @@ def build_environments(stages: Sequence[Stage], console: Console) -> None:
                 envs.build(name)
 
 
-def _run_stage(stage: Stage, address: str, console: Console) -> None:
+def _run_stage(plan: Plan, stage: Stage, address: str, console: Console) -> None:
     import ray
 
     from orchestrator.node import runner
 
     _check_needs(stage)
     runs.write_files(stage)
+    origin = manifest.origin(plan, stage)
     log = _next_log(stage)
     started = time.time()
     console.started(stage, log)
     actor = runner(stage.resources)
     try:
+        machine = ray.get(actor.machine.remote())
         seconds = [_run_command(actor, stage, c, address, log, console) for c in stage.commands]
     except BaseException:
         ray.get(actor.stop.remote())
@@ -72,7 +74,7 @@ def _run_stage(stage: Stage, address: str, console: Console) -> None:
         llamafactory.name_checkpoints(stage.directory)
     took = time.time() - started
     facts = {"started": started, "seconds": took, "command_seconds": seconds, "log": str(log)}
-    runs.finish(stage, facts)
+    runs.finish(stage, {**facts, "machine": machine, **origin, **manifest.result(stage)})
     console.finished(stage, took)
 
 

@@ -11,6 +11,7 @@ from typing import IO, Any
 
 import ray
 
+from orchestrator import provenance
 from orchestrator.stage import Resources
 
 SUPERVISOR = (sys.executable, "-m", "orchestrator.supervise")
@@ -43,6 +44,10 @@ class StageRunner:
             assert self._process.stdout is not None
             yield from _lines(self._process.stdout, file)
         yield self._process.wait()
+
+    def machine(self) -> dict[str, Any]:
+        """The machine this stage runs on."""
+        return provenance.machine()
 
     def stop(self) -> None:
         """Ask the running command's supervisor to end its process tree, and wait for it."""

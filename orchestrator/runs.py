@@ -6,16 +6,16 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from orchestrator.errors import RunLockedError
+from orchestrator.outputs import MANIFEST
 from orchestrator.plan import Plan
 from orchestrator.stage import Stage
-
-MANIFEST = "manifest.json"
 
 
 def is_done(stage: Stage) -> bool:
@@ -42,7 +42,7 @@ def finish(stage: Stage, facts: dict[str, Any]) -> None:
         "stage": stage.name,
         "fingerprint": stage.fingerprint,
         "ingredients": dict(stage.ingredients),
-        "commands": [[c.environment, *c.argv] for c in stage.commands],
+        "commands": [asdict(command) for command in stage.commands],
         **facts,
     }
     write_atomically(stage.directory / MANIFEST, json.dumps(manifest, indent=2) + "\n")

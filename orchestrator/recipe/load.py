@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from orchestrator.errors import RecipeError
 from orchestrator.recipe.rules import broken_rules
 from orchestrator.recipe.schema import Recipe
+from orchestrator.recipe.secrets import redact, secrets_in
 
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"
 
@@ -30,11 +31,13 @@ def load_recipe(name: str, overrides: Sequence[str] = (), root: Path = RECIPES) 
     """Compose `recipes/experiment/<name>.yaml` with Hydra overrides and check every key.
 
     Raises `RecipeError` with all mistakes at once: unknown keys with the nearest valid one,
-    ill-typed values with what is allowed, and values that contradict each other.
+    ill-typed values with what is allowed, values that contradict each other, and secrets.
     """
     if name not in recipe_names(root):
         raise RecipeError(f"recipe={name}: no such recipe{_nearest(name, recipe_names(root))}")
     values = _compose(name, overrides, root)
+    if problems := secrets_in(values):
+        raise RecipeError(_report(name, problems))
     try:
         recipe = Recipe.model_validate(values)
     except ValidationError as error:
@@ -51,7 +54,7 @@ def _compose(name: str, overrides: Sequence[str], root: Path) -> dict[str, Any]:
             config = compose(f"experiment/{name}", overrides=[_lenient(o) for o in overrides])
             values = OmegaConf.to_container(config, resolve=True)
     except (HydraException, OmegaConfBaseException) as error:
-        raise RecipeError(f"recipe={name}: {str(error).strip()}") from error
+        raise RecipeError(f"recipe={name}: {redact(str(error)).strip()}") from None
     assert isinstance(values, dict)
     return {str(key): value for key, value in values.items()}
 

@@ -1,0 +1,98 @@
+"""What a finished stage leaves: one SHA-256 a file, in the format of `sha256sum`.
+
+`cd runs/<name>/<stage> && sha256sum -c outputs.sha256` checks it without us. SHA-256 is also what
+the Hub states for large files, so a published one can be traced to the stage that made it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+LISTING = "outputs.sha256"
+MANIFEST = "manifest.json"
+NOT_OUTPUTS = frozenset(
+    {LISTING, MANIFEST, "attempts.jsonl", "logs", "progress.jsonl", "provenance", "tensorboard"}
+)
+"""About the making of a result, not the result; so are hidden files."""
+THREADS = min(16, os.cpu_count() or 1)
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The files of a stage together."""
+
+    files: int
+    bytes: int
+    sha256: str
+    """Of the listing: equal when every file is."""
+
+
+def list_outputs(directory: Path) -> list[Path]:
+    """Files below `directory` that are a stage's result, sorted; links are not followed."""
+    return sorted(_walk(directory))
+
+
+def _walk(directory: Path) -> Iterator[Path]:
+    for entry in os.scandir(directory):
+        if entry.name.startswith(".") or entry.name in NOT_OUTPUTS or entry.is_symlink():
+            continue
+        if entry.is_dir():
+            yield from _walk(Path(entry.path))
+        else:
+            yield Path(entry.path)
+
+
+def write_listing(directory: Path) -> tuple[Outputs, str]:
+    """Hash what `directory` holds; returns the sum of it and the listing's text.
+
+    Reads every byte once, `THREADS` files at a time.
+    """
+    files = list_outputs(directory)
+    with ThreadPoolExecutor(THREADS) as pool:
+        hashes = list(pool.map(sha256, files))
+    names = [path.relative_to(directory).as_posix() for path in files]
+    text = "".join(f"{digest}  {name}\n" for digest, name in zip(hashes, names, strict=True))
+    size = sum(path.stat().st_size for path in files)
+    return Outputs(len(files), size, hashlib.sha256(text.encode()).hexdigest()), text
+
+
+def read_listing(directory: Path) -> dict[str, str]:
+    """SHA-256 by path relative to `directory`; empty for a stage without a listing."""
+    path = directory / LISTING
+    if not path.is_file():
+        return {}
+    pairs = (line.split("  ", 1) for line in path.read_text().splitlines())
+    return {name: digest for digest, name in pairs}
+
+
+def altered(directory: Path) -> list[str]:
+    """Files of a finished stage that are gone, or have other content than when it finished.
+
+    Only files newer than the manifest are read again, so that asking costs a look at each file.
+    """
+    finished = (directory / MANIFEST).stat().st_mtime_ns
+    return [
+        name
+        for name, digest in read_listing(directory).items()
+        if _differs(directory / name, digest, finished)
+    ]
+
+
+def _differs(path: Path, digest: str, finished: int) -> bool:
+    try:
+        if path.stat().st_mtime_ns <= finished:
+            return False
+    except FileNotFoundError:
+        return True
+    return sha256(path) != digest
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,59 @@
+"""What a stage leaves: hashed once, checkable without us, and its alteration noticed."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from orchestrator.outputs import LISTING, MANIFEST, altered, list_outputs, write_listing
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Path:
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "a b.mp4").write_bytes(b"a" * 5000)
+    (tmp_path / "train.json").write_text("{}")
+    (tmp_path / "last").symlink_to("clips")
+    for noise in (".lock", "progress.jsonl", "logs/attempt_1.log", "tensorboard/events"):
+        (tmp_path / noise).parent.mkdir(exist_ok=True)
+        (tmp_path / noise).write_text("noise")
+    outputs, text = write_listing(tmp_path)
+    assert (outputs.files, outputs.bytes) == (2, 5002)
+    (tmp_path / LISTING).write_text(text)
+    (tmp_path / MANIFEST).write_text("{}")
+    return tmp_path
+
+
+def _later(path: Path) -> None:
+    after = (path.parents[1] / MANIFEST).stat().st_mtime_ns + 10**9
+    os.utime(path, ns=(after, after))
+
+
+def test_sha256sum_agrees(stage: Path) -> None:
+    subprocess.run(["sha256sum", "--check", "--strict", LISTING], cwd=stage, check=True)
+
+
+def test_only_results_are_listed(stage: Path) -> None:
+    names = [path.relative_to(stage).as_posix() for path in list_outputs(stage)]
+    assert names == ["clips/a b.mp4", "train.json"]
+
+
+def test_what_is_as_it_was_is_not_altered(stage: Path) -> None:
+    assert altered(stage) == []
+    _later(stage / "clips" / "a b.mp4")
+    assert altered(stage) == []
+
+
+def test_other_content_and_lost_files_are_noticed(stage: Path) -> None:
+    (stage / "clips" / "a b.mp4").write_bytes(b"b" * 5000)
+    _later(stage / "clips" / "a b.mp4")
+    (stage / "train.json").unlink()
+    assert altered(stage) == ["clips/a b.mp4", "train.json"]
+
+
+def test_the_sum_tells_contents_apart(stage: Path) -> None:
+    before, _ = write_listing(stage)
+    (stage / "clips" / "a b.mp4").write_bytes(b"b" * 5000)
+    after, _ = write_listing(stage)
+    assert before.sha256 != after.sha256
