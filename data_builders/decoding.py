@@ -101,18 +101,35 @@ def frame_size(height: int, width: int, spec: FrameSpec) -> tuple[int, int]:
 
 
 def decode(path: Path, spec: FrameSpec) -> Decoded:
-    """Read the frames of `path` that `spec` names.
+    """Read the frames of `path` that `spec` names; a still image is a clip that shows it twice.
 
-    Raises `ClipError` when the file is no readable video, has fewer frames than it claims, or a
-    damaged one among those wanted.
+    That is what Qwen2.5-VL makes of an image (its processor repeats it to fill a temporal patch),
+    so that questions on images and on clips go one way. Raises `ClipError` when the file is no
+    readable video or image, has fewer frames than it claims, or a damaged one among those wanted.
     """
     try:
+        if (still := _still(path, spec)) is not None:
+            return still
         times = _frame_times(path)
         indices = frame_indices(times, spec)
         frames, size = _read(path, times, indices, spec)
     except (av.error.FFmpegError, OSError) as error:
         raise ClipError(f"{type(error).__name__}: {error.strerror or error}") from error
     return Decoded(frames, tuple(indices), effective_fps(times, indices), len(times), size)
+
+
+def _still(path: Path, spec: FrameSpec) -> Decoded | None:
+    """The frames of an image file; None for anything else, a video of one frame among it."""
+    with _open(path) as container:
+        if not container.format.name.endswith(("image2", "_pipe")):
+            return None
+        stream = _video_stream(container)
+        stream.codec_context.options = {"err_detect": "explode"}  # or half a JPEG turns grey
+        for frame in container.decode(stream):
+            picture, size = _picture(frame, spec, VideoReformatter())
+            fps = Fraction(spec.fps).limit_denominator(10_000)
+            return Decoded(np.stack([picture, picture]), (0, 0), fps, 1, size)
+    raise ClipError("is an image that does not decode")
 
 
 def _frame_times(path: Path) -> list[Fraction]:
