@@ -14,7 +14,7 @@ from time import monotonic
 from typing import Any
 
 from orchestrator import provenance
-from orchestrator.outputs import LISTING, MANIFEST, write_listing
+from orchestrator.outputs import LISTING, MANIFEST, hash_outputs
 from orchestrator.plan import Plan
 from orchestrator.runs import write_atomically
 from orchestrator.stage import Stage
@@ -44,7 +44,7 @@ def origin(plan: Plan, stage: Stage) -> dict[str, Any]:
 def result(stage: Stage) -> dict[str, Any]:
     """What the stage left. Reads all of it once, to hash it."""
     started = monotonic()
-    outputs, listing = write_listing(stage.directory)
+    outputs, listing = hash_outputs(stage.directory, {Path(name) for name in stage.files})
     write_atomically(stage.directory / LISTING, listing)
     return {
         "outputs": {**asdict(outputs), "hashing_seconds": round(monotonic() - started, 3)},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from codecs import getincrementaldecoder
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -12,6 +13,7 @@ from typing import IO, Any
 import ray
 
 from orchestrator import provenance
+from orchestrator.recipe.secrets import redact
 from orchestrator.stage import Resources
 
 SUPERVISOR = (sys.executable, "-m", "orchestrator.supervise")
@@ -76,12 +78,19 @@ def command_environ(extra: Mapping[str, str]) -> dict[str, str]:
 
 
 def _lines(stream: IO[bytes], log: IO[bytes]) -> Iterator[list[str]]:
-    """Whole lines as they come; a carriage return also ends one, for progress bars."""
-    rest = b""
+    """Whole lines as they come; a carriage return also ends one, for progress bars.
+
+    A command may print its environment: secrets are blacked out, here and in the log.
+    """
+    rest = ""
+    decode = getincrementaldecoder("utf-8")("replace").decode
     while chunk := stream.read1(65536):  # type: ignore[attr-defined]
-        log.write(chunk)
-        *whole, rest = (rest + chunk).replace(b"\r", b"\n").split(b"\n")
+        text = rest + decode(chunk)
+        end = max(text.rfind("\n"), text.rfind("\r")) + 1
+        whole, rest = redact(text[:end]), text[end:]
+        log.write(whole.encode())
         if whole:
-            yield [line.decode(errors="replace") for line in whole]
+            yield whole[:-1].replace("\r", "\n").split("\n")
     if rest:
-        yield [rest.decode(errors="replace")]
+        log.write(redact(rest).encode())
+        yield [redact(rest)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,12 +47,12 @@ def _walk(directory: Path) -> Iterator[Path]:
             yield Path(entry.path)
 
 
-def write_listing(directory: Path) -> tuple[Outputs, str]:
-    """Hash what `directory` holds; returns the sum of it and the listing's text.
+def hash_outputs(directory: Path, given: Collection[Path] = ()) -> tuple[Outputs, str]:
+    """Hash what `directory` holds except the files `given` to it; returns the sum and the listing.
 
     Reads every byte once, `THREADS` files at a time.
     """
-    files = list_outputs(directory)
+    files = [path for path in list_outputs(directory) if path not in given]
     with ThreadPoolExecutor(THREADS) as pool:
         hashes = list(pool.map(sha256, files))
     names = [path.relative_to(directory).as_posix() for path in files]

@@ -1,12 +1,14 @@
 """The whole pipeline, short, through both real trainers: what `make demo` does in minutes."""
 
 import json
+import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pyarrow.parquet as pq
 import pytest
 
@@ -30,18 +32,35 @@ SHORT = [
 ]
 
 
+SECRETS = {
+    "HF_TOKEN": "hf_PlantedTokenOfHuggingFace0123456789",
+    "WANDB_API_KEY": "fedcba9876543210fedcba9876543210fedcba98",
+    "OPENAI_API_KEY": "sk-proj-planted0123456789abcdefghijkl",
+}
+
+
 def orchestrate(runs: Path, verb: str, *overrides: str) -> str:
-    """Run one verb to its end and return what it printed."""
+    """Run one verb to its end, and return what it printed; beside it, what ran meanwhile."""
     command = [sys.executable, "-m", "orchestrator", verb, f"runs_dir={runs}"]
-    done = subprocess.run(
+    process = subprocess.Popen(
         [*command, f"data.cache_dir={runs}/frames", *SHORT, *overrides],
         cwd=ROOT,
-        stdout=subprocess.PIPE,
+        env={**os.environ, **SECRETS},
+        stdout=(runs / f"{verb}.out").open("w"),
         stderr=subprocess.STDOUT,
-        text=True,
     )
-    assert done.returncode == 0, done.stdout[-8000:]
-    return done.stdout
+    seen: set[str] = set()
+    while True:
+        try:
+            process.wait(timeout=0.5)
+            break
+        except subprocess.TimeoutExpired:
+            running = psutil.process_iter(["cmdline"])
+            seen |= {" ".join(process.info["cmdline"] or ()) for process in running}
+    (runs / f"{verb}.processes").write_text("\n".join(sorted(seen)))
+    output = (runs / f"{verb}.out").read_text()
+    assert process.returncode == 0, output[-8000:]
+    return output
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +78,18 @@ def metrics(run: Path) -> list[dict[str, float]]:
 def test_every_stage_leaves_a_manifest(run: Path) -> None:
     for stage in ("data", "model", "sft", "rl", "merge", "eval", "report"):
         assert json.loads((run / stage / "manifest.json").read_text())["seconds"] > 0
+
+
+def test_planted_secrets_are_nowhere(run: Path) -> None:
+    orchestrate(run.parent, "plan")
+    listed = (run.parent / "run.processes").read_text()
+    assert "llamafactory.cli" in listed and "verl_plugin.train" in listed
+    found = subprocess.run(
+        ["grep", "-rlaF", *(f"-e{secret}" for secret in SECRETS.values()), str(run.parent)],
+        capture_output=True,
+        text=True,
+    )
+    assert (found.returncode, found.stdout) == (1, "")
 
 
 def test_sft_saved_the_checkpoint_that_rl_started_from(run: Path) -> None:

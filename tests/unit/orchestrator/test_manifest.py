@@ -22,6 +22,7 @@ def plan(tmp_path: Path) -> Plan:
 def finish(plan: Plan, stage: Stage) -> dict[str, object]:
     runs.write_files(stage)
     origin = manifest.origin(plan, stage)
+    (stage.directory / "test.parquet").write_bytes(b"questions")
     runs.finish(stage, {**origin, **manifest.result(stage)})
     return runs.read_manifest(stage)
 
@@ -32,7 +33,7 @@ def test_it_says_what_was_made_from_what(plan: Plan) -> None:
     assert made["recipe"] == plan.recipe.model_dump(mode="json")
     assert made["seeds"] == {"seed": 0, "model.build.seed": 0, "data.synthetic.seed": 0}
     assert made["files"] == {"data.json": next(iter(data.files.values()))}
-    assert read_listing(data.directory).keys() == {"data.json"}
+    assert read_listing(data.directory).keys() == {"test.parquet"}
     command = made["commands"][0]  # type: ignore[index]
     assert command["argv"][:2] == ["-m", "data_builders.build"]
     assert manifest.origin(plan, model)["inputs"] == {

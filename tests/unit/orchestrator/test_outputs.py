@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.outputs import LISTING, MANIFEST, altered, list_outputs, write_listing
+from orchestrator.outputs import LISTING, MANIFEST, altered, list_outputs, hash_outputs
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def stage(tmp_path: Path) -> Path:
     for noise in (".lock", "progress.jsonl", "logs/attempt_1.log", "tensorboard/events"):
         (tmp_path / noise).parent.mkdir(exist_ok=True)
         (tmp_path / noise).write_text("noise")
-    outputs, text = write_listing(tmp_path)
+    outputs, text = hash_outputs(tmp_path)
     assert (outputs.files, outputs.bytes) == (2, 5002)
     (tmp_path / LISTING).write_text(text)
     (tmp_path / MANIFEST).write_text("{}")
@@ -52,8 +52,13 @@ def test_other_content_and_lost_files_are_noticed(stage: Path) -> None:
     assert altered(stage) == ["clips/a b.mp4", "train.json"]
 
 
+def test_files_that_were_given_are_no_outputs(stage: Path) -> None:
+    outputs, text = hash_outputs(stage, {stage / "train.json"})
+    assert outputs.files == 1 and "train.json" not in text
+
+
 def test_the_sum_tells_contents_apart(stage: Path) -> None:
-    before, _ = write_listing(stage)
+    before, _ = hash_outputs(stage)
     (stage / "clips" / "a b.mp4").write_bytes(b"b" * 5000)
-    after, _ = write_listing(stage)
+    after, _ = hash_outputs(stage)
     assert before.sha256 != after.sha256
