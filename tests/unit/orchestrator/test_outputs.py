@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.outputs import LISTING, MANIFEST, altered, list_outputs, hash_outputs
+from orchestrator.outputs import LISTING, MANIFEST, altered, hash_outputs, list_outputs
 
 
 @pytest.fixture
