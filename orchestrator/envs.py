@@ -9,8 +9,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-from filelock import FileLock
-
 from orchestrator.errors import EnvironmentBuildError
 from orchestrator.stage import ROOT
 
@@ -45,6 +43,8 @@ def build(name: str) -> None:
     The stamp is written last, so that an interrupted installation is finished, not trusted.
     Raises `EnvironmentBuildError` with the last lines of uv.
     """
+    from filelock import FileLock  # not needed to plan
+
     directory = interpreter(name).parents[1]
     directory.parent.mkdir(exist_ok=True)
     with FileLock(directory.with_suffix(".building")):

@@ -10,8 +10,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from orchestrator.errors import RunLockedError
 from orchestrator.outputs import MANIFEST
 from orchestrator.plan import Plan
@@ -79,6 +77,8 @@ def owned(stage: Stage) -> Iterator[None]:
 
     Raises `RunLockedError` when another process is working on it.
     """
+    from filelock import FileLock, Timeout  # not needed to plan
+
     stage.directory.mkdir(parents=True, exist_ok=True)
     lock = FileLock(stage.directory / ".lock")
     try:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from orchestrator.envs import interpreter
 from orchestrator.plan import Plan
+from orchestrator.published import Difference, differences
+from orchestrator.recipe import Recipe
 from orchestrator.runs import write_atomically
 from orchestrator.stage import ROOT, Stage
 from orchestrator.ui import Console
@@ -34,6 +36,16 @@ def show_plan(plan: Plan, target: Path, console: Console) -> None:
         write_atomically(
             target / stage.name / "commands.sh", "\n".join(command_lines(stage)) + "\n"
         )
+
+
+def show_published(recipe: Recipe, console: Console) -> None:
+    """Print where the recipe differs from the paper or its released code, value by value."""
+    rows = [Difference("key", "here", "paper", "released code"), *differences(recipe)]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    console.say("\n[bold cyan]beside the paper and its released code[/]")
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row[:3], widths, strict=True)]
+        console.text("  ".join([*cells, row.released]), indent=2)
 
 
 def command_lines(stage: Stage) -> list[str]:

@@ -8,15 +8,17 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import rich.console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from orchestrator.plan import Plan
 from orchestrator.stage import Command, Stage
 from orchestrator.stage import Progress as ProgressSpec
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 SECONDS_BETWEEN_PLAIN_LINES = 10.0
 LONGEST_LINE = 200
@@ -107,13 +109,15 @@ class Console:
                     )
 
     def _bar(self) -> Progress:
-        return Progress(
-            TextColumn("[bold]{task.description}"),
-            BarColumn(),
-            TextColumn("{task.completed:.0f}/{task.total}"),
-            TextColumn("{task.fields[metric]}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
+        from rich import progress  # not needed to plan
+
+        return progress.Progress(
+            progress.TextColumn("[bold]{task.description}"),
+            progress.BarColumn(),
+            progress.TextColumn("{task.completed:.0f}/{task.total}"),
+            progress.TextColumn("{task.fields[metric]}"),
+            progress.TimeElapsedColumn(),
+            progress.TimeRemainingColumn(),
             console=self.out,
             transient=True,
             speed_estimate_period=120,
