@@ -51,7 +51,7 @@ def build(config: BuildConfig) -> dict[str, int]:
     doesn't answer or training questions that aren't there; `QuarantineError` for too many bad
     clips.
     """
-    _check(config)
+    check(config)
     gathered = {name: _GATHER[name](config) for name in config.sources}
     everything = [sample for rows in gathered.values() for sample in rows]
     refused = [
@@ -87,8 +87,12 @@ def _rows(use: str, by_source: dict[SourceName, list[Sample]], config: BuildConf
     return mix(rows, None if use == "test" else config.weights, config.seed)
 
 
-def _check(config: BuildConfig) -> None:
-    """What is known to fail fails now, not after the downloads."""
+def check(config: BuildConfig) -> None:
+    """What is known to fail fails now, not after the downloads.
+
+    Raises `AnnotationsError` for training questions that aren't there, `EndpointError` for a
+    teacher or judge that doesn't answer.
+    """
     if "camerabench" in config.sources:
         own = config.camerabench
         given = own and (own.rl_questions or own.train_annotations)

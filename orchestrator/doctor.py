@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from orchestrator import envs
 from orchestrator.checks.advice import advice
 from orchestrator.checks.machine import Verdict, machine
+from orchestrator.checks.network import network
 from orchestrator.checks.parsers import parsed
 from orchestrator.estimate import Estimate, estimate, fits, paper_check, proposal
 from orchestrator.gpus import Gpu, local_gpu
@@ -23,6 +24,7 @@ def examine(plan: Plan) -> Iterator[Verdict]:
         yield False, fault
     yield from memory(recipe, local_gpu())
     yield from machine(plan)
+    yield from network(plan)
     yield from _environments(plan)
     yield from parsed(plan)
 

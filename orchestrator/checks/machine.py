@@ -1,19 +1,20 @@
-"""Whether this machine has what a recipe needs: GPUs, disk, a video codec, the base model."""
+"""Whether this machine has what a recipe needs: GPUs, disk, video codecs."""
 
 from __future__ import annotations
 
 import math
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Literal
 
-from orchestrator import cluster, runs
+from orchestrator import cluster
 from orchestrator.backbones import backbone
 from orchestrator.errors import ResourceError
 from orchestrator.plan import Plan
 from orchestrator.recipe import Recipe
 
-HUB_SECONDS = 5.0
+DECODERS = ("h264", "hevc", "vp9", "av1", "mpeg4")
+"""Of the published clips, and of what people film."""
 Verdict = tuple[bool | None, str]
 """Right, wrong or (None) not known; and what to tell."""
 
@@ -22,8 +23,7 @@ def machine(plan: Plan) -> Iterator[Verdict]:
     """Every check of this machine."""
     yield devices(plan.recipe)
     yield disk(plan)
-    yield codec()
-    yield base_model(plan)
+    yield video()
 
 
 def devices(recipe: Recipe) -> Verdict:
@@ -64,36 +64,32 @@ def checkpoint_bytes(recipe: Recipe) -> float | None:
     return saved * 14.0 * size + (rl.keep_checkpoints + 1) * reinforced + 2 * 4.0 * size
 
 
-def codec() -> Verdict:
-    """PyAV with lossless libx264, in which the frame cache keeps clips."""
+def video() -> Verdict:
+    """PyAV's decoders for published clips, and lossless libx264, in which the frame cache keeps
+    them. The trainers are given those frames: no reader of theirs (decord, torchcodec,
+    torchvision) decides what a model sees.
+    """
     import av
 
-    there = "libx264rgb" in av.codecs_available
-    return there, f"video: PyAV {av.__version__} {'has' if there else 'lacks'} libx264rgb"
+    lacking = [name for name in DECODERS if not _can(name, "r")]
+    lacking += [] if _can("libx264rgb", "w") else ["libx264rgb"]
+    backend = f"video: PyAV {av.__version__} (libavcodec {_version('libavcodec')})"
+    if lacking:
+        return False, f"{backend} lacks {', '.join(lacking)}; install the wheel of envs/*.txt"
+    return True, f"{backend} decodes each clip once; every stage reads those frames"
 
 
-def base_model(plan: Plan) -> Verdict:
-    """The base model: built, a directory, fetched before, or on the Hub for this account."""
-    name = plan.recipe.model.path
-    if name is None:
-        return True, "base model: built here"
-    if Path(name).is_dir() or runs.is_done(plan.stage("model")):
-        return True, f"base model: {name} is on this machine"
-    return hub_repository(name)
+def _can(codec: str, mode: Literal["r", "w"]) -> bool:
+    from av.codec.codec import Codec, UnknownCodecError
 
-
-def hub_repository(name: str) -> Verdict:
-    """Whether the Hub gives `name` to this account; unknown where it can't be reached."""
-    import httpx2
-    from huggingface_hub import HfApi, errors
-
-    page = f"https://huggingface.co/{name}"
     try:
-        HfApi().model_info(name, timeout=HUB_SECONDS)
-    except errors.GatedRepoError:
-        return False, f"base model: {name} is gated: accept its terms at {page} and set HF_TOKEN"
-    except errors.RepositoryNotFoundError:
-        return False, f"base model: no {name} on the Hub for this account; see {page}, or HF_TOKEN"
-    except (errors.HfHubHTTPError, errors.OfflineModeIsEnabled, httpx2.HTTPError, OSError) as error:
-        return None, f"base model: the Hub can't be asked about {name} ({type(error).__name__})"
-    return True, f"base model: {name} is on the Hub"
+        Codec(codec, mode)
+    except UnknownCodecError:
+        return False
+    return True
+
+
+def _version(library: str) -> str:
+    import av
+
+    return ".".join(map(str, av.library_versions[library]))

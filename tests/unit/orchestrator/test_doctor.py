@@ -86,16 +86,6 @@ def test_fewer_kept_checkpoints_take_less_disk() -> None:
     assert few is not None and many is not None and few < many
 
 
-def test_a_model_directory_needs_no_hub(tmp_path: Path) -> None:
-    plan = make_plan(load_recipe("camreasoner_7b", [f"model.path={tmp_path}"]), tmp_path)
-    assert machines.base_model(plan)[0] is True
-
-
-def test_without_a_network_the_hub_is_not_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    assert machines.hub_repository("Qwen/Qwen2.5-VL-7B-Instruct")[0] is None
-
-
 @pytest.fixture
 def plan_with_parser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Plan]:
     """A plan whose SFT config is parsed by a module of the test's own, in this environment."""

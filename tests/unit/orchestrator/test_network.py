@@ -1,0 +1,131 @@
+"""The doctor's checks of what is elsewhere: the Hub, training questions, ports."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from orchestrator import runs
+from orchestrator.checks import machine, network
+from orchestrator.plan import Plan, make_plan
+from orchestrator.recipe import load_recipe
+
+GATED, MISSING, GIVEN = "a/gated", "a/missing", "a/given"
+
+
+class Hub(BaseHTTPRequestHandler):
+    """Knows one repository, hides one behind its terms, and lacks all others."""
+
+    def log_message(self, *_: object) -> None: ...
+
+    def do_GET(self) -> None:
+        status, code = 404, "RepoNotFound"
+        if GATED in self.path:
+            status, code = 403, "GatedRepo"
+        elif GIVEN in self.path:
+            status, code = 200, ""
+        body = b'{"id": "a/given", "siblings": []}'
+        self.send_response(status)
+        self.send_header("X-Error-Code", code)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", url)
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+        yield url
+        server.shutdown()
+
+
+def plan_of(tmp_path: Path, *overrides: str) -> Plan:
+    return make_plan(load_recipe("camreasoner_7b", overrides), tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["model", "dataset"])
+@pytest.mark.parametrize(
+    ("name", "right", "told"),
+    [
+        (GATED, False, "is gated: accept its terms at https://huggingface.co/"),
+        (MISSING, False, "HF_TOKEN"),
+        (GIVEN, True, "is on the Hub"),
+    ],
+)
+def test_what_the_hub_does_not_give_is_told_with_its_page(
+    name: str, kind: str, right: bool, told: str, hub: str
+) -> None:
+    found, text = network.hub_repository(name, kind)
+    assert found is right
+    assert told in text and name in text
+
+
+def test_the_model_and_every_data_set_are_asked_for(hub: str, tmp_path: Path) -> None:
+    told = list(network.repositories(plan_of(tmp_path, f"model.path={GIVEN}")))
+    assert [right for right, _ in told] == [True, False, False, False]
+    assert "chancharikm/cambench_train_videos" in told[1][1]
+
+
+def test_what_is_here_is_not_asked_for(hub: str, tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, f"model.path={tmp_path}")
+    plan.stage("data").directory.mkdir(parents=True)
+    runs.finish(plan.stage("data"), {})
+    ((right, text),) = network.repositories(plan)
+    assert right is True and "on this machine" in text
+    assert list(network.training_questions(plan)) == []
+
+
+def test_without_a_network_the_hub_is_not_an_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert [right for right, _ in network.repositories(plan_of(tmp_path))] == [None]
+
+
+def test_missing_training_questions_are_told_before_anything_is_fetched(tmp_path: Path) -> None:
+    ((right, text),) = network.training_questions(plan_of(tmp_path))
+    assert right is False and "rl_questions" in text
+    given = "data.camerabench.rl_questions=/nowhere/rl.json"
+    ((right, text),) = network.training_questions(plan_of(tmp_path, given))
+    assert right is False and "/nowhere/rl.json" in text
+
+
+def test_a_cluster_that_does_not_answer_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        recipe = load_recipe("camreasoner_7b", [f"cluster.address={address}"])
+        assert network.rendezvous(recipe)[0] is True
+    right, text = network.rendezvous(recipe)
+    assert right is False and address in text
+
+
+def test_ports_are_looked_for_on_the_address_that_others_will_use(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert network.rendezvous(load_recipe("tiny"))[0] is True
+    monkeypatch.setattr("ray.util.get_node_ip_address", lambda: "203.0.113.1")  # not this machine
+    right, text = network.rendezvous(load_recipe("tiny"))
+    assert right is False and "203.0.113.1" in text
+
+
+def test_a_taken_review_port_is_told_and_stops_nothing() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        right, text = network.review_page(load_recipe("tiny", [f"review.port={port}"]))
+        assert right is None and f"review.port: {port}" in text
+    assert network.review_page(load_recipe("tiny", ["review.port=0"]))[0] is True
+
+
+def test_the_video_backend_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    right, text = machine.video()
+    assert right is True and text.startswith("video: PyAV ")
+    monkeypatch.setattr(machine, "DECODERS", ("h264", "no_such_codec"))
+    right, text = machine.video()
+    assert right is False and text.endswith("lacks no_such_codec; install the wheel of envs/*.txt")
