@@ -6,7 +6,7 @@ UV     := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN     = UV=$(UV) .venv/bin/python -m orchestrator
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-banner test setup data review model sft rl merge eval report plan doctor status run ablate bench lint lock
+.PHONY: help demo demo-banner predict test setup data review model sft rl merge eval report plan doctor status run ablate bench lint lock
 
 help: ## list the targets
 	@echo "usage: make <target> [RECIPE=$(RECIPE)] [ARGS=\"key=value ...\"]"
@@ -40,6 +40,10 @@ status: ## which stages are done, and why one is stale
 SWEEP_ARGS = $(foreach name,SWEEP SWEEP_VALUES SWEEP_KEY SEEDS,$(if $($(name)),$(shell echo $(name) | tr A-Z a-z)="$($(name))"))
 ablate: .venv/ready ## run SWEEP=format_weight|group_size|ema_beta|sft_epoch over RECIPE [SWEEP_VALUES=a,b SWEEP_KEY=key SEEDS=0,1]
 	@$(RUN) ablate recipe=$(RECIPE) $(SWEEP_ARGS) $(ARGS)
+
+QUOTED = $(if $($(1)),'$(subst ','\'',$($(1)))')
+predict: .venv/ready ## ask about CLIP=file|folder|URL [QUESTION="..." MODEL=run[/rl]|directory ARGS="--options ..."]
+	@$(RUN) predict $(call QUOTED,CLIP) $(call QUOTED,QUESTION) $(if $(MODEL),--model $(call QUOTED,MODEL)) $(ARGS)
 
 test: .venv/ready ## all tests, with a short end-to-end run through both real trainers
 	@UV=$(UV) tests/run

@@ -110,7 +110,7 @@ def decode(path: Path, spec: FrameSpec) -> Decoded:
     try:
         if (still := _still(path, spec)) is not None:
             return still
-        times = _frame_times(path)
+        times = frame_times(path)
         indices = frame_indices(times, spec)
         frames, size = _read(path, times, indices, spec)
     except (av.error.FFmpegError, OSError) as error:
@@ -132,8 +132,8 @@ def _still(path: Path, spec: FrameSpec) -> Decoded | None:
     raise ClipError("is an image that does not decode")
 
 
-def _frame_times(path: Path) -> list[Fraction]:
-    """The time of each frame in seconds, from the packets, without decoding them."""
+def frame_times(path: Path) -> list[Fraction]:
+    """The time of each frame of `path` in seconds, from the packets, without decoding them."""
     with _open(path) as container:
         stream = _video_stream(container)
         packets = [p for p in container.demux(stream) if p.size and not p.is_discard]

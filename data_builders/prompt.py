@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from data_builders.sample import Sample
+from collections.abc import Sequence
+
+from data_builders.sample import LETTERS, Sample
 from data_builders.specs import PromptSpec
 
 
 def user_text(sample: Sample, prompt: PromptSpec) -> str:
     """The user's turn for `sample`, without the video placeholder."""
-    options = "\n".join(
-        f"{a}. {text}" for a, text in zip(sample.letters, sample.options, strict=True)
-    )
-    return prompt.template.format(question=sample.question, options=options)
+    return question_text(sample.question, sample.options, prompt)
+
+
+def question_text(question: str, options: Sequence[str], prompt: PromptSpec) -> str:
+    """The user's turn for a question whose `options` are texts without letters."""
+    listed = "\n".join(f"{a}. {text}" for a, text in zip(LETTERS, options, strict=False))
+    return prompt.template.format(question=question, options=listed)
 
 
 def trace_text(sample: Sample, prompt: PromptSpec) -> str:

@@ -10,6 +10,7 @@ from types import FrameType
 
 from orchestrator import verbs
 from orchestrator.ablate import ablate
+from orchestrator.ask.command import COMMANDS
 from orchestrator.errors import RecipeError
 from orchestrator.recipe import load_recipe
 from orchestrator.ui import Console
@@ -24,7 +25,7 @@ USAGE = "usage: python -m orchestrator <verb> [recipe=<name>] [key=value ...]"
 def main(arguments: Sequence[str]) -> int:
     """Run one verb and return the exit code: 0 done, 1 failed, 2 misused, 130 interrupted."""
     console = Console()
-    known = {**verbs.VERBS, SWEEP: ablate}
+    known = {**verbs.VERBS, SWEEP: ablate, **COMMANDS}
     if not arguments or arguments[0] not in known:
         console.say(f"{USAGE}\nverbs:")
         for name, verb in known.items():
@@ -34,6 +35,9 @@ def main(arguments: Sequence[str]) -> int:
         signal.signal(number, _interrupt)
     started = time.monotonic()
     try:
+        if arguments[0] in COMMANDS:
+            COMMANDS[arguments[0]](arguments[1:], console)
+            return 0
         name, runs, overrides = split(arguments[1:])
         if arguments[0] == SWEEP:
             ablate(name, overrides, runs, console)

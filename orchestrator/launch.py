@@ -45,9 +45,14 @@ def launch(plan: Plan, stages: Sequence[Stage], console: Console) -> None:
 def build_environments(stages: Sequence[Stage], console: Console) -> None:
     """Build what the stages' commands run in, each once."""
     for name in dict.fromkeys(c.environment for stage in stages for c in stage.commands):
-        if not envs.is_ready(name):
-            with console.waiting(f"installing environment {name} from envs/{name}.txt"):
-                envs.build(name)
+        build_environment(name, console)
+
+
+def build_environment(name: str, console: Console) -> None:
+    """Build one environment, unless it is ready."""
+    if not envs.is_ready(name):
+        with console.waiting(f"installing environment {name} from envs/{name}.txt"):
+            envs.build(name)
 
 
 def _run_stage(plan: Plan, stage: Stage, address: str, console: Console) -> None:

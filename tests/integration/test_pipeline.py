@@ -153,3 +153,36 @@ def test_another_lambda_makes_only_rl_and_what_follows_stale(run: Path) -> None:
         "sft",
     ]
     assert "rl  stale" in output
+
+
+def test_predict_answers_as_the_evaluation_did(run: Path) -> None:
+    held_out = pq.read_table(run / "data" / "test.parquet").to_pylist()
+    sample = next(row for row in held_out if row["task"] == "multiple_choice")
+    given = pq.read_table(run / "eval" / "predictions.parquet").to_pylist()
+    (expected,) = [
+        row["response"]
+        for row in given
+        if (row["checkpoint"], row["condition"], row["sample_id"]) == ("rl", "shown", sample["id"])
+    ]
+    clip = str(run / "data" / sample["clip"])
+    command = [sys.executable, "-m", "orchestrator", "predict", clip, sample["question"]]
+    options = ["--options", *sample["options"], "--runs", str(run.parent), "--json"]
+    said = json.loads(subprocess.check_output([*command, *options], cwd=ROOT, text=True))
+    assert said["model"] == "tiny/rl" and len(said["frames"]["times"]) == 8
+    assert said["answers"][0]["response"] == expected
+
+
+def test_predict_without_a_question_fills_a_motion_card_for_a_folder(
+    run: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    clip = next((run / "data").glob("clips/*/test_*.mp4"))
+    (folder / "clip.mp4").write_bytes(clip.read_bytes())
+    (folder / "bad.mp4").write_text("no video")
+    command = [sys.executable, "-m", "orchestrator", "predict", str(folder)]
+    options = ["--runs", str(run.parent), "--out", str(tmp_path / "answers.parquet")]
+    subprocess.run([*command, *options], cwd=ROOT, check=True)
+    bad, *card = pq.read_table(tmp_path / "answers.parquet").to_pylist()
+    assert bad["clip"] == "bad.mp4" and "InvalidDataError" in bad["problem"]
+    assert len(card) == 9 and all(row["response"] and not row["problem"] for row in card)

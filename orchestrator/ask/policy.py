@@ -1,0 +1,98 @@
+"""A checkpoint that answers, in a process of the evaluation's environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+import threading
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from orchestrator import envs, stages
+from orchestrator.ask.checkpoints import Checkpoint
+from orchestrator.ask.clips import Shown
+from orchestrator.ask.errors import PolicyError
+from orchestrator.stage import ROOT
+
+TAIL_LINES = 12
+
+
+class Ask(NamedTuple):
+    """A user turn about the frames of a clip."""
+
+    text: str
+    shown: Shown
+
+
+def environment_of(checkpoint: Checkpoint) -> str:
+    """Where the checkpoint is evaluated."""
+    return stages.environment(checkpoint.recipe, "eval")
+
+
+class Policy:
+    """Loads on entering, answers batches, and ends its process on leaving; safe between threads."""
+
+    def __init__(self, checkpoint: Checkpoint, engine: str) -> None:
+        self.checkpoint, self._engine, self._lock = checkpoint, engine, threading.Lock()
+
+    def __enter__(self) -> Policy:
+        checkpoint = self.checkpoint
+        python = envs.interpreter(environment_of(checkpoint))
+        tokens = str(checkpoint.recipe.eval.max_new_tokens)
+        self._log = tempfile.TemporaryFile("w+", errors="replace")
+        self._process = subprocess.Popen(
+            [python, "-m", "orchestrator.ask.worker", self._engine, checkpoint.path, tokens],
+            env={**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+        )
+        try:
+            self._read()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def answer(self, batch: Sequence[Ask]) -> list[dict[str, Any]]:
+        """`{"text", "tokens"}` or `{"error"}` for each, in order.
+
+        Raises `PolicyError` when the process has ended.
+        """
+        system = self.checkpoint.recipe.prompt.system
+        rows = [[system, ask.text, str(ask.shown.entry)] for ask in batch]
+        with self._lock:
+            assert self._process.stdin is not None
+            try:
+                self._process.stdin.write(json.dumps(rows) + "\n")
+                self._process.stdin.flush()
+            except BrokenPipeError:
+                pass  # `_read` says what it died of
+            found: list[dict[str, Any]] = self._read()
+        return found
+
+    def close(self) -> None:
+        """End the process, and wait for it."""
+        self._process.terminate()
+        self._process.communicate()
+        self._log.close()
+
+    def _read(self) -> Any:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        said = json.loads(line) if line else {"error": self._death()}
+        if isinstance(said, dict) and "error" in said:
+            raise PolicyError(f"{self.checkpoint.name}: {said['error']}")
+        return said
+
+    def _death(self) -> str:
+        code = self._process.wait()
+        self._log.seek(0)
+        tail = "\n  ".join(self._log.read().strip().splitlines()[-TAIL_LINES:])
+        return f"the model's process ended with exit code {code}; its last lines:\n  {tail}"

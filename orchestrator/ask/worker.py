@@ -1,0 +1,59 @@
+"""The model's process: `python -m orchestrator.ask.worker <engine> <checkpoint> <max tokens>`.
+
+Runs in the evaluation's environment. Reads a batch a line from standard input, a JSON list of
+`[system, text, frame cache entry]`, and writes a line of outcomes for it, in order: `{"text",
+"tokens"}` or `{"error"}`. Its first line is `{}` once the model is loaded.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from data_builders.frames import FrameCacheError, load_entry
+from orchestrator.evaluation.engines import Engine, EngineError, Request, open_engine
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Load the checkpoint, then answer until standard input ends."""
+    # Libraries print; the replies' channel is ours alone.
+    replies = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    name, checkpoint, max_new_tokens = arguments
+    try:
+        engine = open_engine(name, Path(checkpoint), int(max_new_tokens))
+    except EngineError as error:
+        print(json.dumps({"error": str(error)}), file=replies)
+        return 1
+    print("{}", file=replies)
+    for line in sys.stdin:
+        print(json.dumps(outcomes(engine, json.loads(line))), file=replies)
+    return 0
+
+
+def outcomes(engine: Engine, batch: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
+    """What became of each request; a batch that fails is tried again one by one."""
+    try:
+        responses = engine.answer([_request(*row) for row in batch])
+        return [{"text": response.text, "tokens": response.tokens} for response in responses]
+    except (EngineError, FrameCacheError) as error:
+        if len(batch) == 1:
+            return [{"error": str(error)}]
+    return [outcomes(engine, [row])[0] for row in batch]
+
+
+def _request(system: str, text: str, entry: str) -> Request:
+    frames, meta = _load(entry)
+    return Request(system, text, frames, meta)
+
+
+_load = lru_cache(maxsize=8)(lambda entry: load_entry(Path(entry)))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
