@@ -3,21 +3,21 @@ RECIPE ?= camreasoner_7b
 ARGS   ?=
 PYTHON ?= python3.11
 UV     := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
-RUN     = UV=$(UV) .venv/bin/python -m orchestrator
+CLI     = UV=$(UV) .venv/bin/python -m orchestrator
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-banner predict test setup data review model sft rl merge eval report plan doctor status run ablate bench lint lock
+.PHONY: help demo demo-banner predict test setup data review model sft rl merge eval report plan doctor status run ablate show diff repro clean-runs bench lint lock
 
 help: ## list the targets
 	@echo "usage: make <target> [RECIPE=$(RECIPE)] [ARGS=\"key=value ...\"]"
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 13
 
 demo: RECIPE = tiny
 demo: demo-banner .venv/ready ## the whole pipeline on a tiny model, without a GPU: data, SFT, GRPO, merge, eval, report
-	@$(RUN) run recipe=$(RECIPE) $(ARGS)
+	@$(CLI) run recipe=$(RECIPE) $(ARGS)
 
 run setup data review model sft rl merge eval report plan doctor status: .venv/ready
-	@$(RUN) $@ recipe=$(RECIPE) $(ARGS)
+	@$(CLI) $@ recipe=$(RECIPE) $(ARGS)
 
 demo-banner:
 	@echo "The whole pipeline on a tiny model, without a GPU: about 15 minutes on two cores."
@@ -39,11 +39,19 @@ status: ## which stages are done, and why one is stale
 
 SWEEP_ARGS = $(foreach name,SWEEP SWEEP_VALUES SWEEP_KEY SEEDS,$(if $($(name)),$(shell echo $(name) | tr A-Z a-z)="$($(name))"))
 ablate: .venv/ready ## run SWEEP=format_weight|group_size|ema_beta|sft_epoch over RECIPE [SWEEP_VALUES=a,b SWEEP_KEY=key SEEDS=0,1]
-	@$(RUN) ablate recipe=$(RECIPE) $(SWEEP_ARGS) $(ARGS)
+	@$(CLI) ablate recipe=$(RECIPE) $(SWEEP_ARGS) $(ARGS)
+
+show diff repro clean-runs: .venv/ready
+	@$(CLI) $@ $(RUN) $(ARGS)
+
+show: ## RUN=name: stages, times, scores of a run, and where things are
+diff: ## RUN="one other": what differs between two runs
+repro: ## RUN=name: rebuild a run from its manifests, and compare every file
+clean-runs: ## what no run needs any more; ARGS="yes=true" removes it
 
 QUOTED = $(if $($(1)),'$(subst ','\'',$($(1)))')
 predict: .venv/ready ## ask about CLIP=file|folder|URL [QUESTION="..." MODEL=run[/rl]|directory ARGS="--options ..."]
-	@$(RUN) predict $(call QUOTED,CLIP) $(call QUOTED,QUESTION) $(if $(MODEL),--model $(call QUOTED,MODEL)) $(ARGS)
+	@$(CLI) predict $(call QUOTED,CLIP) $(call QUOTED,QUESTION) $(if $(MODEL),--model $(call QUOTED,MODEL)) $(ARGS)
 
 test: .venv/ready ## all tests, with a short end-to-end run through both real trainers
 	@UV=$(UV) tests/run

@@ -13,36 +13,32 @@ from orchestrator.ablate import ablate
 from orchestrator.ask.command import COMMANDS
 from orchestrator.errors import RecipeError
 from orchestrator.recipe import load_recipe
+from orchestrator.run_verbs import RUN_VERBS
 from orchestrator.ui import Console
 from reward_plugins.errors import CamReasonerError
 
 DEFAULT_RECIPE = "camreasoner_7b"
 SWEEP = "ablate"
 """The one verb that is about many recipes: it loads them itself."""
-USAGE = "usage: python -m orchestrator <verb> [recipe=<name>] [key=value ...]"
+OWN_ARGUMENTS = {**RUN_VERBS, **COMMANDS}
+"""Verbs that are not about a recipe."""
+USAGE = "usage: python -m orchestrator <verb> [recipe=<name>] [<run> ...] [key=value ...]"
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run one verb and return the exit code: 0 done, 1 failed, 2 misused, 130 interrupted."""
     console = Console()
-    known = {**verbs.VERBS, SWEEP: ablate, **COMMANDS}
+    known = {**verbs.VERBS, SWEEP: ablate, **OWN_ARGUMENTS}
     if not arguments or arguments[0] not in known:
         console.say(f"{USAGE}\nverbs:")
         for name, verb in known.items():
-            console.say(f"  {name:<8} {(verb.__doc__ or '').splitlines()[0]}")
+            console.say(f"  {name:<10} {(verb.__doc__ or '').splitlines()[0]}")
         return 0 if arguments[:1] in (["help"], ["--help"], ["-h"]) else 2
     for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job ignores SIGINT
         signal.signal(number, _interrupt)
     started = time.monotonic()
     try:
-        if arguments[0] in COMMANDS:
-            COMMANDS[arguments[0]](arguments[1:], console)
-            return 0
-        name, runs, overrides = split(arguments[1:])
-        if arguments[0] == SWEEP:
-            ablate(name, overrides, runs, console)
-        else:
-            verbs.VERBS[arguments[0]](load_recipe(name, overrides), runs, console)
+        _run(arguments[0], arguments[1:], console)
     except CamReasonerError as error:
         console.error(str(error))
         return 1
@@ -51,6 +47,16 @@ def main(arguments: Sequence[str]) -> int:
         console.error(f"interrupted after {seconds:.0f} s; the same command goes on from here")
         return 130
     return 0
+
+
+def _run(verb: str, arguments: Sequence[str], console: Console) -> None:
+    if verb in OWN_ARGUMENTS:
+        return OWN_ARGUMENTS[verb](arguments, console)
+    name, runs, overrides = split(arguments)
+    if verb == SWEEP:
+        ablate(name, overrides, runs, console)
+    else:
+        verbs.VERBS[verb](load_recipe(name, overrides), runs, console)
 
 
 def split(arguments: Sequence[str]) -> tuple[str, Path, list[str]]:

@@ -25,3 +25,11 @@ class RunLockedError(CamReasonerError, RuntimeError):
 
 class EnvironmentBuildError(CamReasonerError, RuntimeError):
     """A stage's Python environment could not be built from its lock file."""
+
+
+class UnknownRunError(CamReasonerError, FileNotFoundError):
+    """No run of that name; the message lists those there are."""
+
+
+class ReproError(CamReasonerError, RuntimeError):
+    """A run can't be rebuilt here and now; the message says how to come where it can."""

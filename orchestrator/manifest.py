@@ -65,8 +65,7 @@ def metrics(stage: Stage) -> dict[str, Any]:
     """The scores of an evaluation, or the last row of numbers that a trainer wrote."""
     scores = stage.directory / "scores.json"
     if scores.is_file():
-        found: dict[str, Any] = json.loads(scores.read_text())
-        return found
+        return _overall(json.loads(scores.read_text()))
     for command in reversed(stage.commands):
         spec = command.progress
         if spec is None or not spec.metric or not Path(spec.path).is_file():
@@ -75,6 +74,18 @@ def metrics(stage: Stage) -> dict[str, Any]:
         rows = [line for line in Path(spec.path).read_text().splitlines() if f'"{key}"' in line]
         return json.loads(rows[-1]) if rows else {}
     return {}
+
+
+def _overall(scores: Mapping[str, Any]) -> dict[str, Any]:
+    """What was measured over all questions; `scores.json` has every group."""
+    return {
+        "n": scores["n"],
+        "baselines": scores["baselines"]["all"],
+        "checkpoints": {
+            name: {c: checkpoint[c]["all"] for c in ("shown", "swapped") if c in checkpoint}
+            for name, checkpoint in scores["checkpoints"].items()
+        },
+    }
 
 
 def _code(beside: Path) -> dict[str, Any]:

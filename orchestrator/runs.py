@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -66,7 +66,11 @@ def stale_ingredients(plan: Plan, stage: Stage) -> list[str]:
     path = plan.directory / stage.name / MANIFEST
     if not path.is_file():
         return []
-    before: dict[str, str] = json.loads(path.read_text())["ingredients"]
+    return changed_ingredients(json.loads(path.read_text())["ingredients"], stage)
+
+
+def changed_ingredients(before: Mapping[str, str], stage: Stage) -> list[str]:
+    """What goes into a stage now, and is not what went into it `before`."""
     names = {*before, *stage.ingredients}
     return sorted(n for n in names if before.get(n) != stage.ingredients.get(n))
 

@@ -69,7 +69,7 @@ class Console:
 
     def finished(self, stage: Stage, seconds: float) -> None:
         """A stage ended well."""
-        self.say(f"[bold green]✔ {stage.name}[/]  {_clock(seconds)}")
+        self.say(f"[bold green]✔ {stage.name}[/]  {clock(seconds)}")
 
     def reused(self, stage: Stage) -> None:
         """A stage was done before."""
@@ -82,7 +82,7 @@ class Console:
         self.say(f"[bold cyan]▶ {escape(what)}[/]")
         with self.out.status(escape(what)):
             yield
-        self.say(f"[bold green]✔[/] {escape(what)}  {_clock(time.monotonic() - started)}")
+        self.say(f"[bold green]✔[/] {escape(what)}  {clock(time.monotonic() - started)}")
 
     def following(self, stage: Stage, command: Command) -> Generator[None, list[str], None]:
         """Show the lines that are sent, and the progress that the command writes to its file."""
@@ -105,7 +105,7 @@ class Console:
                     left = bar.tasks[task].time_remaining
                     self.say(
                         f"{stage.name}: {done} of {total or '?'} {metric}"
-                        + (f", {_clock(left)} left" if left is not None else "")
+                        + (f", {clock(left)} left" if left is not None else "")
                     )
 
     def _bar(self) -> Progress:
@@ -164,6 +164,7 @@ def _dig(row: dict[str, Any], dotted: str) -> Any:
     return _dig(value, rest) if rest and isinstance(value, dict) else value
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """`75` as `1 min 15 s`."""
     minutes, rest = divmod(int(seconds), 60)
     return f"{minutes} min {rest:02d} s" if minutes else f"{seconds:.1f} s"

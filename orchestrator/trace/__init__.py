@@ -1,0 +1,1 @@
+"""What manifests tell about finished runs: show one, compare two, rebuild one."""

@@ -1,0 +1,169 @@
+"""What a user is told about runs that are there."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from orchestrator import cli, launch, runs
+from orchestrator.plan import Plan
+from orchestrator.trace.record import read_record
+from tests.unit.orchestrator.finished import finished_run
+
+
+def told(capsys: pytest.CaptureFixture[str], directory: Path, *arguments: str) -> tuple[int, str]:
+    code = cli.main([*arguments, f"runs_dir={directory}"])
+    out, err = capsys.readouterr()
+    return code, " ".join((out + err).split())
+
+
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+def test_show_is_a_page_about_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plan = finished_run(tmp_path, "first", stages=("data", "model"))
+    code, text = told(capsys, tmp_path, "show", "first")
+    assert code == 0
+    assert "data 2027-01-15 08:00 1 min 15 s" in text
+    assert "1 files" in text and "commit" in text and "cores of" in text
+    clip = plan.stage("data").directory / "result"
+    clip.write_text("other")
+    os.utime(clip, (3e9, 3e9))
+    assert "data: changed since it finished: result" in told(capsys, tmp_path, "show", "first")[1]
+
+
+def test_show_says_which_stages_another_run_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    finished_run(tmp_path, "first")
+    finished_run(tmp_path, "second")
+    assert "first" in told(capsys, tmp_path, "show", "second")[1]
+
+
+def test_an_unknown_run_is_an_error_that_names_those_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    finished_run(tmp_path, "first")
+    code, text = told(capsys, tmp_path, "show", "other")
+    assert code == 1 and "other is no run" in text and "runs here: first" in text
+
+
+def test_diff_names_what_differs_and_nothing_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    finished_run(tmp_path, "a")
+    finished_run(tmp_path, "b", ["seed=7"])
+    code, text = told(capsys, tmp_path, "diff", "a", "b")
+    assert code == 0
+    assert "recipe seed 0 7 model.build.seed 0 7 data.synthetic.seed 0 7 result of stage" in text
+    assert "packages" not in text and "code" not in text and "machine" not in text
+    assert "a and a do not differ" in told(capsys, tmp_path, "diff", "a", "a")[1]
+
+
+def test_diff_finds_another_package_and_another_commit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    finished_run(tmp_path, "a")
+    plan = finished_run(tmp_path, "b", ["seed=7"])
+    folder = plan.stage("data").directory
+    freeze = folder / "provenance" / "orchestrator.txt"
+    freeze.write_text(freeze.read_text().replace("ray==2.60.0", "ray==2.59.0"))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["code"] = {"commit": "f" * 40, "dirty": True, "diff": "d" * 64}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    text = told(capsys, tmp_path, "diff", "a", "b")[1]
+    assert "packages of orchestrator ray 2.60.0 2.59.0" in text
+    assert "ffffffffffff + patch dddddddd" in text
+
+
+def test_diff_shows_the_scores_of_both(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, right in (("a", 30), ("b", 45)):
+        finished_run(tmp_path, name, [f"seed={right}"], stages=("data", "eval"))
+        shown = {"n": 60, "correct": right, "accuracy": right / 60, "bootstrap": [0.4, 0.8]}
+        shown |= {"wilson": [0.4, 0.8], "format": 1.0, "answered": 1.0, "errors": 0}
+        scores = {"checkpoints": {"rl": {"shown": {"all": shown}}}, "pairs": [], "n": 60}
+        (tmp_path / name / "eval" / "scores.json").write_text(json.dumps(scores))
+    text = told(capsys, tmp_path, "diff", "a", "b")[1]
+    assert "rl 50.0 40.0 to 80.0 75.0 40.0 to 80.0 +25.0" in text
+
+
+def test_repro_rebuilds_with_the_same_recipe_in_a_store_of_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = finished_run(tmp_path, "first", ["seed=7"], stages=("data", "model"))
+
+    def again(plan: Plan, stages: object, console: object) -> None:
+        made = finished_run(tmp_path / "new", ".", ["seed=7"], stages=("data", "model"))
+        assert [s.directory for s in made.stages] == [s.directory for s in plan.stages]
+        assert plan.recipe == before.recipe
+        (made.stage("model").directory / "outputs.sha256").write_text("0" * 64 + "  result\n")
+
+    monkeypatch.setattr(launch, "launch", again)
+    code, text = told(capsys, tmp_path, "repro", "first", "name=new")
+    assert code == 0
+    assert "data: 1 of 1 files equal" in text
+    assert "model: 0 of 1 files equal differ: result" in text
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [("source data_builders/build.py", "data: source"), ("environment orchestrator", "data: env")],
+)
+def test_repro_refuses_other_code_and_locks_and_shows_the_way_back(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], changed: str, said: str
+) -> None:
+    plan = finished_run(tmp_path, "first")
+    path = plan.stage("data").directory / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["ingredients"][changed] = "0" * 32
+    manifest["code"] = {"commit": "abcdef" * 6 + "abcd", "dirty": True, "diff": "d" * 64}
+    path.write_text(json.dumps(manifest))
+    code, text = told(capsys, tmp_path, "repro", "first")
+    assert code == 1 and said in text
+    assert "git worktree add ../camreasoner-abcdefabcdef abcdef" in text
+    assert "apply " + str(tmp_path / "first" / "data" / "provenance" / "code.patch") in text
+    assert not (tmp_path / "first-repro").exists()
+
+
+@pytest.mark.parametrize("arguments", [["show"], ["diff", "a"], ["clean-runs", "no=true"]])
+def test_misuse_shows_the_usage(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, text = told(capsys, tmp_path, *arguments)
+    assert code == 1 and f"usage: python -m orchestrator {arguments[0]}" in text
+
+
+def test_clean_runs_shows_first_and_removes_only_what_no_run_links_to(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = finished_run(tmp_path, "kept")
+    arm = finished_run(tmp_path, "sweep/arm", ["seed=8"])
+    loose = finished_run(tmp_path, "kept", ["seed=9"]).stage("data")
+    runs.show_in_run(kept, kept.stage("data"))
+    for number in (1, 2, 10):
+        log = kept.stage("data").directory / "logs" / f"attempt_{number}.log"
+        log.parent.mkdir(exist_ok=True)
+        log.write_text("x")
+    (tmp_path / ".cache" / "frames").mkdir(parents=True)
+    (tmp_path / ".cache" / "frames" / "frame").write_text("x")
+    code, text = told(capsys, tmp_path, "clean-runs")
+    assert code == 0 and "would be freed; add yes=true" in text
+    assert f"{loose.fingerprint} no run links to it" in text
+    assert "attempt_1.log" in text and "attempt_2.log" in text and "attempt_10.log" not in text
+    assert loose.directory.exists()
+    with runs.owned(loose):
+        assert (
+            "another process is working on it"
+            in told(capsys, tmp_path, "clean-runs", "yes=true")[1]
+        )
+    assert loose.directory.exists()
+    told(capsys, tmp_path, "clean-runs", "yes=true")
+    assert not loose.directory.exists()
+    assert read_record(tmp_path, "kept").manifests and read_record(tmp_path, "sweep/arm").manifests
+    assert arm.stage("data").directory.exists()
+    assert (tmp_path / ".cache" / "frames" / "frame").exists()
+    told(capsys, tmp_path, "clean-runs", "yes=true", "caches=true")
+    assert not (tmp_path / ".cache" / "frames").exists()
