@@ -17,11 +17,10 @@ import numpy as np
 
 from data_builders.decoding import write_lossless
 from data_builders.frames import FrameIndex, materialise
-from data_builders.prompt import user_text
 from data_builders.sample import Sample, write_samples
 from data_builders.specs import FrameSpec, PromptSpec, TinyModelSpec
 from data_builders.tiny_model import TinyModelConfig, build
-from orchestrator.evaluation.engines import Request
+from orchestrator.evaluation.engines import Request, make_request
 from orchestrator.evaluation.engines.hf import HuggingFaceEngine, load
 
 CLIPS, QUESTIONS = 6, 8
@@ -65,7 +64,7 @@ def compare(engine: HuggingFaceEngine, samples: list[Sample], index: FrameIndex,
 
 def request(sample: Sample, index: FrameIndex) -> Request:
     """What the engine gets."""
-    return Request(PROMPT.system, user_text(sample, PROMPT), *index.load(sample.clip))
+    return make_request(sample, sample.clip, index, PROMPT)
 
 
 def prepare(root: Path, spec: FrameSpec, side: int) -> tuple[list[Sample], FrameIndex]:

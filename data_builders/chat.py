@@ -17,9 +17,16 @@ from reward_plugins.errors import CamReasonerError
 
 if TYPE_CHECKING:
     from openai import OpenAI
+    from openai.types import CompletionUsage
+    from openai.types.chat.chat_completion import Choice
 
 Messages = list[dict[str, Any]]
 """Chat messages as the OpenAI API takes them."""
+
+
+def storable(text: str) -> str:
+    """`text` with what no file can hold, half a surrogate pair, replaced."""
+    return text.encode(errors="replace").decode()
 
 
 class ChatError(CamReasonerError, OSError):
@@ -55,11 +62,11 @@ def check_endpoint(spec: EndpointSpec, key: str) -> None:
         ) from error
 
 
-class Chat:
-    """A client of one endpoint, for use by many threads. Asks nothing twice of a ledger's file."""
+class Client:
+    """A client of one endpoint, for use by many threads."""
 
-    def __init__(self, spec: EndpointSpec, ledger: Ledger) -> None:
-        self.spec, self._ledger = spec, ledger
+    def __init__(self, spec: EndpointSpec) -> None:
+        self.spec = spec
         self._lock, self._next = threading.Lock(), 0.0
 
     @cached_property
@@ -73,34 +80,26 @@ class Chat:
             max_retries=self.spec.attempts - 1,
         )
 
-    def ask(self, identity: str, messages: Callable[[], Messages]) -> Reply:
-        """The reply to `messages()`, from the ledger if it is there.
+    def complete(self, messages: Messages, **extra: Any) -> tuple[Choice, CompletionUsage | None]:
+        """The server's choice for `messages`, and the tokens it counted.
 
-        `identity` stands for the messages' content, so that a known reply costs no encoding of
-        frames. Raises `ChatError` if this request fails for good, `EndpointError` if any would.
+        `extra` goes into the request's body, below the endpoint's own. Raises `ChatError` if this
+        request fails for good, `EndpointError` if any would.
         """
-        key = self._key(identity)
-        if (known := self._ledger.get(key)) is not None:
-            return known
-        content = messages()
-        self._wait_for_turn()
-        reply = self._request(content)
-        self._ledger.put(key, reply)
-        return reply
-
-    def _request(self, messages: Messages) -> Reply:
         import openai
 
         spec = self.spec
+        self._wait_for_turn()
         try:
             answer = self._client.chat.completions.create(
                 model=spec.model,
                 messages=messages,  # type: ignore[arg-type]  # plain dicts, as the API takes them
                 temperature=spec.temperature,
                 max_tokens=spec.max_tokens,
-                extra_body=spec.extra_body,
+                extra_body={**extra, **spec.extra_body},
             )
-            text = answer.choices[0].message.content or ""
+            choice = answer.choices[0]
+            choice.message.content  # noqa: B018  # a body that is no completion fails here
         except (
             openai.AuthenticationError,
             openai.PermissionDeniedError,
@@ -115,12 +114,7 @@ class Chat:
             raise ChatError(
                 f"{spec.model} at {spec.base_url} gave no answer: {type(e).__name__}: {e}"
             ) from e
-        used = answer.usage
-        return Reply(
-            text=text.encode(errors="replace").decode(),  # half a surrogate pair can't be stored
-            prompt_tokens=used.prompt_tokens if used else 0,
-            answer_tokens=used.completion_tokens if used else 0,
-        )
+        return choice, answer.usage
 
     def _wait_for_turn(self) -> None:
         if self.spec.requests_per_minute is None:
@@ -129,6 +123,32 @@ class Chat:
             turn = max(self._next, time.monotonic())
             self._next = turn + 60 / self.spec.requests_per_minute
         time.sleep(max(0.0, turn - time.monotonic()))
+
+
+class Chat(Client):
+    """A client that asks nothing twice of a ledger's file."""
+
+    def __init__(self, spec: EndpointSpec, ledger: Ledger) -> None:
+        super().__init__(spec)
+        self._ledger = ledger
+
+    def ask(self, identity: str, messages: Callable[[], Messages]) -> Reply:
+        """The reply to `messages()`, from the ledger if it is there.
+
+        `identity` stands for the messages' content, so that a known reply costs no encoding of
+        frames. Raises as `complete` does.
+        """
+        key = self._key(identity)
+        if (known := self._ledger.get(key)) is not None:
+            return known
+        choice, used = self.complete(messages())
+        reply = Reply(
+            text=storable(choice.message.content or ""),
+            prompt_tokens=used.prompt_tokens if used else 0,
+            answer_tokens=used.completion_tokens if used else 0,
+        )
+        self._ledger.put(key, reply)
+        return reply
 
     def _key(self, identity: str) -> str:
         spec = self.spec

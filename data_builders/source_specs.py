@@ -10,6 +10,19 @@ from pydantic import model_validator
 from data_builders.specs import Spec
 
 SourceName = Literal["camerabench", "shotbench", "synthetic"]
+BenchmarkName = Literal[
+    "held_out",
+    "camerabench_binary",
+    "camerabench_vqa",
+    "camerabench_vqa_as_released",
+    "shotbench",
+    "shotbench_camera_movement",
+    "refineshot",
+    "motionbench_camera",
+    "synthetic",
+]
+"""`held_out` is the recipe's own test questions; orchestrator/evaluation/benchmarks.py gets the
+others."""
 
 
 class CameraBenchSpec(Spec):

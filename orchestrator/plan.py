@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator import stages
+from orchestrator import eval_stages, stages
 from orchestrator.recipe import Recipe
 from orchestrator.stage import ROOT, Draft, Stage, seal
 from orchestrator.trainers import easyr1, llamafactory, verl
@@ -52,11 +52,12 @@ def _drafters(recipe: Recipe) -> list[Callable[[Recipe, dict[str, Path]], Draft]
     trainer = {"verl": verl, "easyr1": easyr1}[recipe.rl.trainer]
     return [
         stages.data,
+        *([eval_stages.benchmarks] if eval_stages.has_benchmarks(recipe) else []),
         stages.model,
         llamafactory.sft,
         trainer.rl,
         stages.merge,
-        stages.evaluation,
+        eval_stages.evaluation,
         stages.report,
     ]
 

@@ -1,4 +1,4 @@
-"""Drafts of the stages that are ours: data, model, merge, evaluation and report."""
+"""Drafts of the stages that are ours: data, model, merge and report."""
 
 from __future__ import annotations
 
@@ -90,8 +90,8 @@ def model(recipe: Recipe, done: dict[str, Path]) -> Draft:
         source = "data_builders/tiny_model.py"
     else:
         config = {"path": str(recipe.model.path), "out": str(OUT / "checkpoint")}
-        command = module("orchestrator", "data_builders.hub", "model.json")
-        source = "data_builders/hub.py"
+        command = module("orchestrator", "data_builders.models", "model.json")
+        source = "data_builders/models.py"
     return Draft(
         name="model",
         commands=(command,),
@@ -147,48 +147,6 @@ def prepare_config(
     )
 
 
-def evaluation(recipe: Recipe, done: dict[str, Path]) -> Draft:
-    """Answers of every checkpoint to the held-out questions, and their scores."""
-    checkpoints = {
-        "base": done["model"] / "checkpoint",
-        "sft": done["sft"] / selected_checkpoint(recipe),
-        "rl": done["merge"] / "checkpoint",
-    }
-    chosen = {name: checkpoints[name] for name in recipe.eval.checkpoints}
-    config = {
-        "checkpoints": {name: str(path) for name, path in chosen.items()},
-        "samples": str(done["data"] / "test.parquet"),
-        "clips": str(done["data"]),
-        "cache": str(ROOT / recipe.data.cache_dir),
-        "frames": frames(recipe, recipe.eval.frames),
-        "prompt": recipe.prompt.model_dump(mode="json"),
-        "engine": recipe.eval.engine,
-        "batch_size": recipe.eval.batch_size,
-        "max_new_tokens": recipe.eval.max_new_tokens,
-        "swap_control": recipe.eval.swap_control,
-        "max_questions": recipe.eval.max_questions,
-        "matching": recipe.rl.reward.matching,
-        "seed": recipe.seed,
-        "workers": recipe.data.workers,
-        "max_quarantined": recipe.data.max_quarantined,
-        "out": str(OUT),
-    }
-    return Draft(
-        name="eval",
-        commands=(
-            module("orchestrator", "orchestrator.evaluation.prepare", "eval.json"),
-            module(environment(recipe, "eval"), "orchestrator.evaluation", "eval.json"),
-            module("orchestrator", "orchestrator.evaluation.score", "eval.json"),
-        ),
-        files={str(OUT / "eval.json"): to_json(config)},
-        resources=Resources(
-            recipe.cluster.cpus_per_stage, gpus_of_one_node(recipe), recipe.cluster.pin
-        ),
-        sources=("orchestrator/evaluation", "data_builders/frames.py", "reward_plugins/ota.py"),
-        needs=tuple(chosen.values()),
-    )
-
-
 def report(recipe: Recipe, done: dict[str, Path]) -> Draft:
     """The page with the table, the curves and a few clips."""
     unused = set() if "rl" in recipe.eval.checkpoints else {"rl", "merge"}
@@ -207,10 +165,10 @@ def report(recipe: Recipe, done: dict[str, Path]) -> Draft:
     )
 
 
-def module(environment: str, name: str, config: str, **environ: str) -> Command:
-    """`python -m name OUT/config` in an environment; it reports to `OUT/progress.jsonl`."""
+def module(environment: str, name: str, config: str, *words: str, **environ: str) -> Command:
+    """`python -m name OUT/config words` in an environment; it reports to `OUT/progress.jsonl`."""
     progress = Progress(str(OUT / "progress.jsonl"), step="done", total="total")
-    return Command(environment, ("-m", name, str(OUT / config)), environ, progress)
+    return Command(environment, ("-m", name, str(OUT / config), *words), environ, progress)
 
 
 def environment(recipe: Recipe, name: str) -> str:

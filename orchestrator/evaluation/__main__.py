@@ -1,6 +1,7 @@
-"""Answer the held-out questions: `python -m orchestrator.evaluation <config.json>`.
+"""Answer the questions: `python -m orchestrator.evaluation <config.json> here|served`.
 
-Runs in the environment of the engine. Killed, it loses at most one batch; run again, it goes on.
+`here` are the checkpoints that this process loads, in the environment of their engine; `served`
+are those behind servers. Killed, it loses at most one batch; run again, it goes on.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from data_builders.progress import Meter
 from orchestrator.evaluation.config import EvalConfig, run_command
-from orchestrator.evaluation.run import evaluate
+from orchestrator.evaluation.run import Where, evaluate
 
 log = logging.getLogger(__name__)
 
 
-def answer(config: EvalConfig) -> None:
-    """Evaluate as `config` says, with a bar that shows the time left."""
+def answer(config: EvalConfig, where: Where = "here") -> None:
+    """Ask the checkpoints that are `where`, with a bar that shows the time left."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     meter = Meter(config.out / "progress.jsonl", "answering")
@@ -33,8 +34,8 @@ def answer(config: EvalConfig) -> None:
             bar.update(task, description=f"asking {name}", completed=done, total=total)
             meter(done, total)
 
-        count = evaluate(config, progress)
-    log.info("%d answers in %s", count, config.predictions)
+        count = evaluate(config, where, progress)
+    log.info("%d new answers in %s", count, config.answers)
 
 
 if __name__ == "__main__":

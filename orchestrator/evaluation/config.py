@@ -5,44 +5,78 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import field_validator
 
 from data_builders.specs import FrameSpec, PromptSpec, Spec
+from data_builders.trajectory_specs import EndpointSpec
 from reward_plugins.errors import CamReasonerError
 
 log = logging.getLogger(__name__)
-
-TRAINING_ORDER = ("base", "sft", "rl")
 
 
 class EvaluationError(CamReasonerError, ValueError):
     """Questions, predictions or checkpoints that no score could be trusted from."""
 
 
-class EvalConfig(Spec):
-    """The JSON that all three commands of the stage read: prepare, answer, score."""
+class QuestionSet(Spec):
+    """The questions of one benchmark, and where their clips are."""
 
-    checkpoints: dict[str, Path]
-    """Hugging Face checkpoint directories by the name they carry in the tables."""
     samples: Path
-    """Parquet of held-out questions."""
+    """Parquet of `data_builders.sample`."""
     clips: Path
     """Directory that the samples' clip paths are relative to."""
+
+
+class Server(Spec):
+    """A model behind an OpenAI-compatible server."""
+
+    endpoint: EndpointSpec
+    media: Literal["video", "images"]
+    """How frames travel: the lossless clip as one `video_url`, or an `image_url` a frame."""
+
+    def __str__(self) -> str:
+        return f"{self.endpoint.model} at {self.endpoint.base_url}"
+
+
+class Imported(Spec):
+    """Answers that another harness wrote."""
+
+    predictions: dict[str, Path]
+    """A file of lmms-eval or VLMEvalKit by benchmark."""
+
+    def __str__(self) -> str:
+        return ", ".join(str(path) for path in self.predictions.values())
+
+
+Checkpoint = Path | Server | Imported
+
+
+class EvalConfig(Spec):
+    """The JSON that all commands of the stage read: prepare, answer, collect, score."""
+
+    checkpoints: dict[str, Checkpoint]
+    """What answers, by the name it carries in the tables: a Hugging Face checkpoint directory, a
+    server, or a file of answers."""
+    benchmarks: dict[str, QuestionSet]
+    answers: Path
+    """Directory with a ledger of answers for each model, shared by all evaluations."""
     cache: Path
     """Frame cache."""
     frames: FrameSpec
     prompt: PromptSpec
     engine: Literal["hf", "vllm"]
-    """What generates: Hugging Face `generate`, or vLLM."""
+    """What generates with a checkpoint directory: Hugging Face `generate`, or vLLM."""
+    versions: dict[str, str]
+    """Of each engine, a hash of its code and environment: answers of another are not taken."""
     batch_size: int
     """Questions answered at once; a killed run loses at most so many."""
     max_new_tokens: int
     swap_control: bool
     """Also ask each question about a clip of another category."""
     max_questions: int | None
-    """A seeded draw of so many questions; null for all."""
+    """A seeded draw of so many questions of each benchmark; null for all."""
     matching: Literal["strict", "as_released"]
     """How an answer is read, as in the reward."""
     seed: int
@@ -50,22 +84,20 @@ class EvalConfig(Spec):
     max_quarantined: float
     out: Path
 
-    @field_validator("checkpoints")
+    @field_validator("checkpoints", "benchmarks", mode="before")
     @classmethod
-    def _in_training_order(cls, given: dict[str, Path]) -> dict[str, Path]:
-        """JSON objects have no order, but gains are counted from one checkpoint to the next."""
-        order = [name for name in TRAINING_ORDER if name in given]
-        return {name: given[name] for name in [*order, *(n for n in given if n not in order)]}
+    def _in_order(cls, given: Any) -> Any:
+        """Pairs keep the order in which gains are counted, which sorted JSON objects lose."""
+        return dict(given)
 
     @property
-    def frame_index(self) -> Path:
-        """Where `prepare` leaves the frame index."""
-        return self.out / "frames.json"
+    def conditions(self) -> tuple[Literal["shown", "swapped"], ...]:
+        """Under which every question is asked."""
+        return ("shown", "swapped") if self.swap_control else ("shown",)
 
-    @property
-    def ledger(self) -> Path:
-        """Every answer ever given in this stage, one JSON object a line."""
-        return self.out / "ledger.jsonl"
+    def index_path(self, benchmark: str) -> Path:
+        """Where `prepare` leaves the frame index of a benchmark."""
+        return self.out / "frames" / f"{benchmark}.json"
 
     @property
     def predictions(self) -> Path:
@@ -78,14 +110,16 @@ class EvalConfig(Spec):
         return self.out / "scores.json"
 
 
-def run_command(command: Callable[[EvalConfig], object], arguments: list[str]) -> int:
+def run_command(command: Callable[..., object], arguments: list[str]) -> int:
     """Run a command of the stage on the config named on its command line; the exit status.
 
+    Words after the config are the command's further arguments.
     What a user can mend is said in one line; anything else is a traceback.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        command(EvalConfig.model_validate_json(Path(arguments[0]).read_text()))
+        config, *words = arguments
+        command(EvalConfig.model_validate_json(Path(config).read_text()), *words)
     except (CamReasonerError, OSError) as error:
         log.error("%s", error)
         return 1

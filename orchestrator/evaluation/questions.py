@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+from data_builders.frames import FrameIndex
 from data_builders.sample import Sample, read_samples
 from orchestrator.evaluation.config import EvalConfig, EvaluationError
 
@@ -22,18 +23,38 @@ class Question(NamedTuple):
     condition: Condition
 
 
-def select(config: EvalConfig) -> list[Sample]:
-    """The held-out samples of this evaluation, in file order.
+class Asked(NamedTuple):
+    """The questions of one benchmark whose clips are readable, and their frames."""
+
+    benchmark: str
+    samples: list[Sample]
+    frames: FrameIndex
+
+    def questions(self, config: EvalConfig) -> list[Question]:
+        """Every question under every condition."""
+        return ask(self.samples, config.swap_control, config.seed)
+
+
+def asked(config: EvalConfig, benchmark: str) -> Asked:
+    """The benchmark as `prepare` left it, without the questions whose clip is quarantined."""
+    index = FrameIndex.read(config.index_path(benchmark), config.frames)
+    samples = [sample for sample in select(config, benchmark) if sample.clip in index.clips]
+    return Asked(benchmark, samples, index)
+
+
+def select(config: EvalConfig, benchmark: str) -> list[Sample]:
+    """The benchmark's samples of this evaluation, in file order.
 
     `EvaluationError` where there are none, or two with the same id.
     """
-    samples = read_samples(config.samples)
+    path = config.benchmarks[benchmark].samples
+    samples = read_samples(path)
     if not samples:
-        raise EvaluationError(f"{config.samples} holds no questions: build more held-out ones")
+        raise EvaluationError(f"{path} holds no questions: build more held-out ones")
     repeated = [name for name, n in Counter(sample.id for sample in samples).items() if n > 1]
     if repeated:
         raise EvaluationError(
-            f"{config.samples}: {len(repeated)} sample ids occur twice, such as {repeated[0]!r}; "
+            f"{path}: {len(repeated)} sample ids occur twice, such as {repeated[0]!r}; "
             "ids must be unique for answers to be kept apart"
         )
     if config.max_questions is None or config.max_questions >= len(samples):

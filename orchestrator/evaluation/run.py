@@ -1,126 +1,156 @@
-"""Put the held-out questions to each checkpoint; every batch is on disk before the next."""
+"""Put the questions to each checkpoint; every batch is on disk before the next."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Literal, NamedTuple
 
-from data_builders.frames import FrameCacheError, FrameIndex
+from data_builders.decoding import Frames
+from data_builders.frames import FrameCacheError, FrameIndex, FrameMeta
 from data_builders.prompt import user_text
-from orchestrator.evaluation.config import EvalConfig, EvaluationError
-from orchestrator.evaluation.engines import Engine, EngineError, Request, Response, open_engine
-from orchestrator.evaluation.ledger import Ledger, Prediction, model_hash, question_key
-from orchestrator.evaluation.questions import Question, ask, select
+from orchestrator.evaluation.config import EvalConfig, Server
+from orchestrator.evaluation.engines import (
+    Engine,
+    EngineError,
+    Outcome,
+    Request,
+    make_request,
+    open_engine,
+)
+from orchestrator.evaluation.identity import identity
+from orchestrator.evaluation.ledger import Answer, opened, question_key
+from orchestrator.evaluation.questions import Asked, Question, asked
 
 log = logging.getLogger(__name__)
 
-Open = Callable[[str, Path, int], Engine]
+SERVED = "openai"
+"""The engine of models behind servers."""
+Where = Literal["here", "served"]
+"""Checkpoints that this process loads, or those behind servers: they need other environments."""
+Open = Callable[[EvalConfig, Path | Server], Engine]
+Progress = Callable[[str, int, int], None]
+
+
+class Item(NamedTuple):
+    """A question of a benchmark."""
+
+    board: Asked
+    question: Question
 
 
 def evaluate(
     config: EvalConfig,
-    progress: Callable[[str, int, int], None] = lambda name, done, total: None,
+    where: Where = "here",
+    progress: Progress = lambda name, done, total: None,
     open_: Open = open_engine,
 ) -> int:
-    """Answer what is not in the ledger yet, write `predictions.parquet`, return its row count.
+    """Answer what is not in the ledgers yet, and return how many questions that was.
 
     Questions whose clip is quarantined are left out. `progress` is called with the checkpoint's
     name, the questions answered and the questions in all.
     """
-    index = FrameIndex.read(config.frame_index, config.frames)
-    samples = [sample for sample in select(config) if sample.clip in index.clips]
-    questions = ask(samples, config.swap_control, config.seed)
-    ledger = Ledger(config.ledger)
-    keys: list[str] = []
-    total, done = len(questions) * len(config.checkpoints), 0
+    kind, engine = (Path, config.engine) if where == "here" else (Server, SERVED)
+    mine = {name: given for name, given in config.checkpoints.items() if isinstance(given, kind)}
+    items = _items(config, engine)
+    total, done, new = len(items) * len(mine), 0, 0
     # All weights are hashed first: a missing checkpoint shows before hours of work.
-    models = {name: model_hash(path) for name, path in config.checkpoints.items()}
-    for name, path in config.checkpoints.items():
-        session = _Session(config, name, models[name], index)
-        keyed = [(session.key(question), question) for question in questions]
-        keys += [key for key, _ in keyed]
-        waiting = [(key, question) for key, question in keyed if key not in ledger]
-        done += len(keyed) - len(waiting)
-        progress(name, done, total)
-        engine = open_(config.engine, path, config.max_new_tokens) if waiting else None
-        for batch in _batches(waiting, config.batch_size):
-            assert engine is not None
-            ledger.append(session.answer(engine, batch))
-            done += len(batch)
+    models = {name: identity(given) for name, given in mine.items()}
+    for name, given in mine.items():
+        with opened(config.answers, models[name]) as ledger:
+            waiting = {key: item for key, item in items.items() if key not in ledger}
+            done += len(items) - len(waiting)
             progress(name, done, total)
-    return _export(config, ledger, keys)
+            asking = _Asking(config, open_(config, given)) if waiting else None
+            for batch in _batches(waiting, config.batch_size):
+                assert asking is not None
+                ledger.append(asking.answer(batch))
+                done += len(batch)
+                progress(name, done, total)
+            new += len(waiting)
+    return new
 
 
-def _export(config: EvalConfig, ledger: Ledger, keys: Sequence[str]) -> int:
-    failed = [ledger[key] for key in keys if key not in ledger]
-    if len(failed) == len(keys):
-        raise EvaluationError(f"no question was answered; the first error: {failed[0].error}")
-    if failed:
-        log.warning(
-            "%d of %d answers are engine errors; run again to retry", len(failed), len(keys)
-        )
-    return ledger.export(config.predictions, keys)
+def question_keys(config: EvalConfig, board: Asked, engine: str) -> Iterator[tuple[str, Question]]:
+    """The benchmark's questions by the key of their answers, when `engine` gives them."""
+    for question in board.questions(config):
+        text = user_text(question.sample, config.prompt)
+        meta = board.frames.meta(question.clip)
+        yield question_key(question.sample.id, text, meta, engine, config), question
 
 
-class _Session:
+def _items(config: EvalConfig, engine: str) -> dict[str, Item]:
+    """What there is to ask, each once; questions on the same frames side by side."""
+    found: dict[str, Item] = {}
+    for benchmark in config.benchmarks:
+        board = asked(config, benchmark)
+        keyed = question_keys(config, board, engine)
+        found |= {key: Item(board, question) for key, question in keyed}
+    return dict(sorted(found.items(), key=lambda item: _frames_of(item[1])))
+
+
+def _frames_of(item: Item) -> str:
+    return item.board.frames.meta(item.question.clip).key
+
+
+class _Asking:
     """One checkpoint answering."""
 
-    def __init__(self, config: EvalConfig, name: str, model: str, index: FrameIndex) -> None:
-        self.config, self.name, self.model, self.index = config, name, model, index
-        self._frames = lru_cache(maxsize=8)(index.load)
+    def __init__(self, config: EvalConfig, engine: Engine) -> None:
+        self.prompt, self.engine = config.prompt, engine
+        self._loaded: dict[str, tuple[Frames, FrameMeta]] = {}
 
-    def key(self, question: Question) -> str:
-        text = user_text(question.sample, self.config.prompt)
-        return question_key(question, text, self.index.meta(question.clip), self.model, self.config)
-
-    def answer(
-        self, engine: Engine, batch: Sequence[tuple[str, Question]]
-    ) -> list[tuple[str, Prediction]]:
+    def answer(self, batch: Mapping[str, Item]) -> list[tuple[str, Answer]]:
+        """A row for the ledger for each question of `batch`."""
         started = time.monotonic()
-        outcomes = self._outcomes(engine, [question for _, question in batch])
+        outcomes = self._outcomes([self._request(item) for item in batch.values()])
         seconds = (time.monotonic() - started) / len(batch)
         return [
-            (key, self._prediction(question, outcome, seconds))
-            for (key, question), outcome in zip(batch, outcomes, strict=True)
+            (key, _row(item, outcome, seconds))
+            for (key, item), outcome in zip(batch.items(), outcomes, strict=True)
         ]
 
-    def _outcomes(self, engine: Engine, questions: Sequence[Question]) -> list[Response | str]:
-        """Responses, or what went wrong; a batch that fails is tried again one by one."""
+    def _request(self, item: Item) -> Request | EngineError:
+        sample, clip = item.question.sample, item.question.clip
         try:
-            return list(engine.answer([self._request(question) for question in questions]))
-        except (EngineError, FrameCacheError) as error:
-            if len(questions) == 1:
-                log.warning("%s: %s", questions[0].sample.id, error)
-                return [str(error)]
-        return [self._outcomes(engine, [question])[0] for question in questions]
+            return make_request(sample, clip, item.board.frames, self.prompt, self._load)
+        except FrameCacheError as error:
+            return EngineError(str(error))
 
-    def _request(self, question: Question) -> Request:
-        frames, meta = self._frames(question.clip)
-        prompt = self.config.prompt
-        return Request(prompt.system, user_text(question.sample, prompt), frames, meta)
+    def _load(self, index: FrameIndex, clip: str) -> tuple[Frames, FrameMeta]:
+        """Questions on one clip come side by side: to remember the last one is enough."""
+        key = index.meta(clip).key
+        if key not in self._loaded:
+            self._loaded = {key: index.load(clip)}
+        return self._loaded[key]
 
-    def _prediction(
-        self, question: Question, outcome: Response | str, seconds: float
-    ) -> Prediction:
-        text, tokens, error = (None, 0, outcome) if isinstance(outcome, str) else (*outcome, None)
-        return Prediction(
-            checkpoint=self.name,
-            model=self.model,
-            sample_id=question.sample.id,
-            condition=question.condition,
-            clip=question.clip,
-            response=text,
-            error=error,
-            tokens=tokens,
-            seconds=seconds,
-        )
+    def _outcomes(self, requests: Sequence[Request | EngineError]) -> list[Outcome]:
+        """Responses, or what went wrong, question by question."""
+        sound = [request for request in requests if isinstance(request, Request)]
+        given = iter(self._engine_outcomes(sound) if sound else [])
+        return [next(given) if isinstance(r, Request) else r for r in requests]
+
+    def _engine_outcomes(self, requests: Sequence[Request]) -> list[Outcome]:
+        """A batch that fails as a whole is tried again one by one."""
+        try:
+            return self.engine.answer(requests)
+        except EngineError as error:
+            if len(requests) == 1:
+                return [error]
+        return [self._engine_outcomes([request])[0] for request in requests]
 
 
-def _batches(
-    rows: Sequence[tuple[str, Question]], size: int
-) -> Iterator[Sequence[tuple[str, Question]]]:
+def _row(item: Item, outcome: Outcome, seconds: float) -> Answer:
+    if isinstance(outcome, EngineError):
+        log.warning("%s of %s: %s", item.question.sample.id, item.board.benchmark, outcome)
+        return Answer(None, str(outcome), seconds=seconds)
+    text, tokens, prompt_tokens, probabilities = outcome
+    return Answer(text, None, tokens, prompt_tokens, seconds, probabilities)
+
+
+def _batches(items: Mapping[str, Item], size: int) -> Iterator[dict[str, Item]]:
+    rows = list(items.items())
     for start in range(0, len(rows), size):
-        yield rows[start : start + size]
+        yield dict(rows[start : start + size])

@@ -14,12 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from data_builders.frames import FrameIndex
 from data_builders.sample import Sample
 from orchestrator.evaluation import statistics
 from orchestrator.evaluation.config import EvalConfig, run_command
-from orchestrator.evaluation.ledger import read_predictions
-from orchestrator.evaluation.questions import select
+from orchestrator.evaluation.predictions import Prediction, read_predictions
+from orchestrator.evaluation.questions import asked
 from orchestrator.evaluation.scoring import Scored, score_predictions
 
 log = logging.getLogger(__name__)
@@ -31,12 +30,28 @@ MAX_CONFUSED = 40
 def score(config: EvalConfig) -> dict[str, Any]:
     """Every score of this evaluation, written to `scores.json` and returned.
 
-    Groups are "all", "dataset/...", "task/..." and "category/...". Raises `EvaluationError` for
-    predictions that no score could be trusted from.
+    Those of each benchmark are under "benchmarks"; those of the first stand beside it too. Raises
+    `EvaluationError` for predictions that no score could be trusted from.
     """
-    index = FrameIndex.read(config.frame_index, config.frames)
-    samples = [sample for sample in select(config) if sample.clip in index.clips]
-    scored = score_predictions(samples, read_predictions(config.predictions), config)
+    predictions = read_predictions(config.predictions)
+    benchmarks = {
+        name: score_benchmark(config, name, [p for p in predictions if p.benchmark == name])
+        for name in config.benchmarks
+    }
+    scores = {**next(iter(benchmarks.values())), "benchmarks": benchmarks}
+    _write(config.scores, scores)
+    return scores
+
+
+def score_benchmark(
+    config: EvalConfig, benchmark: str, predictions: Sequence[Prediction]
+) -> dict[str, Any]:
+    """The scores of one benchmark.
+
+    Groups are "all", "dataset/...", "task/..." and "category/...".
+    """
+    _, samples, index = asked(config, benchmark)
+    scored = score_predictions(samples, predictions, config)
     names = list(config.checkpoints)
     scores: dict[str, Any] = {
         "n": len(samples),
@@ -49,7 +64,6 @@ def score(config: EvalConfig) -> dict[str, Any]:
     }
     for name in names:
         _warn(name, scores["checkpoints"][name]["shown"]["all"])
-    _write(config.scores, scores)
     return scores
 
 

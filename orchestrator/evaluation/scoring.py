@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from data_builders.sample import Sample
 from orchestrator.evaluation.config import EvalConfig, EvaluationError
-from orchestrator.evaluation.ledger import Prediction
+from orchestrator.evaluation.predictions import Prediction
 from reward_plugins.ota import answer_block, answer_letter
 from reward_plugins.reward import compute_score
 

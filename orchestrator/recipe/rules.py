@@ -73,21 +73,29 @@ def _tags(recipe: Recipe) -> Iterator[str]:
 
 
 def _start(recipe: Recipe) -> Iterator[str]:
-    """RL can only start from a checkpoint that SFT saves."""
-    sft, wanted = recipe.sft, recipe.rl.sft_checkpoint
+    """RL can only start from, and evaluation ask, a checkpoint that SFT saves."""
+    yield from _saved(recipe, "rl.sft_checkpoint", recipe.rl.sft_checkpoint)
+    for name in recipe.eval.checkpoints:
+        policy, _, wanted = name.partition(":")
+        if policy == "sft" and wanted:
+            yield from _saved(recipe, "eval.checkpoints", wanted)
+
+
+def _saved(recipe: Recipe, key: str, wanted: str) -> Iterator[str]:
+    sft = recipe.sft
     kind, _, number = wanted.partition(":")
     if wanted == "last":
         return
     if kind not in ("epoch", "step") or not number.isdigit() or int(number) == 0:
-        yield f"rl.sft_checkpoint: {wanted!r} is none of last, epoch:N, step:N"
+        yield f"{key}: {wanted!r} is none of last, epoch:N, step:N"
     elif kind == "epoch" and sft.save_every != "epoch":
-        yield f"rl.sft_checkpoint: {wanted} is not saved; set sft.save_every=epoch"
+        yield f"{key}: {wanted} is not saved; set sft.save_every=epoch"
     elif kind == "epoch" and sft.max_steps is None and int(number) > sft.epochs:
-        yield f"rl.sft_checkpoint: {wanted} is beyond sft.epochs {sft.epochs:g}"
+        yield f"{key}: {wanted} is beyond sft.epochs {sft.epochs:g}"
     elif kind == "step" and (sft.save_every == "epoch" or int(number) % sft.save_every):
-        yield f"rl.sft_checkpoint: {wanted} is not saved with sft.save_every={sft.save_every}"
+        yield f"{key}: {wanted} is not saved with sft.save_every={sft.save_every}"
     elif kind == "step" and sft.max_steps is not None and int(number) > sft.max_steps:
-        yield f"rl.sft_checkpoint: {wanted} is beyond sft.max_steps {sft.max_steps}"
+        yield f"{key}: {wanted} is beyond sft.max_steps {sft.max_steps}"
 
 
 def _rl(recipe: Recipe) -> Iterator[str]:

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from data_builders.source_specs import CameraBenchSpec, SourceName
 from data_builders.specs import FrameSpec, PromptSpec, Spec, SyntheticSpec, TinyModelSpec
 from data_builders.trajectory_specs import TrajectorySpec
+from orchestrator.recipe.evaluation import EvalSpec
 from orchestrator.recipe.rl import RlSpec
 from orchestrator.recipe.sft import SftSpec
 
@@ -54,25 +55,6 @@ class MergeSpec(Spec):
 
     dtype: Literal["bf16", "fp32"]
     """Type of the merged weights."""
-
-
-class EvalSpec(Spec):
-    """Which checkpoints answer which questions, and how."""
-
-    checkpoints: tuple[Literal["base", "sft", "rl"], ...] = Field(min_length=1)
-    """Policies to evaluate."""
-    frames: FrameSpec | None
-    """Frames this stage sees, when not the recipe's own; the plan then shows the skew."""
-    engine: Literal["hf", "vllm"]
-    """What generates the answers."""
-    batch_size: int = Field(gt=0)
-    """Questions answered at once."""
-    max_new_tokens: int = Field(gt=0)
-    """Most tokens of an answer."""
-    swap_control: bool
-    """Also ask every question about another clip: a policy that looks must fall to chance."""
-    max_questions: int | None = Field(gt=0)
-    """Most held-out questions; null for all."""
 
 
 class ReviewSpec(Spec):
@@ -125,7 +107,7 @@ class Recipe(Spec):
     merge: MergeSpec
     """Sharded checkpoint to Hugging Face format."""
     eval: EvalSpec
-    """Answers of each checkpoint to held-out questions."""
+    """Answers of each checkpoint to each benchmark's questions."""
     review: ReviewSpec
     """People's check of the trajectories: `make review`."""
     cluster: ClusterSpec

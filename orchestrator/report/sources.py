@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from data_builders.frames import FrameIndex
-from data_builders.sample import Sample
 from orchestrator.evaluation.config import EvalConfig
-from orchestrator.evaluation.ledger import read_predictions
-from orchestrator.evaluation.questions import select
+from orchestrator.evaluation.predictions import read_predictions
+from orchestrator.evaluation.questions import asked
 from orchestrator.evaluation.scoring import Scored, score_predictions
 from reward_plugins.errors import CamReasonerError
 
@@ -48,20 +47,25 @@ class Run:
         path = self._file("eval", "eval.json")
         return None if path is None else EvalConfig.model_validate_json(path.read_text())
 
+    @property
+    def benchmark(self) -> str | None:
+        """The benchmark that the page shows: the recipe's first."""
+        return None if self.config is None else next(iter(self.config.benchmarks))
+
     @cached_property
     def index(self) -> FrameIndex | None:
         """The frames that the checkpoints saw."""
-        config = self.config
-        return None if config is None else FrameIndex.read(config.frame_index, config.frames)
+        config, name = self.config, self.benchmark
+        return None if config is None or name is None else asked(config, name).frames
 
     @cached_property
     def answers(self) -> dict[str, Scored]:
         """The verdicts on each checkpoint's answers to the clips as shown."""
-        config, index = self.config, self.index
-        if config is None or index is None or self.scores is None:
+        config, benchmark = self.config, self.benchmark
+        if config is None or benchmark is None or self.scores is None:
             return {}
-        samples: list[Sample] = [sample for sample in select(config) if sample.clip in index.clips]
-        scored = score_predictions(samples, read_predictions(config.predictions), config)
+        rows = [row for row in read_predictions(config.predictions) if row.benchmark == benchmark]
+        scored = score_predictions(asked(config, benchmark).samples, rows, config)
         return {name: scored[name, "shown"] for name in config.checkpoints}
 
     @cached_property

@@ -52,12 +52,13 @@ def index(workspace: Path) -> FrameIndex:
 def config(workspace: Path, tmp_path: Path) -> EvalConfig:
     return EvalConfig(
         checkpoints={"base": workspace / "model"},
-        samples=workspace / "test.parquet",
-        clips=workspace,
+        benchmarks={"noise": {"samples": workspace / "test.parquet", "clips": workspace}},
+        answers=tmp_path / "answers",
         cache=workspace / "cache",
         frames=SPEC,
         prompt=PromptSpec(),
         engine="hf",
+        versions={"hf": "1"},
         batch_size=5,
         max_new_tokens=8,
         swap_control=True,

@@ -9,13 +9,13 @@ import torch
 from noise import make_samples
 
 from data_builders.frames import FrameIndex
-from data_builders.prompt import user_text
 from data_builders.specs import PromptSpec
 from orchestrator.evaluation.__main__ import answer
+from orchestrator.evaluation.collect import collect
 from orchestrator.evaluation.config import EvalConfig, run_command
-from orchestrator.evaluation.engines import EngineError, Request
+from orchestrator.evaluation.engines import EngineError, Request, make_request
 from orchestrator.evaluation.engines.hf import HuggingFaceEngine, load
-from orchestrator.evaluation.ledger import read_predictions
+from orchestrator.evaluation.predictions import read_predictions
 from orchestrator.evaluation.prepare import prepare
 
 
@@ -26,7 +26,7 @@ def engine(workspace: Path) -> HuggingFaceEngine:
 
 def requests(index: FrameIndex) -> list[Request]:
     return [
-        Request("Be brief.", user_text(sample, PromptSpec()), *index.load(sample.clip))
+        make_request(sample, sample.clip, index, PromptSpec(system="Be brief."))
         for sample in make_samples()
     ]
 
@@ -115,7 +115,8 @@ def test_the_stage_answers_every_question_and_its_swap(config: EvalConfig) -> No
     prepare(config)
     path = config.out / "eval.json"
     path.write_text(config.model_dump_json())
-    assert run_command(answer, [str(path)]) == 0
+    assert run_command(answer, [str(path), "here"]) == 0
+    assert run_command(collect, [str(path)]) == 0
     rows = read_predictions(config.predictions)
     assert len(rows) == 24 and all(row.error is None and row.tokens > 0 for row in rows)
     assert {row.condition for row in rows} == {"shown", "swapped"}
@@ -152,7 +153,7 @@ def test_answers_take_the_positions_they_have_in_training(
 ) -> None:
     frames, meta = index.load("1.mp4")
     slow = meta.model_copy(update={"fps": 0.25, "key": "slow"})
-    request = Request("", "?", frames, slow)
+    request = Request("", "?", ("A", "B"), frames, slow, index.video_path("1.mp4"))
     inputs = processed(engine, request)
     positions = engine.inputs([request])
     positions.pop("inputs_embeds")

@@ -13,10 +13,9 @@ pytest.importorskip("vllm")
 
 from data_builders.decoding import write_lossless
 from data_builders.frames import FrameIndex, materialise
-from data_builders.prompt import user_text
 from data_builders.specs import FrameSpec, PromptSpec, TinyModelSpec
 from data_builders.tiny_model import TinyModelConfig, build
-from orchestrator.evaluation.engines import Request, Response, hf, vllm
+from orchestrator.evaluation.engines import Response, hf, make_request, vllm
 
 # One step in time: transformers and vLLM number longer clips and the text behind them differently.
 SPEC = FrameSpec(fps=2.0, min_frames=2, max_frames=2, min_pixels=784, max_pixels=56 * 56)
@@ -45,7 +44,7 @@ def test_vllm_and_hugging_face_give_the_same_answers(
         )
     )
     batch = [
-        Request("Be brief.", user_text(sample, PromptSpec()), *index.load(sample.clip))
+        make_request(sample, sample.clip, index, PromptSpec(system="Be brief."))
         for sample in make_samples()
     ]
     expected = hf.load(tmp_path / "model", 8).answer(batch)

@@ -1,14 +1,18 @@
-"""What turns a question about frames into a response: one small module an engine."""
+"""From a prompt with frames to a response: one small module an engine."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from data_builders.decoding import Frames
-from data_builders.frames import FrameMeta
+from data_builders.frames import FrameIndex, FrameMeta
+from data_builders.prompt import user_text
+from data_builders.sample import Sample
+from data_builders.specs import PromptSpec
+from orchestrator.evaluation.config import EvalConfig, Server
 from reward_plugins.errors import CamReasonerError
 
 
@@ -21,9 +25,13 @@ class Request(NamedTuple):
 
     system: str
     text: str
+    letters: tuple[str, ...]
+    """Of the question's options."""
     frames: Frames
     """`(T, height, width, 3)`, uint8."""
     meta: FrameMeta
+    video: Path
+    """The same frames as a lossless clip."""
 
 
 class Response(NamedTuple):
@@ -31,18 +39,49 @@ class Response(NamedTuple):
 
     text: str
     tokens: int
+    """The end of the turn included."""
+    prompt_tokens: int = 0
+    """0 where the engine does not tell."""
+    probabilities: list[float] | None = None
+    """Of each option's letter, where the answer is given; None where the engine does not tell."""
+
+
+Outcome = Response | EngineError
 
 
 class Engine(Protocol):
-    """Answers a batch greedily, in order; raises `EngineError` for the batch as a whole."""
+    """Answers a batch greedily, in order."""
 
-    def answer(self, batch: Sequence[Request]) -> list[Response]:
-        """One response a request."""
+    def answer(self, batch: Sequence[Request]) -> list[Outcome]:
+        """One outcome a request; raises `EngineError` where the batch as a whole failed."""
         ...
 
 
-def open_engine(name: str, checkpoint: Path, max_new_tokens: int) -> Engine:
-    """Load `checkpoint` into the engine called `name`."""
+def make_request(
+    sample: Sample,
+    clip: str,
+    index: FrameIndex,
+    prompt: PromptSpec,
+    load: Callable[[FrameIndex, str], tuple[Frames, FrameMeta]] = FrameIndex.load,
+) -> Request:
+    """`sample` asked about `clip`; `FrameCacheError` where its frames can't be read.
+
+    `load` reads them, for those that remember what they have read.
+    """
+    frames, meta = load(index, clip)
+    return Request(
+        system=prompt.system,
+        text=user_text(sample, prompt),
+        letters=sample.letters,
+        frames=frames,
+        meta=meta,
+        video=index.video_path(clip),
+    )
+
+
+def open_engine(config: EvalConfig, checkpoint: Path | Server) -> Engine:
+    """Load a checkpoint into the configured engine, or connect to a server."""
+    name = "openai" if isinstance(checkpoint, Server) else config.engine
     module = importlib.import_module(f"orchestrator.evaluation.engines.{name}")
-    engine: Engine = module.load(checkpoint, max_new_tokens)
+    engine: Engine = module.load(checkpoint, config.max_new_tokens)
     return engine

@@ -14,7 +14,7 @@ import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 from transformers.utils import logging
 
-from orchestrator.evaluation.engines import EngineError, Request, Response
+from orchestrator.evaluation.engines import EngineError, Outcome, Request, Response
 from orchestrator.evaluation.engines.shared_prefix import generate
 
 REMEMBERED_CLIPS = 8
@@ -56,7 +56,7 @@ class HuggingFaceEngine:
         self.video_token = processor.tokenizer.convert_tokens_to_ids(processor.video_token)
         self._seen: dict[str, Vision] = {}
 
-    def answer(self, batch: Sequence[Request]) -> list[Response]:
+    def answer(self, batch: Sequence[Request]) -> list[Outcome]:
         """One greedy response a request; `EngineError` where memory runs out or inputs misfit."""
         try:
             with torch.inference_mode():
@@ -64,7 +64,7 @@ class HuggingFaceEngine:
         except (RuntimeError, ValueError) as error:
             raise EngineError(f"{type(error).__name__}: {error}") from error
 
-    def _answer(self, batch: Sequence[Request]) -> list[Response]:
+    def _answer(self, batch: Sequence[Request]) -> list[Outcome]:
         clips = [request.meta.key for request in batch]
         rows = generate(
             self.model, self.inputs(batch), clips, self.video_token, self.max_new_tokens

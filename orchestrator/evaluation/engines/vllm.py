@@ -15,7 +15,7 @@ from typing import Any
 from transformers import AutoConfig, AutoProcessor
 from vllm import LLM, SamplingParams
 
-from orchestrator.evaluation.engines import EngineError, Request, Response
+from orchestrator.evaluation.engines import EngineError, Outcome, Request, Response
 
 
 def load(checkpoint: Path, max_new_tokens: int) -> VllmEngine:
@@ -47,7 +47,7 @@ class VllmEngine:
             temperature=0.0, max_tokens=max_new_tokens, logit_bias={video_token: -100.0}
         )
 
-    def answer(self, batch: Sequence[Request]) -> list[Response]:
+    def answer(self, batch: Sequence[Request]) -> list[Outcome]:
         """One greedy response a request; `EngineError` for a prompt that vLLM refuses."""
         prompts = [self.prompt(request) for request in batch]
         try:

@@ -7,21 +7,18 @@ from pathlib import Path
 import torch
 
 from data_builders.frames import FrameIndex
-from data_builders.prompt import user_text
 from data_builders.sample import read_samples
 from data_builders.specs import PromptSpec
-from orchestrator.evaluation.engines import Request
+from orchestrator.evaluation.engines import make_request
 from orchestrator.evaluation.engines.hf import load
 
 if __name__ == "__main__":
     samples, index_path, checkpoint = map(Path, sys.argv[1:4])
     sample = read_samples(samples)[0]
     index = FrameIndex.model_validate_json(index_path.read_bytes())
-    frames, meta = index.load(sample.clip)
-    prompt = PromptSpec()
     engine = load(checkpoint, max_new_tokens=1)
     with torch.inference_mode():
-        inputs = engine.inputs([Request(prompt.system, user_text(sample, prompt), frames, meta)])
+        inputs = engine.inputs([make_request(sample, sample.clip, index, PromptSpec())])
         positions, _ = engine.model.model.get_rope_index(
             inputs["input_ids"],
             mm_token_type_ids=inputs["mm_token_type_ids"],

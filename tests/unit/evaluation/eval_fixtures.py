@@ -9,7 +9,8 @@ from data_builders.frames import FrameIndex, FrameMeta
 from data_builders.sample import Sample, write_samples
 from data_builders.specs import FrameSpec, PromptSpec
 from orchestrator.evaluation.config import EvalConfig
-from orchestrator.evaluation.ledger import Ledger, Prediction
+from orchestrator.evaluation.predictions import Prediction
+from orchestrator.evaluation.predictions import write_predictions as write_table
 
 SPEC = FrameSpec(fps=2.0, min_frames=2, max_frames=8, min_pixels=784, max_pixels=56 * 56)
 META = FrameMeta(
@@ -48,6 +49,7 @@ def response(letter: str) -> str:
 
 def prediction(one: Sample, letter: str | None, **changes: object) -> Prediction:
     given = Prediction(
+        benchmark="held_out",
         checkpoint="base",
         model="m",
         sample_id=one.id,
@@ -66,12 +68,13 @@ def make_config(out: Path, samples: Sequence[Sample], **changes: object) -> Eval
     write_samples(out / "test.parquet", samples)
     fields = {
         "checkpoints": {"base": out / "base"},
-        "samples": out / "test.parquet",
-        "clips": out,
+        "benchmarks": {"held_out": {"samples": out / "test.parquet", "clips": out}},
+        "answers": out / "answers",
         "cache": out / "cache",
         "frames": SPEC,
         "prompt": PromptSpec(),
         "engine": "hf",
+        "versions": {"hf": "1", "openai": "1"},
         "batch_size": 4,
         "max_new_tokens": 8,
         "swap_control": False,
@@ -84,12 +87,9 @@ def make_config(out: Path, samples: Sequence[Sample], **changes: object) -> Eval
     }
     config = EvalConfig.model_validate({**fields, **changes})
     clips = {one.clip: META.model_copy(update={"key": one.clip}) for one in samples}
-    FrameIndex(cache=config.cache, spec=SPEC, clips=clips).write(config.frame_index)
+    FrameIndex(cache=config.cache, spec=SPEC, clips=clips).write(config.index_path("held_out"))
     return config
 
 
 def write_predictions(config: EvalConfig, rows: Sequence[Prediction]) -> None:
-    ledger = Ledger(config.ledger)
-    keyed = [(str(number), row) for number, row in enumerate(rows)]
-    ledger.append(keyed)
-    ledger.export(config.predictions, [key for key, _ in keyed])
+    write_table(config.predictions, rows)

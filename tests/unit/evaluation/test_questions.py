@@ -40,18 +40,18 @@ def test_one_clip_cannot_be_swapped() -> None:
 def test_a_draw_is_seeded_and_keeps_the_order(tmp_path: Path) -> None:
     samples = [sample(n) for n in range(50)]
     config = make_config(tmp_path, samples, max_questions=10)
-    drawn = [one.id for one in select(config)]
+    drawn = [one.id for one in select(config, "held_out")]
     assert len(drawn) == 10 and drawn == sorted(drawn, key=lambda name: int(name[1:]))
-    assert drawn == [one.id for one in select(config)]
-    assert drawn != [one.id for one in select(config.model_copy(update={"seed": 1}))]
+    assert drawn == [one.id for one in select(config, "held_out")]
+    assert drawn != [one.id for one in select(config.model_copy(update={"seed": 1}), "held_out")]
 
 
 def test_doubled_ids_are_refused(tmp_path: Path) -> None:
     config = make_config(tmp_path, [sample(0), sample(0)])
     with pytest.raises(EvaluationError, match="'s0'"):
-        select(config)
+        select(config, "held_out")
 
 
 def test_no_questions_are_refused(tmp_path: Path) -> None:
     with pytest.raises(EvaluationError, match="holds no questions"):
-        select(make_config(tmp_path, []))
+        select(make_config(tmp_path, []), "held_out")

@@ -11,9 +11,12 @@ from eval_fixtures import make_config, response, sample
 
 from data_builders.frames import FrameCacheError, FrameIndex, FrameMeta
 from orchestrator.evaluation import run
+from orchestrator.evaluation.collect import collect
 from orchestrator.evaluation.config import EvalConfig, EvaluationError
-from orchestrator.evaluation.engines import EngineError, Request, Response
-from orchestrator.evaluation.ledger import Ledger, model_hash, read_predictions
+from orchestrator.evaluation.engines import EngineError, Outcome, Request, Response
+from orchestrator.evaluation.identity import identity
+from orchestrator.evaluation.ledger import Ledger
+from orchestrator.evaluation.predictions import Prediction, read_predictions
 
 SAMPLES = [sample(n, question=f"Question {n}?") for n in range(10)]
 
@@ -25,7 +28,7 @@ class Scripted:
         self.asked: list[str] = []
         self.fails_on, self.dies_after = fails_on, dies_after
 
-    def answer(self, batch: Sequence[Request]) -> list[Response]:
+    def answer(self, batch: Sequence[Request]) -> list[Outcome]:
         if len(self.asked) >= self.dies_after:
             raise KeyboardInterrupt
         if self.fails_on and any(self.fails_on in request.text for request in batch):
@@ -45,16 +48,17 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EvalConfig:
     return make_config(tmp_path, SAMPLES, checkpoints=checkpoints)
 
 
-def evaluate(config: EvalConfig, engine: Scripted) -> int:
-    return run.evaluate(config, open_=lambda name, path, tokens: engine)
+def evaluate(config: EvalConfig, engine: Scripted) -> list[Prediction]:
+    run.evaluate(config, open_=lambda config, checkpoint: engine)
+    collect(config)
+    return read_predictions(config.predictions)
 
 
 def test_every_checkpoint_answers_every_question_once(config: EvalConfig) -> None:
     engine = Scripted()
-    assert evaluate(config, engine) == 20
-    rows = read_predictions(config.predictions)
+    rows = evaluate(config, engine)
     assert len({(row.checkpoint, row.sample_id) for row in rows}) == len(rows) == 20
-    assert {row.model for row in rows} == {model_hash(p) for p in config.checkpoints.values()}
+    assert {row.model for row in rows} == {identity(p) for p in config.checkpoints.values()}
     assert len(engine.asked) == 20
 
 
@@ -62,16 +66,16 @@ def test_a_killed_run_loses_at_most_one_batch(config: EvalConfig) -> None:
     with pytest.raises(KeyboardInterrupt):
         evaluate(config, Scripted(dies_after=12))
     engine = Scripted()
-    assert evaluate(config, engine) == 20
+    assert len(evaluate(config, engine)) == 20
     assert len(engine.asked) == 20 - 14  # batches of 4, 4 and 2, then 4, were on disk
 
 
 def test_a_line_torn_by_a_crash_is_asked_again(config: EvalConfig) -> None:
     evaluate(config, Scripted())
-    whole = config.ledger.read_bytes()
-    config.ledger.write_bytes(whole[:-20])
+    ledger = next(config.answers.glob("*.jsonl"))
+    ledger.write_bytes(ledger.read_bytes()[:-20])
     engine = Scripted()
-    assert evaluate(config, engine) == 20 and len(engine.asked) == 1
+    assert len(evaluate(config, engine)) == 20 and len(engine.asked) == 1
 
 
 @pytest.mark.parametrize("change", ["weights", "prompt", "frames", "tokens"])
@@ -83,9 +87,10 @@ def test_nothing_inherits_the_answers_of_something_else(config: EvalConfig, chan
         prompt = config.prompt.model_copy(update={"template": "Now: {question}\n{options}"})
         config = config.model_copy(update={"prompt": prompt})
     elif change == "frames":
-        index = FrameIndex.read(config.frame_index, config.frames)
+        path = config.index_path("held_out")
+        index = FrameIndex.read(path, config.frames)
         clips = {c: m.model_copy(update={"key": f"new {c}"}) for c, m in index.clips.items()}
-        index.model_copy(update={"clips": clips}).write(config.frame_index)
+        index.model_copy(update={"clips": clips}).write(path)
     else:
         config = config.model_copy(update={"max_new_tokens": 99})
     engine = Scripted()
@@ -94,15 +99,13 @@ def test_nothing_inherits_the_answers_of_something_else(config: EvalConfig, chan
 
 
 def test_a_failing_question_is_an_error_of_its_own_and_is_retried_later(config: EvalConfig) -> None:
-    evaluate(config, Scripted(fails_on="Question 3"))
-    failed = [row for row in read_predictions(config.predictions) if row.error]
+    failed = [row for row in evaluate(config, Scripted(fails_on="Question 3")) if row.error]
     assert [(row.sample_id, row.response, row.error) for row in failed] == [
         ("s3", None, "out of memory")
     ] * 2
     engine = Scripted()
-    evaluate(config, engine)
+    assert not any(row.error for row in evaluate(config, engine))
     assert engine.asked == ["Question 3?"] * 2
-    assert not any(row.error for row in read_predictions(config.predictions))
 
 
 def test_a_damaged_clip_costs_its_own_questions(
@@ -114,13 +117,13 @@ def test_a_damaged_clip_costs_its_own_questions(
         return np.zeros((2, 56, 56, 3), np.uint8), self.meta(clip)
 
     monkeypatch.setattr(FrameIndex, "load", load)
-    evaluate(config, Scripted())
-    failed = {row.sample_id for row in read_predictions(config.predictions) if row.error}
-    assert failed == {"s4", "s5"}
+    engine = Scripted()
+    failed = {row.sample_id for row in evaluate(config, engine) if row.error}
+    assert failed == {"s4", "s5"} and len(engine.asked) == 2 * 8
 
 
 def test_an_engine_that_answers_nothing_is_an_error(config: EvalConfig) -> None:
-    with pytest.raises(EvaluationError, match="no question was answered; the first error: out of"):
+    with pytest.raises(EvaluationError, match="base: no question was answered; the first error"):
         evaluate(config, Scripted(fails_on="Question"))
 
 
@@ -134,5 +137,5 @@ def test_a_missing_checkpoint_shows_before_any_question(config: EvalConfig, tmp_
 
 def test_a_ledger_with_foreign_lines_is_refused(tmp_path: Path) -> None:
     (tmp_path / "ledger.jsonl").write_text('{"not": "a row"}\n')
-    with pytest.raises(EvaluationError, match=r"ledger\.jsonl:1 is no prediction"):
+    with pytest.raises(EvaluationError, match=r"ledger\.jsonl:1 is no answer"):
         Ledger(tmp_path / "ledger.jsonl")

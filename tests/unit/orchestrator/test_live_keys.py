@@ -42,7 +42,7 @@ POOL: tuple[Any, ...] = (
     *("x", "/x", "last", "epoch:1", "step:200", "{question} {options} x", "hf", "vllm"),
     *(["x"], ["answer"], ["think", "answer"], ["base"], [0.5, 0.6], [0.01, 0.02], ["wandb"]),
     *(["synthetic"], ["camerabench"], ["static"], ["binary"], {"x": 1}, {"zoom": 7}),
-    *({"synthetic": 0.5}, {"camerabench": 0.5}),
+    *({"synthetic": 0.5}, {"camerabench": 0.5}, {"x": {"path": "x"}}, ["sft:last"]),
 )
 """Values to try; those that a key doesn't take are passed over."""
 
@@ -62,6 +62,8 @@ def bases() -> Iterator[dict[str, Any]]:
             whole = load_recipe(name, [f"rl.trainer={trainer}"]).model_dump(mode="json")
             whole["rl"]["frames"] = whole["eval"]["frames"] = whole["frames"]
             whole["sft"]["prompt"] = whole["prompt"]
+            whole["eval"]["benchmarks"] = ["held_out", "synthetic"]
+            whole["eval"]["models"] = {"served": {"base_url": "http://localhost/v1", "model": "m"}}
             yield whole
 
 

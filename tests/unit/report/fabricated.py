@@ -13,11 +13,11 @@ import numpy as np
 
 from data_builders.decoding import write_lossless
 from data_builders.frames import materialise
-from data_builders.sample import Sample, read_samples, write_samples
+from data_builders.sample import Sample, write_samples
 from data_builders.specs import FrameSpec, PromptSpec
 from orchestrator.evaluation.config import EvalConfig
-from orchestrator.evaluation.ledger import Ledger, Prediction
-from orchestrator.evaluation.questions import ask
+from orchestrator.evaluation.predictions import Prediction, write_predictions
+from orchestrator.evaluation.questions import ask, select
 from orchestrator.evaluation.score import score
 
 SPEC = FrameSpec(fps=2.0, min_frames=4, max_frames=8, min_pixels=784, max_pixels=56 * 56)
@@ -62,12 +62,13 @@ def fabricate(run: Path, samples: Sequence[Sample], root: Path, names: Sequence[
     index = materialise({s.clip for s in samples}, root, run / "cache", SPEC)
     config = EvalConfig(
         checkpoints={name: run / name for name in names},
-        samples=run / "data" / "test.parquet",
-        clips=root,
+        benchmarks={"held_out": {"samples": run / "data" / "test.parquet", "clips": root}},
+        answers=run / "answers",
         cache=run / "cache",
         frames=SPEC,
         prompt=PromptSpec(),
         engine="hf",
+        versions={"hf": "1"},
         batch_size=8,
         max_new_tokens=64,
         swap_control=True,
@@ -78,7 +79,7 @@ def fabricate(run: Path, samples: Sequence[Sample], root: Path, names: Sequence[
         max_quarantined=0.0,
         out=evaluation,
     )
-    index.write(config.frame_index)
+    index.write(config.index_path("held_out"))
     (evaluation / "eval.json").write_text(config.model_dump_json())
     _answer(config, names)
     score(config)
@@ -96,9 +97,9 @@ def fabricate(run: Path, samples: Sequence[Sample], root: Path, names: Sequence[
 
 def _answer(config: EvalConfig, names: Sequence[str]) -> None:
     rng = random.Random(1)
-    ledger, rows = Ledger(config.ledger), []
+    rows = []
     for name in names:
-        for question in ask(read_samples(config.samples), swap=True, seed=0):
+        for question in ask(select(config, "held_out"), swap=True, seed=0):
             sample = question.sample
             knows = question.condition == "shown" and rng.random() < SKILL[name]
             letter = sample.answer if knows else rng.choice(sample.letters)
@@ -109,13 +110,11 @@ def _answer(config: EvalConfig, names: Sequence[str]) -> None:
             broken = name == "base" and rng.random() < 0.3
             rows.append(
                 Prediction(
-                    name, f"hash-{name}", sample.id, question.condition, question.clip,
-                    f"the camera <pan> {letter}" if broken else text, None, 40, 0.02,
+                    "held_out", name, f"hash-{name}", sample.id, question.condition, question.clip,
+                    f"the camera <pan> {letter}" if broken else text, None, 40, 200, 0.02,
                 )
             )  # fmt: skip
-    keyed = [(str(number), row) for number, row in enumerate(rows)]
-    ledger.append(keyed)
-    ledger.export(config.predictions, [key for key, _ in keyed])
+    write_predictions(config.predictions, rows)
 
 
 def _training(run: Path) -> None:

@@ -1,0 +1,56 @@
+"""Checkpoints that nobody here trains: `python -m data_builders.models <config.json>`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+from data_builders import hub
+from data_builders.progress import Meter
+from data_builders.specs import Spec
+from reward_plugins.errors import CamReasonerError
+
+log = logging.getLogger(__name__)
+
+
+class ModelConfig(Spec):
+    """Which model goes where."""
+
+    path: str
+    """Hub id or local directory."""
+    out: Path
+
+
+def obtain(path: str, out: Path, meter: hub.Meter | None = None) -> None:
+    """Make `out` the checkpoint `path`: a link to a directory, or what the Hub has under the id.
+
+    Raises `HubError`.
+    """
+    directory = Path(path).expanduser()
+    if not directory.is_dir():
+        hub.fetch(hub.Source(repo=path, kind="model"), out, meter)
+        return
+    out.parent.mkdir(parents=True, exist_ok=True)
+    link = out.with_name(f".{out.name}.new")
+    link.unlink(missing_ok=True)
+    link.symlink_to(directory.resolve())
+    os.replace(link, out)
+
+
+def main(arguments: list[str]) -> int:
+    """Read the config named on the command line and obtain; the exit status."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    config = ModelConfig.model_validate_json(Path(arguments[0]).read_text())
+    try:
+        meter = Meter(config.out.parent / "progress.jsonl", f"fetching {config.path}")
+        obtain(config.path, config.out, meter)
+    except (CamReasonerError, OSError) as error:
+        log.error("%s", error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,166 @@
+"""Drafts of the stages that evaluate: benchmarks, evaluation, and benchmarks of others."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from data_builders.trajectory_specs import EndpointSpec
+from orchestrator import envs, stages
+from orchestrator.recipe import Recipe
+from orchestrator.recipe.evaluation import EvaluatedModel
+from orchestrator.stage import OUT, ROOT, Command, Draft, Resources, source_hash
+
+ENGINES = "orchestrator/evaluation/engines"
+SOURCES = (
+    "data_builders/models.py",
+    "data_builders/sources.py",
+    "data_builders/camerabench.py",
+    "data_builders/shotbench.py",
+    "data_builders/refineshot.py",
+    "data_builders/synthetic",
+    "orchestrator/evaluation/benchmarks.py",
+)
+"""What decides the benchmarks' questions."""
+
+
+def has_benchmarks(recipe: Recipe) -> bool:
+    """Whether anything is to be fetched or rendered for the evaluation alone."""
+    return bool(_fetched(recipe)) or any(model.path for model in recipe.eval.models.values())
+
+
+def benchmarks(recipe: Recipe, done: dict[str, Path]) -> Draft:
+    """Questions and clips of the benchmarks, and the models that are compared with.
+
+    Before any training, so that a missing network or permission shows first.
+    """
+    paths = [model.path for model in recipe.eval.models.values() if model.path]
+    synthetic = recipe.eval.synthetic if "synthetic" in recipe.eval.benchmarks else None
+    config = {
+        "benchmarks": _fetched(recipe),
+        "synthetic": synthetic and synthetic.model_dump(mode="json"),
+        "models": {path: str(_model_directory(recipe, path)) for path in paths},
+        "downloads": str(ROOT / recipe.data.download_dir),
+        "workers": recipe.data.workers,
+        "out": str(OUT),
+    }
+    return Draft(
+        name="benchmarks",
+        commands=(
+            stages.module("orchestrator", "orchestrator.evaluation.benchmarks", "benchmarks.json"),
+        ),
+        files={str(OUT / "benchmarks.json"): stages.to_json(config)},
+        resources=Resources(recipe.cluster.cpus_per_stage, pin=recipe.cluster.pin),
+        sources=SOURCES,
+    )
+
+
+def evaluation(recipe: Recipe, done: dict[str, Path]) -> Draft:
+    """Answers of every checkpoint to the questions of every benchmark, and their scores."""
+    own, here = recipe.eval, list(_here(recipe, done).values())
+    config = {
+        "checkpoints": list(_checkpoints(recipe, done)),
+        "benchmarks": [[name, _question_set(recipe, done, name)] for name in own.benchmarks],
+        "answers": str(ROOT / recipe.data.download_dir / "answers"),
+        "cache": str(ROOT / recipe.data.cache_dir),
+        "frames": stages.frames(recipe, own.frames),
+        "prompt": recipe.prompt.model_dump(mode="json"),
+        "engine": own.engine,
+        "versions": _versions(recipe),
+        "batch_size": own.batch_size,
+        "max_new_tokens": own.max_new_tokens,
+        "swap_control": own.swap_control,
+        "max_questions": own.max_questions,
+        "matching": recipe.rl.reward.matching,
+        "seed": recipe.seed,
+        "workers": recipe.data.workers,
+        "max_quarantined": recipe.data.max_quarantined,
+        "out": str(OUT),
+    }
+    gpus = stages.gpus_of_one_node(recipe) if here else 0
+    return Draft(
+        name="eval",
+        commands=tuple(_commands(recipe, bool(here))),
+        files={str(OUT / "eval.json"): stages.to_json(config)},
+        resources=Resources(recipe.cluster.cpus_per_stage, gpus, recipe.cluster.pin),
+        sources=("orchestrator/evaluation", "data_builders/frames.py", "reward_plugins/ota.py"),
+        needs=tuple(here),
+    )
+
+
+def _commands(recipe: Recipe, here: bool) -> Iterator[Command]:
+    """What fails without a model first; then the models, here and elsewhere; then the scores."""
+    package, config = "orchestrator.evaluation", "eval.json"
+    yield stages.module("orchestrator", f"{package}.prepare", config)
+    if here:
+        yield stages.module(stages.environment(recipe, "eval"), package, config, "here")
+    if any(model.base_url for model in recipe.eval.models.values()):
+        yield stages.module("orchestrator", package, config, "served")
+    yield stages.module("orchestrator", f"{package}.collect", config)
+    yield stages.module("orchestrator", f"{package}.score", config)
+
+
+def _fetched(recipe: Recipe) -> list[str]:
+    return [name for name in recipe.eval.benchmarks if name != "held_out"]
+
+
+def _question_set(recipe: Recipe, done: dict[str, Path], benchmark: str) -> dict[str, str]:
+    if benchmark == "held_out":
+        return {"samples": str(done["data"] / "test.parquet"), "clips": str(done["data"])}
+    rendered = benchmark == "synthetic"
+    clips = done["benchmarks"] if rendered else ROOT / recipe.data.download_dir
+    return {"samples": str(done["benchmarks"] / f"{benchmark}.parquet"), "clips": str(clips)}
+
+
+def _checkpoints(recipe: Recipe, done: dict[str, Path]) -> Iterator[list[Any]]:
+    """Pairs of a name and what answers under it, in the order of the tables."""
+    for name, path in _here(recipe, done).items():
+        yield [name, str(path)]
+    for name, model in recipe.eval.models.items():
+        if model.base_url:
+            yield [name, _server(recipe, model)]
+        elif model.predictions:
+            files = {key: str(ROOT / file) for key, file in model.predictions.items()}
+            yield [name, {"predictions": files}]
+
+
+def _here(recipe: Recipe, done: dict[str, Path]) -> dict[str, Path]:
+    """Checkpoint directories by name."""
+    paths = {name: _own(recipe, done, name) for name in recipe.eval.checkpoints}
+    for name, model in recipe.eval.models.items():
+        if model.path:
+            paths[name] = _model_directory(recipe, model.path)
+    return paths
+
+
+def _own(recipe: Recipe, done: dict[str, Path], name: str) -> Path:
+    policy, _, wanted = name.partition(":")
+    if policy == "base":
+        return done["model"] / "checkpoint"
+    if policy == "rl":
+        return done["merge"] / "checkpoint"
+    return done["sft"] / (wanted.replace(":", "-") or stages.selected_checkpoint(recipe))
+
+
+def _server(recipe: Recipe, model: EvaluatedModel) -> dict[str, Any]:
+    asked = recipe.eval.server.model_dump(exclude={"media"})
+    named = {"model": model.model, "base_url": model.base_url}
+    endpoint = EndpointSpec.model_validate(
+        {**asked, **named, "temperature": 0.0, "max_tokens": recipe.eval.max_new_tokens}
+    )
+    return {"endpoint": endpoint.model_dump(mode="json"), "media": recipe.eval.server.media}
+
+
+def _model_directory(recipe: Recipe, path: str) -> Path:
+    """Where a model of the Hub is kept, for all runs."""
+    return ROOT / recipe.data.download_dir / "models" / path.strip("/").replace("/", "--")
+
+
+def _versions(recipe: Recipe) -> dict[str, str]:
+    """Of each engine: its code, and the environment of those that compute."""
+    lock = envs.lock_hash(stages.environment(recipe, "eval"))
+    local, served = source_hash(ENGINES), source_hash(f"{ENGINES}/openai.py")
+    mixed = hashlib.blake2b(f"{lock} {local}".encode(), digest_size=8).hexdigest()
+    return {recipe.eval.engine: mixed, "openai": served}

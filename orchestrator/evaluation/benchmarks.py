@@ -1,0 +1,113 @@
+"""Questions of the benchmarks: `python -m orchestrator.evaluation.benchmarks <config.json>`.
+
+Fetches what is published, renders what is synthetic, and writes `<name>.parquet` for each; models
+of the Hub that are compared with come along. A new benchmark is a line in `BENCHMARKS` and its
+name in `data_builders.source_specs`.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from data_builders import sources
+from data_builders.models import obtain
+from data_builders.progress import Meter
+from data_builders.sample import Sample, write_samples
+from data_builders.source_specs import BenchmarkName
+from data_builders.specs import Spec, SyntheticSpec
+from data_builders.synthetic.build import build as build_synthetic
+from reward_plugins.errors import CamReasonerError
+
+log = logging.getLogger(__name__)
+
+
+class BenchmarksConfig(Spec):
+    """What the stage reads and writes."""
+
+    benchmarks: tuple[BenchmarkName, ...]
+    synthetic: SyntheticSpec | None
+    models: dict[str, Path]
+    """Hub ids or directories, and where each is to be."""
+    downloads: Path
+    """Where published questions and clips are kept; clip paths are relative to it."""
+    workers: int
+    out: Path
+
+
+class Benchmark(NamedTuple):
+    """Where a set of questions comes from, and how answers to it are read."""
+
+    fetch: Callable[[BenchmarksConfig, Meter], Iterable[Sample]]
+    matching: Literal["strict", "as_released"] | None = None
+    """None reads answers as the recipe does."""
+
+
+def _camerabench(dataset: str) -> Benchmark:
+    def fetch(config: BenchmarksConfig, meter: Meter) -> Iterable[Sample]:
+        released = dataset.endswith("as_released")
+        build: sources.VqaBuild = "as_released" if released else "match"
+        samples = sources.camerabench_test(config.downloads, build, meter)
+        return [sample for sample in samples if sample.dataset == dataset]
+
+    return Benchmark(fetch)
+
+
+def _shotbench(dataset: str) -> Benchmark:
+    def fetch(config: BenchmarksConfig, meter: Meter) -> Iterable[Sample]:
+        samples = sources.shotbench_test(config.downloads, meter)
+        return [sample for sample in samples if sample.dataset == dataset]
+
+    return Benchmark(fetch)
+
+
+def _camera_movement(config: BenchmarksConfig, meter: Meter) -> Iterable[Sample]:
+    return sources.shotbench_movement(config.downloads, meter)
+
+
+def _synthetic(config: BenchmarksConfig, meter: Meter) -> Iterable[Sample]:
+    assert config.synthetic is not None  # a rule of the recipe
+    return build_synthetic(config.synthetic, config.out, config.workers, meter)
+
+
+BENCHMARKS: dict[BenchmarkName, Benchmark] = {
+    "camerabench_binary": _camerabench("camerabench_binary"),
+    "camerabench_vqa": _camerabench("camerabench_vqa_match"),
+    "camerabench_vqa_as_released": _camerabench("camerabench_vqa_as_released"),
+    "shotbench": _shotbench("shotbench"),
+    "shotbench_camera_movement": Benchmark(_camera_movement),
+    "refineshot": _shotbench("refineshot"),
+    "synthetic": Benchmark(_synthetic),
+}
+
+
+def build(config: BenchmarksConfig) -> dict[str, int]:
+    """Write the questions of every benchmark and return their numbers; fetch the models."""
+    progress = config.out / "progress.jsonl"
+    for path, directory in config.models.items():
+        obtain(path, directory, Meter(progress, f"fetching {path}"))
+    counts: dict[str, int] = {}
+    for name in config.benchmarks:
+        samples = BENCHMARKS[name].fetch(config, Meter(progress, f"fetching {name}"))
+        counts[name] = write_samples(config.out / f"{name}.parquet", samples)
+    return counts
+
+
+def main(arguments: list[str]) -> int:
+    """Read the config named on the command line and build; the exit status."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        counts = build(BenchmarksConfig.model_validate_json(Path(arguments[0]).read_text()))
+    except (CamReasonerError, OSError) as error:
+        log.error("%s", error)
+        return 1
+    for name, count in counts.items():
+        log.info("%s: %s questions", name, f"{count:,}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

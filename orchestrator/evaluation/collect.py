@@ -1,0 +1,85 @@
+"""Ledgers to `predictions.parquet`: `python -m orchestrator.evaluation.collect <config.json>`."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from orchestrator.evaluation.config import (
+    EvalConfig,
+    EvaluationError,
+    Imported,
+    Server,
+    run_command,
+)
+from orchestrator.evaluation.identity import identity
+from orchestrator.evaluation.ledger import Answer, opened
+from orchestrator.evaluation.predictions import Prediction, write_predictions
+from orchestrator.evaluation.questions import Asked, Question, asked
+from orchestrator.evaluation.run import SERVED, question_keys
+
+log = logging.getLogger(__name__)
+
+
+def collect(config: EvalConfig) -> int:
+    """Write every checkpoint's answer to every question, and return their number.
+
+    `EvaluationError` where a question was never put (run again: it goes on), or where a checkpoint
+    answered none.
+    """
+    boards = [asked(config, benchmark) for benchmark in config.benchmarks]
+    rows = [row for name in config.checkpoints for row in _of_checkpoint(config, name, boards)]
+    write_predictions(config.predictions, rows)
+    return len(rows)
+
+
+def _of_checkpoint(config: EvalConfig, name: str, boards: list[Asked]) -> list[Prediction]:
+    checkpoint = config.checkpoints[name]
+    if isinstance(checkpoint, Imported):
+        raise NotImplementedError
+    model = identity(checkpoint)
+    engine = SERVED if isinstance(checkpoint, Server) else config.engine
+    with opened(config.answers, model) as ledger:
+        found = [
+            (board, question, ledger.get(key))
+            for board in boards
+            for key, question in question_keys(config, board, engine)
+        ]
+    rows = [
+        _prediction(board, name, model, question, answer)
+        for board, question, answer in found
+        if answer is not None
+    ]
+    if len(rows) < len(found):
+        raise EvaluationError(
+            f"{name}: {len(found) - len(rows)} of {len(found)} questions were never put to it; "
+            "run the evaluation again, it goes on from there"
+        )
+    _check(name, rows)
+    return rows
+
+
+def _check(name: str, rows: list[Prediction]) -> None:
+    failed = [row for row in rows if row.error is not None]
+    if rows and len(failed) == len(rows):
+        raise EvaluationError(
+            f"{name}: no question was answered; the first error: {failed[0].error}"
+        )
+    if failed:
+        log.warning(
+            "%s: %d of %d answers are engine errors; run again to retry",
+            name, len(failed), len(rows),
+        )  # fmt: skip
+
+
+def _prediction(
+    board: Asked, name: str, model: str, question: Question, answer: Answer
+) -> Prediction:
+    return Prediction(
+        board.benchmark, name, model,
+        question.sample.id, question.condition, question.clip, *answer,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(run_command(collect, sys.argv[1:]))

@@ -1,0 +1,96 @@
+"""Any OpenAI-compatible server: many requests at a time, each of them an answer or an error.
+
+With `media: video` the frames travel as the lossless clip, with what makes vLLM 0.24 take them as
+they are: all frames, at their size, at their rate. With `media: images` each frame is a picture,
+which every server takes, but which no policy trained on videos has seen.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from data_builders.chat import ChatError, Client, Messages, check_endpoint, storable
+from orchestrator.evaluation.config import Server
+from orchestrator.evaluation.engines import EngineError, Outcome, Request, Response
+
+
+def load(server: Server, max_new_tokens: int) -> ServerEngine:
+    """Connect to `server`; `EndpointError` where nothing answers there.
+
+    `max_new_tokens` is in the endpoint already.
+    """
+    check_endpoint(server.endpoint, "eval.models")
+    return ServerEngine(server)
+
+
+class ServerEngine:
+    """Greedy answers of a model that runs elsewhere."""
+
+    def __init__(self, server: Server) -> None:
+        self.server, self.client = server, Client(server.endpoint)
+
+    def answer(self, batch: Sequence[Request]) -> list[Outcome]:
+        """One outcome a request; raises `EndpointError` where the server is gone."""
+        with ThreadPoolExecutor(self.server.endpoint.concurrency) as pool:
+            outcomes = list(pool.map(self._one, batch))
+        if all(isinstance(outcome, EngineError) for outcome in outcomes):
+            check_endpoint(self.server.endpoint, "eval.models")
+        return outcomes
+
+    def _one(self, request: Request) -> Outcome:
+        try:
+            choice, used = self.client.complete(self.messages(request), **self.extra(request))
+        except ChatError as error:
+            return EngineError(str(error))
+        text = choice.message.content
+        if text is None and choice.finish_reason != "length":
+            return EngineError(f"the server gave no text (it ended with {choice.finish_reason})")
+        return Response(
+            text=storable(text or ""),
+            tokens=used.completion_tokens if used else 0,
+            prompt_tokens=used.prompt_tokens if used else 0,
+        )
+
+    def messages(self, request: Request) -> Messages:
+        """The prompt as the API takes it: frames first, as in training."""
+        shown = [_video(request)] if self.server.media == "video" else _images(request)
+        content = [*shown, {"type": "text", "text": request.text}]
+        turns = [{"role": "system", "content": request.system}] if request.system else []
+        return [*turns, {"role": "user", "content": content}]
+
+    def extra(self, request: Request) -> dict[str, Any]:
+        """Keys of vLLM's own (entrypoints/openai/chat_completion/protocol.py)."""
+        if self.server.media == "images":
+            return {}
+        return {
+            "media_io_kwargs": {"video": {"num_frames": -1}},
+            "mm_processor_kwargs": {
+                "do_sample_frames": False,
+                "do_resize": False,
+                "video_metadata": [request.meta.metadata()],
+            },
+        }
+
+
+def _video(request: Request) -> dict[str, Any]:
+    clip = base64.b64encode(request.video.read_bytes()).decode()
+    return {"type": "video_url", "video_url": {"url": f"data:video/mp4;base64,{clip}"}}
+
+
+def _images(request: Request) -> list[dict[str, Any]]:
+    return [
+        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{_png(frame)}"}}
+        for frame in request.frames
+    ]
+
+
+def _png(frame: Any) -> str:
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(frame).save(file, "png")
+    return base64.b64encode(file.getvalue()).decode()

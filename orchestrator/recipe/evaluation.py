@@ -1,0 +1,96 @@
+"""Evaluation: who answers which questions, and how."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from data_builders.source_specs import BenchmarkName
+from data_builders.specs import FrameSpec, Spec, SyntheticSpec
+
+OwnCheckpoint = Annotated[
+    str, Field(pattern=r"^(base|rl|sft(:(last|epoch:[1-9][0-9]*|step:[1-9][0-9]*))?)$")
+]
+"""`sft` is the checkpoint that RL starts from; `sft:epoch:1`, `sft:step:500`, `sft:last` others."""
+ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+
+
+class EvaluatedModel(Spec):
+    """Another model to compare with: give `path`, or `base_url` and `model`, or `predictions`."""
+
+    path: str | None = None
+    """Hub id or local directory."""
+    base_url: str | None = None
+    """Address of an OpenAI-compatible server, up to and with the version."""
+    model: str | None = None
+    """The name that the server gives the model."""
+    predictions: dict[BenchmarkName, str] = Field(default={})
+    """Files of answers by benchmark, as lmms-eval or VLMEvalKit writes them."""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "EvaluatedModel":
+        if (self.base_url is None) != (self.model is None):
+            raise ValueError("a server needs both base_url and model")
+        if sum(map(bool, (self.path, self.base_url, self.predictions))) != 1:
+            raise ValueError("give one of: path; base_url and model; predictions")
+        return self
+
+
+class ServerSpec(Spec):
+    """How servers are asked."""
+
+    media: Literal["video", "images"]
+    """Frames as one lossless clip (vLLM, SGLang), or as a picture each (hosted APIs)."""
+    api_key_variable: str
+    """Environment variable that holds the key; servers of one's own need none."""
+    concurrency: int = Field(gt=0)
+    """Requests under way at a time."""
+    requests_per_minute: float | None = Field(gt=0)
+    """At most so many new requests a minute; null for no limit."""
+    seconds: float = Field(gt=0)
+    """Longest wait for an answer, each attempt."""
+    attempts: int = Field(gt=0)
+    """Tries of a request, with growing pauses."""
+    extra_body: dict[str, Any]
+    """Passed to the server as it is."""
+    dollars_per_million: tuple[float, float]
+    """Price of a million prompt and a million answer tokens."""
+
+
+class EvalSpec(Spec):
+    """Which checkpoints answer which questions, and how."""
+
+    checkpoints: tuple[OwnCheckpoint, ...]
+    """This recipe's policies to evaluate: base, sft, sft:epoch:N, sft:step:N, sft:last, rl."""
+    models: dict[ModelName, EvaluatedModel]
+    """Other models, by the name they carry in the tables."""
+    benchmarks: tuple[BenchmarkName, ...] = Field(min_length=1)
+    """Sets of questions; `held_out` is the test questions of `data.sources`."""
+    synthetic: SyntheticSpec | None
+    """Clips of the benchmark `synthetic`."""
+    frames: FrameSpec | None
+    """Frames this stage sees, when not the recipe's own; the plan then shows the skew."""
+    engine: Literal["hf", "vllm"]
+    """What generates the answers of checkpoints and of models with a `path`."""
+    server: ServerSpec
+    """How models behind servers are asked."""
+    batch_size: int = Field(gt=0)
+    """Questions answered at once."""
+    max_new_tokens: int = Field(gt=0)
+    """Most tokens of an answer."""
+    swap_control: bool
+    """Also ask every question about another clip: a policy that looks must fall to chance."""
+    max_questions: int | None = Field(gt=0)
+    """Most questions of each benchmark; null for all."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "EvalSpec":
+        if not self.checkpoints and not self.models:
+            raise ValueError("eval.checkpoints and eval.models are both empty: name what to ask")
+        for names in (self.checkpoints, self.benchmarks):
+            if len(set(names)) < len(names):
+                raise ValueError(f"{', '.join(names)} names something twice")
+        if taken := {"base", "sft", "rl"} & set(self.models):
+            raise ValueError(f"eval.models: {', '.join(sorted(taken))} names a checkpoint of ours")
+        if ("synthetic" in self.benchmarks) and self.synthetic is None:
+            raise ValueError("eval.benchmarks lists synthetic, but eval.synthetic is null")
+        return self
