@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from data_builders.frames import FrameCacheError, load_entry
-from orchestrator.evaluation.engines import Engine, EngineError, Request, open_engine
+from orchestrator.evaluation.engines import Engine, EngineError, Outcome, Request, open_engine
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -39,17 +39,22 @@ def main(arguments: Sequence[str]) -> int:
 def outcomes(engine: Engine, batch: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
     """What became of each request; a batch that fails is tried again one by one."""
     try:
-        responses = engine.answer([_request(*row) for row in batch])
-        return [{"text": response.text, "tokens": response.tokens} for response in responses]
+        return [_told(outcome) for outcome in engine.answer([_request(*row) for row in batch])]
     except (EngineError, FrameCacheError) as error:
         if len(batch) == 1:
             return [{"error": str(error)}]
     return [outcomes(engine, [row])[0] for row in batch]
 
 
+def _told(outcome: Outcome) -> dict[str, Any]:
+    if isinstance(outcome, EngineError):
+        return {"error": str(outcome)}
+    return {"text": outcome.text, "tokens": outcome.tokens}
+
+
 def _request(system: str, text: str, entry: str) -> Request:
     frames, meta = _load(entry)
-    return Request(system, text, frames, meta)
+    return Request(system, text, frames, meta, Path(entry) / "clip.mp4")
 
 
 _load = lru_cache(maxsize=8)(lambda entry: load_entry(Path(entry)))

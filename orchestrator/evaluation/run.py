@@ -30,7 +30,7 @@ SERVED = "openai"
 """The engine of models behind servers."""
 Where = Literal["here", "served"]
 """Checkpoints that this process loads, or those behind servers: they need other environments."""
-Open = Callable[[EvalConfig, Path | Server], Engine]
+Open = Callable[[str, Path | Server, int], Engine]
 Progress = Callable[[str, int, int], None]
 
 
@@ -63,9 +63,9 @@ def evaluate(
             waiting = {key: item for key, item in items.items() if key not in ledger}
             done += len(items) - len(waiting)
             progress(name, done, total)
-            asking = _Asking(config, open_(config, given)) if waiting else None
+            if waiting:
+                asking = _Asking(config, open_(engine, given, config.max_new_tokens))
             for batch in _batches(waiting, config.batch_size):
-                assert asking is not None
                 ledger.append(asking.answer(batch))
                 done += len(batch)
                 progress(name, done, total)

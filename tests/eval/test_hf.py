@@ -153,7 +153,7 @@ def test_answers_take_the_positions_they_have_in_training(
 ) -> None:
     frames, meta = index.load("1.mp4")
     slow = meta.model_copy(update={"fps": 0.25, "key": "slow"})
-    request = Request("", "?", ("A", "B"), frames, slow, index.video_path("1.mp4"))
+    request = Request("", "?", frames, slow, index.video_path("1.mp4"))
     inputs = processed(engine, request)
     positions = engine.inputs([request])
     positions.pop("inputs_embeds")

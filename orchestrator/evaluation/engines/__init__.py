@@ -12,7 +12,7 @@ from data_builders.frames import FrameIndex, FrameMeta
 from data_builders.prompt import user_text
 from data_builders.sample import Sample
 from data_builders.specs import PromptSpec
-from orchestrator.evaluation.config import EvalConfig, Server
+from orchestrator.evaluation.config import Server
 from reward_plugins.errors import CamReasonerError
 
 
@@ -25,13 +25,13 @@ class Request(NamedTuple):
 
     system: str
     text: str
-    letters: tuple[str, ...]
-    """Of the question's options."""
     frames: Frames
     """`(T, height, width, 3)`, uint8."""
     meta: FrameMeta
     video: Path
     """The same frames as a lossless clip."""
+    letters: tuple[str, ...] = ()
+    """Of the question's options: those whose probability is asked for."""
 
 
 class Response(NamedTuple):
@@ -69,19 +69,12 @@ def make_request(
     `load` reads them, for those that remember what they have read.
     """
     frames, meta = load(index, clip)
-    return Request(
-        system=prompt.system,
-        text=user_text(sample, prompt),
-        letters=sample.letters,
-        frames=frames,
-        meta=meta,
-        video=index.video_path(clip),
-    )
+    text, video = user_text(sample, prompt), index.video_path(clip)
+    return Request(prompt.system, text, frames, meta, video, sample.letters)
 
 
-def open_engine(config: EvalConfig, checkpoint: Path | Server) -> Engine:
-    """Load a checkpoint into the configured engine, or connect to a server."""
-    name = "openai" if isinstance(checkpoint, Server) else config.engine
+def open_engine(name: str, checkpoint: Path | Server, max_new_tokens: int) -> Engine:
+    """Load a checkpoint into the engine called `name`; for a server, connect with "openai"."""
     module = importlib.import_module(f"orchestrator.evaluation.engines.{name}")
-    engine: Engine = module.load(checkpoint, config.max_new_tokens)
+    engine: Engine = module.load(checkpoint, max_new_tokens)
     return engine

@@ -49,7 +49,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EvalConfig:
 
 
 def evaluate(config: EvalConfig, engine: Scripted) -> list[Prediction]:
-    run.evaluate(config, open_=lambda config, checkpoint: engine)
+    run.evaluate(config, open_=lambda name, checkpoint, tokens: engine)
     collect(config)
     return read_predictions(config.predictions)
 
