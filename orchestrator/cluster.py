@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from orchestrator.recipe import Recipe
 LOGICAL_CPUS = 32
 """CPU slots of a local Ray: verl's actors each take one and mostly wait."""
 OBJECT_STORE_BYTES = 500_000_000
+KNOCK_SECONDS = 5.0
 
 
 def local_gpus() -> int:
@@ -50,9 +52,14 @@ def connected(recipe: Recipe) -> Iterator[str]:
     on_terminate = signal.getsignal(signal.SIGTERM)
     quiet = {"logging_level": logging.ERROR, "log_to_driver": False, "configure_logging": False}
     if recipe.cluster.address is not None:
-        ray.init(address=recipe.cluster.address, **quiet)
+        _check_address(recipe.cluster.address)
+        try:
+            ray.init(address=recipe.cluster.address, **quiet)
+        except ConnectionError as error:
+            raise _unreachable(recipe.cluster.address, error) from error
     else:
         ray.init(
+            address="local",  # without it Ray would join whatever else runs on this machine
             num_cpus=max(LOGICAL_CPUS, os.cpu_count() or 1),
             num_gpus=recipe.cluster.gpus_per_node,
             object_store_memory=OBJECT_STORE_BYTES,
@@ -66,6 +73,25 @@ def connected(recipe: Recipe) -> Iterator[str]:
         yield str(ray.get_runtime_context().gcs_address)
     finally:
         ray.shutdown()
+
+
+def _check_address(address: str) -> None:
+    """Knock before Ray does: it tries for minutes where nobody answers."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon:
+        return  # `auto`, or the name of a local cluster
+    try:
+        socket.create_connection((host, int(port)), timeout=KNOCK_SECONDS).close()
+    except (OSError, ValueError) as error:
+        raise _unreachable(address, error) from error
+
+
+def _unreachable(address: str, error: Exception) -> ResourceError:
+    return ResourceError(
+        f"cluster.address: no Ray cluster answers at {address!r} ({error}). Start one there with "
+        "`.venv/bin/ray start --head`, name the <host:port> it prints, or leave cluster.address "
+        "out to run on this machine"
+    )
 
 
 def _check_cluster(recipe: Recipe, found: dict[str, float]) -> None:

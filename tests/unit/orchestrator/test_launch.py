@@ -128,6 +128,24 @@ def test_a_pin_that_no_node_has_is_an_error(tmp_path: Path, two_nodes: Cluster) 
         run(plan)
 
 
+def test_another_ray_on_the_machine_is_not_joined_unasked(
+    tmp_path: Path, two_nodes: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", two_nodes.address)
+    run(
+        plan_with(
+            tmp_path, "import os; assert os.environ['RAY_ADDRESS'] != " + repr(two_nodes.address)
+        )
+    )
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "no-such-host.invalid:6379", "host:port"])
+def test_an_address_where_nobody_answers_is_an_error_at_once(tmp_path: Path, address: str) -> None:
+    recipe = load_recipe("tiny", [f'cluster.address="{address}"'])
+    with pytest.raises(ResourceError, match=f"no Ray cluster answers at '{address}'"):
+        run(replace(plan_with(tmp_path, "print('never')"), recipe=recipe))
+
+
 SLEEPER = """
 import os, subprocess, sys, time
 child = subprocess.Popen(["sleep", "600"], start_new_session=True)
