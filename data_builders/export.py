@@ -58,7 +58,7 @@ def to_verl(samples: Sequence[Sample], index: FrameIndex, prompt: PromptSpec, pa
 
     videos = {clip: _verl_video(clip, index) for clip in {sample.clip for sample in samples}}
     rows = [
-        _verl_row(number, sample, videos[sample.clip], prompt)
+        verl_row(number, sample, videos[sample.clip], prompt)
         for number, sample in enumerate(samples)
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -67,9 +67,10 @@ def to_verl(samples: Sequence[Sample], index: FrameIndex, prompt: PromptSpec, pa
     os.replace(partial, path)
 
 
-def _verl_row(
+def verl_row(
     number: int, sample: Sample, video: dict[str, Any], prompt: PromptSpec
 ) -> dict[str, Any]:
+    """The row of one question about `video`."""
     return {
         "data_source": sample.task,
         "prompt": _messages(sample, prompt),
@@ -80,6 +81,7 @@ def _verl_row(
             "sample_id": sample.id,
             "options": json.dumps(sample.options),
             "task": sample.task,
+            "provenance": json.dumps(sample.provenance),
         },
     }
 
@@ -117,7 +119,8 @@ def to_easyr1(samples: Sequence[Sample], index: FrameIndex, prompt: PromptSpec, 
 
 def _easyr1_answer(sample: Sample) -> str:
     answer = {"answer": sample.answer, "options": sample.options}
-    return json.dumps({**answer, "task": sample.task, "sample_id": sample.id})
+    more = {"task": sample.task, "sample_id": sample.id, "provenance": sample.provenance}
+    return json.dumps({**answer, **more})
 
 
 def _messages(sample: Sample, prompt: PromptSpec) -> list[dict[str, str]]:

@@ -23,7 +23,8 @@ class Sample(BaseModel):
     """One question about one clip.
 
     `task` keys the per-task EMA of the advantage estimator (OneThinker's `problem_type`);
-    `category` is what reports group by. `answer` is always an option's letter.
+    `category` is what reports group by. `answer` is an option's letter; a question without options
+    has the answer itself, such as a number, and a reward of its own (`rl.reward.function`).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -43,10 +44,12 @@ class Sample(BaseModel):
 
     @model_validator(mode="after")
     def _answer_is_an_option(self) -> Sample:
-        if self.answer not in self.letters:
+        if not self.options and not self.answer.strip():
+            raise ValueError(f"sample {self.id!r}: neither options nor an answer; give either")
+        if self.options and self.answer not in self.letters:
             raise ValueError(
                 f"sample {self.id!r}: answer {self.answer!r} is not one of the letters "
-                f"{', '.join(self.letters) or '(no options)'}; give the letter of an option"
+                f"{', '.join(self.letters)}; give the letter of an option"
             )
         return self
 
@@ -57,8 +60,8 @@ class Sample(BaseModel):
 
     @property
     def answer_text(self) -> str:
-        """The text of the right option."""
-        return self.options[self.letters.index(self.answer)]
+        """The text of the right option, or the answer of a question without any."""
+        return self.options[self.letters.index(self.answer)] if self.options else self.answer
 
 
 def write_samples(path: Path, samples: Iterable[Sample]) -> int:

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from reward_plugins import as_released, ota
+from reward_plugins import as_released, ota, own
 from reward_plugins.errors import CamReasonerError
 
 REWARD_NAME = "camreasoner"
@@ -81,24 +81,28 @@ def compute_score(
 
 
 def compute_scores(
-    reward_inputs: Sequence[Mapping[str, Any]], **settings: Any
+    reward_inputs: Sequence[Mapping[str, Any]], *, function: str | None = None, **settings: Any
 ) -> list[dict[str, float]]:
-    """EasyR1's batch form: one `{"overall", "format", "accuracy"}` for each input, in order.
+    """EasyR1's batch form: `{"overall", "format", "accuracy", ...}` for each input, in order.
 
     EasyR1 hands over `response`, `response_length` and `ground_truth` alone
     (verl/workers/reward/function.py:36-39), so `ground_truth` carries what else a score needs as
     a JSON object: `{"answer": "A", "options": [...], "task": ..., "sample_id": ...}`; a bare
-    letter will do where no options or task are wanted. `settings` are those of `compute_score`.
+    letter will do where no options or task are wanted. `settings` are those of `compute_score`,
+    or of the `function` (`path/to/file.py:name`) that scores in its place.
     """
-    return [_score_input(item, settings) for item in reward_inputs]
+    score = compute_score if function is None else own.load(function)
+    return [_score_input(item, score, settings) for item in reward_inputs]
 
 
-def _score_input(item: Mapping[str, Any], settings: dict[str, Any]) -> dict[str, float]:
+def _score_input(
+    item: Mapping[str, Any], score: own.Score, settings: dict[str, Any]
+) -> dict[str, float]:
     truth = item.get("ground_truth")
     info: dict[str, Any] = _decode(truth) if isinstance(truth, str) and truth[:1] == "{" else {}
     answer = info.get("answer") if info else truth
-    scores = compute_score(info.get("task"), item.get("response"), answer, info, **settings)
-    return {"overall": scores["score"], "format": scores["format"], "accuracy": scores["accuracy"]}
+    scores = dict(score(info.get("task"), item.get("response"), answer, info, **settings))
+    return {"overall": scores.pop("score"), **scores}
 
 
 def _strict(

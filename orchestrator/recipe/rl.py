@@ -33,6 +33,11 @@ class RewardSpec(Spec):
     """Least characters of observation and of think for the format reward; 0 accepts empty."""
     tasks: tuple[str, ...] = Field(min_length=1)
     """Tasks of the questions; a question of any other is an error, never a score."""
+    function: str | None
+    """A reward of your own instead, `path/to/file.py:name` in verl's signature (examples/rewards);
+    it gets every key of this section, and the prompt's tags, by keyword. Null: this project's."""
+    arguments: dict[str, Any]
+    """Further keyword arguments of `function`."""
 
 
 class KlSpec(Spec):

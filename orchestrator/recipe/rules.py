@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from data_builders.specs import FrameSpec
+from orchestrator.recipe.own_code import own_function
+from orchestrator.recipe.rl import RewardSpec
 from orchestrator.recipe.schema import Recipe
 
 
 def broken_rules(recipe: Recipe) -> list[str]:
     """One line a contradiction: key, what was found, how to mend it."""
-    checks = (_data, _frames, _tags, _start, _rl, _devices)
+    checks = (_data, _frames, _tags, _start, _rl, _reward, _devices)
     return [problem for check in checks for problem in check(recipe)]
 
 
@@ -121,6 +123,20 @@ def _rl(recipe: Recipe) -> Iterator[str]:
             "rl.freeze_vision_tower: verl 0.9.1 declares this key and reads it nowhere; set it "
             "to false, or rl.trainer=easyr1"
         )
+
+
+def _reward(recipe: Recipe) -> Iterator[str]:
+    reward = recipe.rl.reward
+    if reward.function is None:
+        if reward.arguments:
+            yield "rl.reward.arguments: are those of rl.reward.function, which is not given"
+        return
+    try:
+        own_function(reward.function)
+    except ValueError as error:
+        yield f"rl.reward.function: {error}"
+    if taken := {*RewardSpec.model_fields, "tags"} & set(reward.arguments):
+        yield f"rl.reward.arguments: {', '.join(sorted(taken))} already says the recipe; rename it"
 
 
 def _devices(recipe: Recipe) -> Iterator[str]:

@@ -9,6 +9,7 @@ import reward_plugins
 from orchestrator import stages
 from orchestrator.recipe import Recipe
 from orchestrator.stage import OUT, Command, Draft, Progress, Resources
+from orchestrator.trainers import reward
 from orchestrator.trainers.extra import merged
 
 PLUGIN = "reward_plugins.easyr1_plugin"
@@ -50,6 +51,7 @@ def rl(recipe: Recipe, done: dict[str, Path]) -> Draft:
                 recipe, done, "easyr1", recipe.rl.frames, "rl"
             ),
             str(OUT / "train.json"): stages.to_json(train_config(recipe, done)),
+            **reward.files(recipe),
         },
         resources=Resources(1, pin=recipe.cluster.pin),
         sources=("reward_plugins", "data_builders/export.py", "data_builders/frames.py"),
@@ -162,10 +164,11 @@ def _rollout(recipe: Recipe) -> dict[str, Any]:
 
 
 def _reward(recipe: Recipe) -> dict[str, Any]:
-    options = {**recipe.rl.reward.model_dump(mode="json"), "tags": list(recipe.prompt.tags)}
+    own = reward.function(recipe)
+    given = {"function": f"{own[0]}:{own[1]}"} if own else {}
     return {
         "reward_function": f"{REWARD}:compute_scores",
-        "reward_function_kwargs": options,
+        "reward_function_kwargs": {**reward.arguments(recipe), **given},
     }
 
 

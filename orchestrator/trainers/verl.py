@@ -14,6 +14,7 @@ from typing import Any
 from orchestrator import stages
 from orchestrator.recipe import Recipe
 from orchestrator.stage import OUT, Command, Draft, Progress, Resources
+from orchestrator.trainers import reward
 from orchestrator.trainers.extra import flat, merged
 
 PLUGIN = "reward_plugins.verl_plugin"
@@ -50,6 +51,7 @@ def rl(recipe: Recipe, done: dict[str, Path]) -> Draft:
                 recipe, done, "verl", recipe.rl.frames, "rl"
             ),
             str(OUT / "train.json"): stages.to_json(train_config(recipe, done)),
+            **reward.files(recipe),
         },
         resources=Resources(1, pin=recipe.cluster.pin),
         sources=("reward_plugins", "data_builders/export.py", "data_builders/frames.py"),
@@ -193,13 +195,10 @@ def _algorithm(recipe: Recipe) -> dict[str, Any]:
 
 
 def _reward(recipe: Recipe) -> dict[str, Any]:
-    function, reward = "reward.custom_reward_function", recipe.rl.reward
-    options = {**reward.model_dump(mode="json"), "tags": list(recipe.prompt.tags)}
-    return {
-        f"{function}.path": "pkg://reward_plugins.reward",
-        f"{function}.name": "compute_score",
-        **{f"+{function}.reward_kwargs.{key}": value for key, value in options.items()},
-    }
+    key = "reward.custom_reward_function"
+    path, name = reward.function(recipe) or ("pkg://reward_plugins.reward", "compute_score")
+    given = flat(reward.arguments(recipe), f"+{key}.reward_kwargs.")
+    return {f"{key}.path": str(path), f"{key}.name": name, **given}
 
 
 def _trainer(recipe: Recipe) -> dict[str, Any]:

@@ -80,6 +80,7 @@ def test_verl_gets_frames_fps_and_what_the_reward_needs(index: FrameIndex, tmp_p
         "sample_id": "other",
         "options": '["Yes", "No"]',
         "task": "binary",
+        "provenance": "{}",
     }
     assert [turn["content"].count("<video>") for turn in row["prompt"]] == [0, 1]
     [video] = row["videos"]
@@ -97,6 +98,7 @@ def test_easyr1_carries_the_options_within_the_answer(index: FrameIndex, tmp_pat
         "options": ["Yes", "No"],
         "task": "binary",
         "sample_id": "s0",
+        "provenance": {},
     }
 
 

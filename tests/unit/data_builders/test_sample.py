@@ -66,3 +66,11 @@ def test_missing_and_foreign_files_are_named(tmp_path: Path) -> None:
     pq.write_table(pa.table({"provenance": ["{}"], "id": ["x"]}), tmp_path / "other.parquet")
     with pytest.raises(SampleError, match=r"other\.parquet"):
         read_samples(tmp_path / "other.parquet")
+
+
+def test_a_question_without_options_has_its_answer_as_text() -> None:
+    fields = {"id": "s", "dataset": "d", "split": "train", "task": "distance", "category": "c"}
+    asked = Sample(**fields, clip="a.mp4", question="How far?", options=(), answer="3.5")
+    assert (asked.letters, asked.answer_text) == ((), "3.5")
+    with pytest.raises(ValueError, match="neither options nor an answer"):
+        Sample(**fields, clip="a.mp4", question="How far?", options=(), answer=" ")

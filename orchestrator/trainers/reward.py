@@ -1,0 +1,32 @@
+"""The reward in a trainer's config: this project's, or the recipe's own file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from orchestrator.recipe import Recipe
+from orchestrator.recipe.own_code import own_function
+from orchestrator.stage import OUT
+
+OWN_FILE = OUT / "reward.py"
+"""The stage's copy of the recipe's own file: what scored the responses is kept with them."""
+
+
+def files(recipe: Recipe) -> dict[str, str]:
+    """The copy of the recipe's own reward, if it has one."""
+    function = recipe.rl.reward.function
+    return {str(OWN_FILE): own_function(function).source} if function else {}
+
+
+def function(recipe: Recipe) -> tuple[Path, str] | None:
+    """File and name of the recipe's own reward, once the stage's files are written."""
+    own = recipe.rl.reward.function
+    return (OWN_FILE, own_function(own).name) if own else None
+
+
+def arguments(recipe: Recipe) -> dict[str, Any]:
+    """Keyword arguments of the reward: the recipe's settings, the tags, and a file's own."""
+    reward = recipe.rl.reward
+    settings = reward.model_dump(mode="json", exclude={"function", "arguments"})
+    return {**settings, "tags": list(recipe.prompt.tags), **reward.arguments}

@@ -1,0 +1,117 @@
+"""`rl.reward.function`: a file of a user's own, checked before the start, kept with the stage."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from orchestrator.errors import RecipeError
+from orchestrator.plan import make_plan
+from orchestrator.recipe import load_recipe
+from orchestrator.stage import Stage
+from reward_plugins import compute_scores
+from reward_plugins.own import OwnRewardError
+
+EXAMPLE = "examples/rewards/length_window.py:compute_score"
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "def score(task, response, truth, info=None, *, gain, **settings):\n"
+        "    return {'score': gain, 'format': settings['format_weight'], 'accuracy': 0.0}\n"
+        "def broken(task, response, truth, info=None, **settings):\n"
+        "    return 1.0\n"
+    )
+    return path
+
+
+def rl_stage(tmp_path: Path, *overrides: str) -> Stage:
+    return make_plan(load_recipe("tiny", overrides), tmp_path).stage("rl")
+
+
+@pytest.mark.parametrize(
+    ("reference", "said"),
+    [
+        ("mine.py", "is not path/to/file.py:function"),
+        ("nowhere/mine.py:score", "no file"),
+        ("README.md:score", "is not path/to/file.py:function"),
+        ("{own}:scores", "defines no 'scores'; it has score, broken"),
+        ("{text}:score", "is no Python"),
+    ],
+)
+def test_a_function_that_is_not_there_is_a_mistake_of_the_recipe(
+    reference: str, said: str, own: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "text.py").write_text("no python at all")
+    given = reference.format(own=own, text=tmp_path / "text.py")
+    with pytest.raises(RecipeError, match=r"rl\.reward\.function: ") as caught:
+        load_recipe("tiny", [f"rl.reward.function='{given}'"])
+    assert said in str(caught.value)
+
+
+def test_arguments_need_a_function_and_names_of_their_own(own: Path) -> None:
+    with pytest.raises(RecipeError, match=r"rl\.reward\.arguments: are those of"):
+        load_recipe("tiny", ["rl.reward.arguments={gain: 1}"])
+    with pytest.raises(RecipeError, match="format_weight, tags already says the recipe"):
+        arguments = "rl.reward.arguments={format_weight: 1, tags: [x]}"
+        load_recipe("tiny", [f"rl.reward.function='{own}:score'", arguments])
+
+
+@pytest.mark.parametrize("trainer", ["verl", "easyr1"])
+def test_a_change_of_the_file_makes_rl_stale_and_nothing_before_it(
+    trainer: str, own: Path, tmp_path: Path
+) -> None:
+    def fingerprints() -> dict[str, str]:
+        given = [f"rl.trainer={trainer}", f"rl.reward.function='{own}:score'"]
+        recipe = load_recipe("tiny", [*given, "rl.reward.arguments={gain: 2}"])
+        return {stage.name: stage.fingerprint for stage in make_plan(recipe, tmp_path).stages}
+
+    before = fingerprints()
+    own.write_text(own.read_text() + "# changed\n")
+    after = fingerprints()
+    changed = [name for name in before if before[name] != after[name]]
+    assert changed[0] == "rl" and {"data", "model", "sft"}.isdisjoint(changed)
+
+
+def test_verl_gets_the_stages_copy_and_every_setting(own: Path, tmp_path: Path) -> None:
+    arguments = "rl.reward.arguments={gain: 2, table: {near: 0.5}}"
+    stage = rl_stage(tmp_path, f"rl.reward.function='{own}:score'", arguments)
+    copy = stage.directory / "reward.py"
+    assert stage.files[str(copy)] == own.read_text()
+    given = json.loads(stage.files[str(stage.directory / "train.json")])["overrides"]
+    key = "reward.custom_reward_function"
+    for line in (
+        f"{key}.path={copy}",
+        f'{key}.name="score"',
+        f"+{key}.reward_kwargs.gain=2",
+        f"+{key}.reward_kwargs.table.near=0.5",
+        f"+{key}.reward_kwargs.format_weight=0.1",
+        f'+{key}.reward_kwargs.tags=["observation","think","answer"]',
+    ):
+        assert line in given or line.replace('"', "") in [g.replace('"', "") for g in given]
+
+
+def test_easyr1_scores_by_the_file_through_its_own_batch_call(own: Path, tmp_path: Path) -> None:
+    given = ["rl.trainer=easyr1", "rl.reward.arguments={gain: 2}"]
+    stage = rl_stage(tmp_path, *given, f"rl.reward.function='{own}:score'")
+    (stage.directory).mkdir(parents=True)
+    (stage.directory / "reward.py").write_text(stage.files[str(stage.directory / "reward.py")])
+    reward = json.loads(stage.files[str(stage.directory / "train.json")])["easyr1"]["worker"][
+        "reward"
+    ]
+    scores = compute_scores(
+        [{"response": "x", "ground_truth": '{"answer": "A", "task": "t"}'}],
+        **reward["reward_function_kwargs"],
+    )
+    assert scores == [{"overall": 2, "format": 0.1, "accuracy": 0.0}]
+
+
+def test_a_function_that_returns_something_else_is_named(own: Path) -> None:
+    with pytest.raises(OwnRewardError, match=r"returned 1\.0, not score, format, accuracy"):
+        compute_scores([{"response": "x", "ground_truth": "A"}], function=f"{own}:broken")
+    with pytest.raises(OwnRewardError, match="no function 'nothing'"):
+        compute_scores([{"response": "x", "ground_truth": "A"}], function=f"{own}:nothing")
