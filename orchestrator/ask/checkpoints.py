@@ -6,12 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from data_builders.specs import FrameSpec
-from orchestrator import stages
 from orchestrator.ask.errors import AskError
-from orchestrator.recipe import Recipe, load_recipe
+from orchestrator.ask.recipe import AskRecipe, named, of_the_run
 
 BEST_FIRST = ("rl", "sft", "base")
 
@@ -23,12 +19,7 @@ class Checkpoint:
     name: str
     """`<run>/rl`, or the directory where it belongs to no run."""
     path: Path
-    recipe: Recipe
-
-    @property
-    def frames(self) -> FrameSpec:
-        """The frames that the evaluation shows it."""
-        return self.recipe.eval.frames or self.recipe.frames
+    recipe: AskRecipe
 
 
 def find(wanted: str | None, recipe: str | None, runs: Path) -> Checkpoint:
@@ -65,10 +56,10 @@ def newest(runs: Path) -> Checkpoint:
 
 def of_run(run: Path) -> dict[str, Checkpoint]:
     """What a run has trained so far, by `base`, `sft` and `rl`."""
-    recipe = _read_recipe(run / "recipe.json")
+    recipe = of_the_run(run)
     places = {
         "base": run / "model" / "checkpoint",
-        "sft": run / "sft" / stages.selected_checkpoint(recipe),
+        "sft": run / "sft" / recipe.rl.sft_checkpoint.replace(":", "-"),
         "rl": run / "merge" / "checkpoint",
     }
     return {
@@ -82,14 +73,14 @@ def _runs(runs: Path) -> Iterator[Path]:
     return (path.parent for path in sorted(runs.glob("*/recipe.json")))
 
 
-def _recipe_of(path: Path, recipe: str | None, runs: Path) -> Recipe:
+def _recipe_of(path: Path, recipe: str | None, runs: Path) -> AskRecipe:
     """The named recipe, or that of the run which made the directory."""
     if recipe is not None:
-        return load_recipe(recipe)
+        return named(recipe)
     for run in _runs(runs):
         made = [(run / stage).resolve() for stage in ("model", "sft", "merge")]
         if any(path.resolve().is_relative_to(stage) for stage in made):
-            return _read_recipe(run / "recipe.json")
+            return of_the_run(run)
     raise AskError(
         f"--model {path}: no run under {runs} made it; name the recipe whose prompt and frames it "
         "was trained with, e.g. --recipe camreasoner_7b"
@@ -107,15 +98,3 @@ def _check(path: Path, runs: Path) -> None:
         )
     if not any(path.glob("*.safetensors")) and not any(path.glob("*.bin")):
         raise AskError(f"--model {path}: holds no weights (*.safetensors or *.bin)")
-
-
-def _read_recipe(path: Path) -> Recipe:
-    try:
-        return Recipe.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        raise AskError(
-            f"{path} is not a recipe of this version ({key}: {first['msg']}); run the recipe "
-            "again, or name its checkpoint with --model and its recipe with --recipe"
-        ) from None

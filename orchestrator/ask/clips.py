@@ -88,7 +88,7 @@ def sample(
         clips,
         root,
         ROOT / data.cache_dir,
-        checkpoint.frames,
+        checkpoint.recipe.shown,
         workers=min(data.workers, len(clips)),
         max_quarantined=1.0,
     )

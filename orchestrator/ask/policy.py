@@ -10,7 +10,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from orchestrator import envs, stages
+from orchestrator import envs
 from orchestrator.ask.checkpoints import Checkpoint
 from orchestrator.ask.clips import Shown
 from orchestrator.ask.errors import PolicyError
@@ -26,11 +26,6 @@ class Ask(NamedTuple):
     shown: Shown
 
 
-def environment_of(checkpoint: Checkpoint) -> str:
-    """Where the checkpoint is evaluated."""
-    return stages.environment(checkpoint.recipe, "eval")
-
-
 class Policy:
     """Loads on entering, answers batches, and ends its process on leaving; safe between threads."""
 
@@ -39,7 +34,7 @@ class Policy:
 
     def __enter__(self) -> Policy:
         checkpoint = self.checkpoint
-        python = envs.interpreter(environment_of(checkpoint))
+        python = envs.interpreter(checkpoint.recipe.environment)
         tokens = str(checkpoint.recipe.eval.max_new_tokens)
         self._log = tempfile.TemporaryFile("w+", errors="replace")
         self._process = subprocess.Popen(

@@ -17,7 +17,7 @@ from orchestrator.ask import clips as clips_
 from orchestrator.ask.checkpoints import Checkpoint, find
 from orchestrator.ask.clips import Shown
 from orchestrator.ask.errors import AskError
-from orchestrator.ask.policy import Ask, Policy, environment_of
+from orchestrator.ask.policy import Ask, Policy
 from orchestrator.ask.questions import Answer, Question, about, card, read
 from orchestrator.ask.show import show_clip
 from orchestrator.launch import build_environment
@@ -57,11 +57,11 @@ def predict(given: argparse.Namespace, console: Console) -> None:
     if given.question is None and given.options:
         raise AskError("--options without a question: say what is asked")
     questions = (
-        card(checkpoint.recipe)
+        card(checkpoint.recipe.motions)
         if given.question is None
         else [about(given.question, given.options)]
     )
-    build_environment(environment_of(checkpoint), console)
+    build_environment(checkpoint.recipe.environment, console)
     whole_folder = Path(given.clip).is_dir()
     with clips_.opened(given.clip) as (root, names):
         rows = list(ask(checkpoint, given.engine, root, names, questions))

@@ -9,10 +9,9 @@ from typing import Any, NamedTuple
 
 from data_builders.prompt import question_text
 from data_builders.sample import LETTERS
-from data_builders.specs import MOTIONS, MotionName, PromptSpec
+from data_builders.specs import MotionName, PromptSpec
 from data_builders.synthetic.questions import WORDINGS
 from orchestrator.ask.errors import AskError
-from orchestrator.recipe import Recipe
 from reward_plugins.ota import answer_block, answer_letter, parse
 
 YES_NO = ("Yes", "No")
@@ -74,10 +73,8 @@ def about(text: str, options: Sequence[str]) -> Question:
     return Question(text, chosen)
 
 
-def card(recipe: Recipe) -> list[Question]:
-    """One question a motion primitive: those of the run's own clips, or CameraBench's fifteen."""
-    own = recipe.data.synthetic if set(recipe.data.sources) == {"synthetic"} else None
-    motions = own.motions if own is not None else MOTIONS
+def card(motions: Sequence[MotionName]) -> list[Question]:
+    """One question a motion primitive."""
     return [Question(WORDINGS[motion].question, YES_NO, motion) for motion in motions]
 
 

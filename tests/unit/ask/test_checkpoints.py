@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def test_a_directory_has_the_recipe_of_the_run_that_made_it(run: Path, tmp_path:
     elsewhere = (run / "sft" / "step-200").rename(tmp_path / "moved")
     with pytest.raises(AskError, match="--recipe"):
         find(str(elsewhere), None, run.parent)
-    assert find(str(elsewhere), "camreasoner_7b", run.parent).frames.max_pixels == 262144
+    assert find(str(elsewhere), "camreasoner_7b", run.parent).recipe.shown.max_pixels == 262144
 
 
 def test_a_directory_without_a_model_is_refused(run: Path, tmp_path: Path) -> None:
@@ -63,5 +64,12 @@ def test_without_any_run_it_is_said_what_to_do(tmp_path: Path) -> None:
 
 def test_a_recipe_of_another_version_is_named_with_its_key(run: Path) -> None:
     (run / "recipe.json").write_text('{"name": "tiny"}')
-    with pytest.raises(AskError, match="expected: Field required"):
+    with pytest.raises(AskError, match="prompt: Field required"):
         find("tiny", None, run.parent)
+
+
+def test_keys_that_asking_does_not_need_may_be_of_any_version(run: Path) -> None:
+    recipe = json.loads((run / "recipe.json").read_text())
+    del recipe["sft"], recipe["rl"]["reward"]
+    (run / "recipe.json").write_text(json.dumps(recipe | {"later": 1}))
+    assert find("tiny", None, run.parent).recipe.shown.max_frames == 8

@@ -27,7 +27,7 @@ def write_clip(path: Path, frames: int = 8, fps: int = 4) -> None:
 
 def checkpoint(cache: Path) -> Any:
     data = SimpleNamespace(cache_dir=str(cache), workers=1)
-    return SimpleNamespace(frames=SPEC, recipe=SimpleNamespace(data=data))
+    return SimpleNamespace(recipe=SimpleNamespace(data=data, shown=SPEC))
 
 
 def test_a_folder_yields_its_clips_sorted_and_nothing_else(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from data_builders.specs import MOTIONS, PromptSpec
 from orchestrator.ask.errors import AskError
 from orchestrator.ask.questions import about, card, read
-from orchestrator.recipe import load_recipe
+from orchestrator.ask.recipe import named
 
 TAGS = PromptSpec().tags
 
@@ -34,10 +34,8 @@ def test_what_can_not_be_asked_is_said(text: str, options: list[str], said: str)
 
 
 def test_a_card_asks_what_the_run_was_trained_on() -> None:
-    assert [q.motion for q in card(load_recipe("camreasoner_7b"))] == list(MOTIONS)
-    tiny = load_recipe("tiny")
-    assert tiny.data.synthetic is not None
-    assert [q.motion for q in card(tiny)] == list(tiny.data.synthetic.motions)
+    assert [q.motion for q in card(named("camreasoner_7b").motions)] == list(MOTIONS)
+    assert len(card(named("tiny").motions)) == 9
 
 
 def test_a_well_formed_response_is_taken_apart() -> None:
