@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from data_builders.chat import ChatError, Client, Messages, check_endpoint, storable
+from data_builders.chat import Client, EndpointError, Messages, check_endpoint, storable
 from orchestrator.evaluation.config import Server
 from orchestrator.evaluation.engines import EngineError, Outcome, Request, Response
 
@@ -44,7 +44,9 @@ class ServerEngine:
     def _one(self, request: Request) -> Outcome:
         try:
             choice, used = self.client.complete(self.messages(request), **self.extra(request))
-        except ChatError as error:
+        except EndpointError:
+            raise
+        except OSError as error:  # no answer, or no clip to ask about
             return EngineError(str(error))
         text = choice.message.content
         if text is None and choice.finish_reason != "length":

@@ -1,6 +1,7 @@
-"""Lets these tests share `eval_fixtures.py` whatever directory pytest starts in."""
+"""Lets these tests share `eval_fixtures.py` and `fake_server.py` wherever pytest starts."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "data_builders")]
