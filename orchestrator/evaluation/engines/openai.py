@@ -17,6 +17,10 @@ from data_builders.chat import Client, EndpointError, Messages, check_endpoint, 
 from orchestrator.evaluation.config import Server
 from orchestrator.evaluation.engines import EngineError, Outcome, Request, Response
 
+ALL_FRAMES = {"video_backend": "opencv", "backend": "pyav", "num_frames": -1, "fps": -1}
+"""Keeps vLLM from its loader for Qwen's models, which takes two frames a second
+(vllm/multimodal/video.py:665); despite its name this one decodes with PyAV, as we do."""
+
 
 def load(server: Server, max_new_tokens: int) -> ServerEngine:
     """Connect to `server`; `EndpointError` where nothing answers there.
@@ -65,11 +69,11 @@ class ServerEngine:
         return [*turns, {"role": "user", "content": content}]
 
     def extra(self, request: Request) -> dict[str, Any]:
-        """Keys of vLLM's own (entrypoints/openai/chat_completion/protocol.py)."""
+        """Keys of vLLM's own (entrypoints/openai/chat_completion/protocol.py:333)."""
         if self.server.media == "images":
             return {}
         return {
-            "media_io_kwargs": {"video": {"num_frames": -1}},
+            "media_io_kwargs": {"video": ALL_FRAMES},
             "mm_processor_kwargs": {
                 "do_sample_frames": False,
                 "do_resize": False,
