@@ -14,7 +14,7 @@ from time import monotonic
 from typing import Any
 
 from orchestrator import provenance
-from orchestrator.outputs import LISTING, MANIFEST, hash_outputs
+from orchestrator.outputs import LISTING, MANIFEST, altered, hash_outputs
 from orchestrator.plan import Plan
 from orchestrator.runs import write_atomically
 from orchestrator.stage import Stage
@@ -62,10 +62,14 @@ def attempts(directory: Path) -> list[dict[str, Any]]:
 
 
 def metrics(stage: Stage) -> dict[str, Any]:
-    """The scores of an evaluation, or the last row of numbers that a trainer wrote."""
+    """Scores of an evaluation, the check of a merge, or a trainer's last row of numbers."""
     scores = stage.directory / "scores.json"
     if scores.is_file():
         return _overall(json.loads(scores.read_text()))
+    check = stage.directory / "check.json"
+    if check.is_file():
+        checked: dict[str, Any] = json.loads(check.read_text())
+        return checked
     for command in reversed(stage.commands):
         spec = command.progress
         if spec is None or not spec.metric or not Path(spec.path).is_file():
@@ -104,15 +108,17 @@ def _environment(name: str, beside: Path) -> dict[str, str]:
 def _inputs(plan: Plan, stage: Stage) -> dict[str, dict[str, Any]]:
     """The stages that this one read, and the sum of what they had left."""
     read = [other for other in plan.stages if other is not stage and stage.reads(other)]
-    manifests = {o.name: o.directory / MANIFEST for o in read}
+    return {other.name: _input(other) for other in read}
+
+
+def _input(other: Stage) -> dict[str, Any]:
+    path = other.directory / MANIFEST
+    made = json.loads(path.read_text()) if path.is_file() else {}
+    changed = altered(other.directory)
     return {
-        other.name: {
-            "fingerprint": other.fingerprint,
-            "sha256": json.loads(manifests[other.name].read_text()).get("outputs", {}).get("sha256")
-            if manifests[other.name].is_file()
-            else None,
-        }
-        for other in read
+        "fingerprint": other.fingerprint,
+        "sha256": made.get("outputs", {}).get("sha256"),
+        **({"changed": changed} if changed else {}),
     }
 
 

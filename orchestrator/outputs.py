@@ -70,26 +70,28 @@ def read_listing(directory: Path) -> dict[str, str]:
     return {name: digest for digest, name in pairs}
 
 
-def altered(directory: Path) -> list[str]:
-    """Files of a finished stage that are gone, or have other content than when it finished.
+def altered(directory: Path) -> dict[str, str | None]:
+    """Files that a finished stage listed, and whose content is another now, or gone (None).
 
     Only files newer than the manifest are read again, so that asking costs a look at each file.
+    Empty for a stage that is not finished.
     """
-    finished = (directory / MANIFEST).stat().st_mtime_ns
-    return [
-        name
+    manifest = directory / MANIFEST
+    if not manifest.is_file():
+        return {}
+    finished = manifest.stat().st_mtime_ns
+    found = (
+        (name, digest, _current(directory / name, digest, finished))
         for name, digest in read_listing(directory).items()
-        if _differs(directory / name, digest, finished)
-    ]
+    )
+    return {name: now for name, digest, now in found if now != digest}
 
 
-def _differs(path: Path, digest: str, finished: int) -> bool:
+def _current(path: Path, digest: str, finished: int) -> str | None:
     try:
-        if path.stat().st_mtime_ns <= finished:
-            return False
+        return digest if path.stat().st_mtime_ns <= finished else sha256(path)
     except FileNotFoundError:
-        return True
-    return sha256(path) != digest
+        return None
 
 
 def sha256(path: Path) -> str:

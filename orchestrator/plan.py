@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator import eval_stages, stages
+from orchestrator.contents import contents
 from orchestrator.recipe import Recipe
 from orchestrator.stage import ROOT, Draft, Stage, seal
 from orchestrator.trainers import easyr1, llamafactory, verl
@@ -42,7 +43,8 @@ def make_plan(recipe: Recipe, runs: Path) -> Plan:
     done: dict[str, Path] = {}
     sealed: list[Stage] = []
     for draft in _drafters(recipe):
-        stage = seal(draft(recipe, done), runs / ".stages", locks)
+        drafted = draft(recipe, done)
+        stage = seal(drafted, runs / ".stages", locks, contents(drafted, sealed))
         done[stage.name] = stage.directory
         sealed.append(stage)
     return Plan(recipe, tuple(sealed), runs / recipe.name)

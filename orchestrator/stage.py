@@ -57,6 +57,8 @@ class Draft:
     """Packages of ours that decide the result: a change in them makes the stage stale."""
     needs: tuple[Path, ...] = ()
     """What must exist before the stage can start, left there by earlier stages."""
+    given: tuple[Path, ...] = ()
+    """The user's own files and folders that decide the result, besides the recipe."""
 
 
 @dataclass(frozen=True)
@@ -75,20 +77,28 @@ class Stage:
 
     def reads(self, other: Stage) -> bool:
         """Whether a file or command of this stage names the directory of `other`."""
-        text = "\n".join([*self.files.values(), *(a for c in self.commands for a in c.argv)])
-        return str(other.directory) in text
+        return str(other.directory) in text_of(self)
 
 
-def seal(draft: Draft, store: Path, environments: Mapping[str, str]) -> Stage:
+def text_of(stage: Draft | Stage) -> str:
+    """All that a stage is told, in its files and arguments."""
+    return "\n".join([*stage.files.values(), *(a for c in stage.commands for a in c.argv)])
+
+
+def seal(
+    draft: Draft, store: Path, environments: Mapping[str, str], contents: Mapping[str, str]
+) -> Stage:
     """Fingerprint `draft` and put its real directory in place of `OUT`.
 
-    `environments` gives the lock hash of every environment by name.
+    `environments` gives the lock hash of every environment by name, `contents` the hashes of what
+    it reads that its files and commands only name.
     """
     ingredients = {
         "commands": _digest([[c.environment, c.argv, dict(c.environ)] for c in draft.commands]),
         **{f"file {name}": _digest(text) for name, text in sorted(draft.files.items())},
         **{f"source {name}": source_hash(name) for name in draft.sources},
         **{f"environment {c.environment}": environments[c.environment] for c in draft.commands},
+        **contents,
     }
     fingerprint = _digest(ingredients)[:16]
     directory = store / draft.name / fingerprint

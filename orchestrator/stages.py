@@ -28,6 +28,14 @@ _BUILDERS = {
 }
 """What decides a source's samples: to change one source leaves the others' clips as they are."""
 
+REWARD = (
+    "reward_plugins/reward.py",
+    "reward_plugins/ota.py",
+    "reward_plugins/as_released.py",
+    "reward_plugins/ema_grpo.py",
+)
+"""What decides a reward and an advantage, whichever trainer asks."""
+
 
 def data(recipe: Recipe, done: dict[str, Path]) -> Draft:
     """Clips and questions of every source, as Parquet."""
@@ -52,7 +60,15 @@ def data(recipe: Recipe, done: dict[str, Path]) -> Draft:
         files={str(OUT / "data.json"): to_json(config)},
         resources=Resources(recipe.cluster.cpus_per_stage, pin=recipe.cluster.pin),
         sources=("data_builders/build.py", "data_builders/mixing.py", *builders),
+        given=_given(recipe),
     )
+
+
+def _given(recipe: Recipe) -> tuple[Path, ...]:
+    """Questions and annotations that only their author hands out: the user's own copies."""
+    own = recipe.data.camerabench
+    named = (own.rl_questions, own.train_annotations) if own else ()
+    return tuple(ROOT / path for path in named if path is not None)
 
 
 def _teaching(recipe: Recipe) -> dict[str, Any] | None:
@@ -99,7 +115,14 @@ def model(recipe: Recipe, done: dict[str, Path]) -> Draft:
         resources=Resources(recipe.cluster.cpus_per_stage, pin=recipe.cluster.pin),
         sources=(source,),
         needs=(done["data"],),
+        given=_local_model(recipe),
     )
+
+
+def _local_model(recipe: Recipe) -> tuple[Path, ...]:
+    """The base model's folder, where it is one rather than a repository of the Hub."""
+    path = ROOT / (recipe.model.path or "")
+    return (path,) if recipe.model.path is not None and path.is_dir() else ()
 
 
 def merge(recipe: Recipe, done: dict[str, Path]) -> Draft:
@@ -109,16 +132,17 @@ def merge(recipe: Recipe, done: dict[str, Path]) -> Draft:
         "target": str(OUT / "checkpoint"),
         "dtype": {"bf16": "bfloat16", "fp32": "float32"}[recipe.merge.dtype],
     }
-    plugin = {"verl": "verl_plugin", "easyr1": "easyr1_plugin"}[recipe.rl.trainer]
     command = module(
-        environment(recipe, rl_environment(recipe)), f"reward_plugins.{plugin}.merge", "merge.json"
+        environment(recipe, rl_environment(recipe)),
+        f"reward_plugins.merge.{recipe.rl.trainer}",
+        "merge.json",
     )
     return Draft(
         name="merge",
         commands=(command,),
         files={str(OUT / "merge.json"): to_json(config)},
         resources=Resources(recipe.cluster.cpus_per_stage, pin=recipe.cluster.pin),
-        sources=(f"reward_plugins/{plugin}",),
+        sources=("reward_plugins/merge",),
         needs=(done["rl"] / "checkpoints",),
     )
 

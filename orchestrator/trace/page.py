@@ -26,7 +26,8 @@ def show(record: Record, console: Console) -> None:
         console.say(f"[bold]{words}[/]  {escape(text)}")
     for stage in record.manifests:
         if names := altered(record.directory / stage):
-            console.say(f"[yellow]{stage}: changed since it finished: {', '.join(names[:5])}[/]")
+            shown = ", ".join([*names][:5])
+            console.say(f"[yellow]{stage}: changed since it finished: {escape(shown)}[/]")
     if record.scores is not None:
         console.out.print(summary_table(record.scores))
     for words, path in _places(record):

@@ -54,7 +54,12 @@ def rl(recipe: Recipe, done: dict[str, Path]) -> Draft:
             **reward.files(recipe),
         },
         resources=Resources(1, pin=recipe.cluster.pin),
-        sources=("reward_plugins", "data_builders/export.py", "data_builders/frames.py"),
+        sources=(
+            *stages.REWARD,
+            "reward_plugins/verl_plugin",
+            "data_builders/export.py",
+            "data_builders/frames.py",
+        ),
         needs=(done["data"] / "rl.parquet", stages.starting_policy(recipe, done)),
     )
 

@@ -15,8 +15,9 @@ if not os.environ.get("EASYR1_HOME"):
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from reward_plugins.easyr1_plugin.merge import merge
-from reward_plugins.verl_plugin.merge import MergeConfig, MergeError
+from reward_plugins.merge.check import MergeError
+from reward_plugins.merge.easyr1 import merge
+from reward_plugins.merge.verl import MergeConfig
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ import torch
 from transformers import AutoModelForImageTextToText
 
 from reward_plugins.easyr1_plugin.hooks import STATE_FILE
-from reward_plugins.easyr1_plugin.merge import merge
-from reward_plugins.verl_plugin.merge import MergeConfig
+from reward_plugins.merge.easyr1 import merge
+from reward_plugins.merge.verl import MergeConfig
 
 pytestmark = pytest.mark.slow
 

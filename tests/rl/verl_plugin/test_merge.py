@@ -11,7 +11,11 @@ import torch
 import torch.distributed as dist
 from torch.distributed.tensor import DTensor, Replicate, Shard, init_device_mesh
 
-from reward_plugins.verl_plugin.merge import MergeConfig, MergeError, merge
+from reward_plugins.merge import check, verl
+from reward_plugins.merge.check import MergeError
+from reward_plugins.merge.verl import MergeConfig, merge
+
+NORM = "model.language_model.norm.weight"
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +74,67 @@ def test_merged_weights_are_the_trained_ones(
     assert AutoProcessor.from_pretrained(target).chat_template
     assert len(loaded.generation_config.eos_token_id) == 2
     assert not (target / "stale").exists()
+    checked = json.loads((tmp_path / "check.json").read_text())
+    assert (checked["trained_in"], checked["written_in"]) == (["float32"], dtype)
+    assert checked["weights_differing"] == 0
+    assert 10 < checked["prompt_tokens"] < 100
+    if dtype == "float32":
+        assert checked["logprob_largest_difference"] == checked["kl_nats_per_token"] == 0
+    else:
+        assert 0 < checked["logprob_largest_difference"] < 0.5
+
+
+def test_a_checkpoint_that_came_out_other_is_refused(
+    actor: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = verl.save
+
+    def save_other(directory: Path, state: dict[str, torch.Tensor], dtype: torch.dtype) -> None:
+        save(directory, {**state, NORM: state[NORM] + 1e-3}, dtype)
+
+    monkeypatch.setattr(verl, "save", save_other)
+    with pytest.raises(MergeError, match=r"written other than trained: .*norm"):
+        merge(MergeConfig(source=tmp_path, target=tmp_path / "merged"))
+    assert not (tmp_path / "merged").exists()
+
+
+def test_logits_further_away_than_a_cast_explains_are_refused(
+    actor: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logits = check.logits
+    monkeypatch.setattr(
+        check,
+        "logits",
+        lambda *given: (logits(*given) + torch.randn_like(logits(*given))).log_softmax(-1),
+    )
+    with pytest.raises(MergeError, match="nats a token away"):
+        merge(MergeConfig(source=tmp_path, target=tmp_path / "merged", dtype="bfloat16"))
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("generation_config.json", "lacks generation_config"),
+        ("chat_template.jinja", "no chat temp"),
+    ],
+)
+def test_what_a_loader_needs_must_be_there(
+    actor: Path, tmp_path: Path, name: str, said: str
+) -> None:
+    (actor / "huggingface" / name).unlink()
+    with pytest.raises(MergeError, match=said):
+        merge(MergeConfig(source=tmp_path, target=tmp_path / "merged"))
+
+
+def test_a_shard_that_would_run_code_is_refused(actor: Path, tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return (tmp_path.joinpath("ran").touch, ())
+
+    torch.save({"lm_head.weight": Evil()}, actor / "model_world_size_2_rank_1.pt")
+    with pytest.raises(MergeError, match=r"rank_1\.pt holds more than weights"):
+        merge(MergeConfig(source=tmp_path, target=tmp_path / "merged"))
+    assert not (tmp_path / "ran").exists()
 
 
 def test_missing_shards_are_named(actor: Path, tmp_path: Path) -> None:
@@ -82,7 +147,7 @@ def test_missing_shards_are_named(actor: Path, tmp_path: Path) -> None:
 def test_foreign_weights_are_refused(actor: Path, tmp_path: Path) -> None:
     for rank in range(2):
         path = actor / f"model_world_size_2_rank_{rank}.pt"
-        shard = torch.load(path, weights_only=False)
+        shard = torch.load(path)
         shard["lora_A.weight"] = shard.pop("lm_head.weight")
         torch.save(shard, path)
     with pytest.raises(MergeError, match="lora_A"):

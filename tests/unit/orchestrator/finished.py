@@ -1,6 +1,6 @@
 """Runs whose stages are finished without having run; the manifests are real."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from orchestrator import manifest, runs
@@ -9,16 +9,22 @@ from orchestrator.recipe import load_recipe
 
 
 def finished_run(
-    directory: Path, name: str, overrides: Sequence[str] = (), stages: Sequence[str] = ("data",)
+    directory: Path,
+    name: str,
+    overrides: Sequence[str] = (),
+    stages: Sequence[str] = ("data",),
+    leaving: Mapping[str, Sequence[str]] | None = None,
 ) -> Plan:
-    """The tiny recipe's run called `name`, with `stages` done."""
+    """The tiny recipe's run called `name`, with `stages` done; each leaves the files asked for."""
     plan = make_plan(load_recipe("tiny", overrides), directory)
     plan = Plan(plan.recipe, plan.stages, directory / name)
     for stage in (plan.stage(chosen) for chosen in stages):
         if not runs.is_done(stage):
             runs.write_files(stage)
             origin = manifest.origin(plan, stage)
-            (stage.directory / "result").write_text(f"{plan.recipe.seed} {stage.name}")
+            for file in (leaving or {}).get(stage.name, ["result"]):
+                (stage.directory / file).parent.mkdir(parents=True, exist_ok=True)
+                (stage.directory / file).write_text(f"{plan.recipe.seed} {stage.name}")
             facts = {"started": 1.8e9, "seconds": 75.0, "machine": manifest.provenance.machine()}
             runs.finish(stage, {**facts, **origin, **manifest.result(stage)})
         runs.show_in_run(plan, stage)

@@ -1,5 +1,6 @@
 """What a stage leaves: hashed once, checkable without us, and its alteration noticed."""
 
+import hashlib
 import os
 import subprocess
 from pathlib import Path
@@ -40,16 +41,17 @@ def test_only_results_are_listed(stage: Path) -> None:
 
 
 def test_what_is_as_it_was_is_not_altered(stage: Path) -> None:
-    assert altered(stage) == []
+    assert altered(stage) == {}
     _later(stage / "clips" / "a b.mp4")
-    assert altered(stage) == []
+    assert altered(stage) == {}
 
 
 def test_other_content_and_lost_files_are_noticed(stage: Path) -> None:
     (stage / "clips" / "a b.mp4").write_bytes(b"b" * 5000)
     _later(stage / "clips" / "a b.mp4")
     (stage / "train.json").unlink()
-    assert altered(stage) == ["clips/a b.mp4", "train.json"]
+    digest = hashlib.sha256(b"b" * 5000).hexdigest()
+    assert altered(stage) == {"clips/a b.mp4": digest, "train.json": None}
 
 
 def test_files_that_were_given_are_no_outputs(stage: Path) -> None:

@@ -1,4 +1,4 @@
-"""EasyR1 checkpoint to a Hugging Face one: `python -m reward_plugins.easyr1_plugin.merge <json>`.
+"""EasyR1 checkpoint to a Hugging Face one: `python -m reward_plugins.merge.easyr1 <json>`.
 
 EasyR1's own merger (scripts/model_merger.py) always casts to bfloat16 and writes into the
 checkpoint. Its shards are those of verl; only what says which and how many there are differs.
@@ -12,8 +12,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from reward_plugins.verl_plugin.merge import MergeConfig, MergeError
-from reward_plugins.verl_plugin.merge import merge as merge_verl
+from reward_plugins.merge.check import MergeError
+from reward_plugins.merge.verl import MergeConfig
+from reward_plugins.merge.verl import merge as merge_verl
 
 TRACKER = "checkpoint_tracker.json"
 """EasyR1 writes it last (verl/trainer/ray_trainer.py:338), beside the checkpoints."""

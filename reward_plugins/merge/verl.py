@@ -1,6 +1,6 @@
 """Turn verl's sharded checkpoint into a Hugging Face one.
 
-`python -m reward_plugins.verl_plugin.merge <config.json>`
+`python -m reward_plugins.merge.verl <config.json>`
 
 verl's own merger always casts to bfloat16 (verl/model_merger/fsdp_model_merger.py:187), which would
 make the merged policy another one than the trained. This one reads the same files
@@ -10,22 +10,22 @@ make the merged policy another one than the trained. This one reads the same fil
 import json
 import logging
 import os
+import pickle
 import shutil
 import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict
 from torch.distributed.tensor import DTensor
 
-from reward_plugins.errors import CamReasonerError
+from reward_plugins.merge.check import MergeError, compare, encode
 
 logger = logging.getLogger(__name__)
 
-
-class MergeError(CamReasonerError, ValueError):
-    """A checkpoint that can't be merged."""
+CHECK = "check.json"
+"""Beside the merged checkpoint: how it compares with its source."""
 
 
 class MergeConfig(BaseModel):
@@ -42,21 +42,25 @@ class MergeConfig(BaseModel):
 
 
 def merge(config: MergeConfig) -> int:
-    """Write the merged checkpoint, atomically, and return its number of parameters.
+    """Write the merged checkpoint, atomically and checked, and return its number of parameters.
 
     Raises:
-        MergeError: shards are missing, or aren't the weights of the model they belong to.
+        MergeError: shards are missing, or aren't the weights of the model they belong to, or what
+            was written is not what was trained.
     """
     actor = latest_actor(config.source)
     weights = read_shards(actor)
     partial = config.target.with_name(config.target.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     shutil.copytree(actor / "huggingface", partial)
-    model = _model(partial, weights, getattr(torch, config.dtype))
-    model.save_pretrained(partial)
+    prompt = encode(partial)
+    dtype = getattr(torch, config.dtype)
+    save(partial, {name: tensor.to(dtype) for name, tensor in weights.items()}, dtype)
+    found = compare(partial, weights, prompt, dtype)
+    (config.target.parent / CHECK).write_text(json.dumps(found, indent=2) + "\n")
     shutil.rmtree(config.target, ignore_errors=True)
     os.replace(partial, config.target)
-    return sum(parameter.numel() for parameter in model.parameters())
+    return int(found["parameters"])
 
 
 def latest_actor(checkpoints: Path) -> Path:
@@ -79,8 +83,17 @@ def read_shards(source: Path) -> dict[str, torch.Tensor]:
     missing = [path.name for path in paths if not path.is_file()]
     if missing:
         raise MergeError(f"{source} lacks {', '.join(missing)}: merge where all shards are")
-    shards = [torch.load(path, map_location="cpu", weights_only=False) for path in paths]
+    shards = [_read(path) for path in paths]
     return {name: _join(name, [shard[name] for shard in shards]) for name in shards[0]}
+
+
+def _read(path: Path) -> dict[str, torch.Tensor]:
+    """A shard; torch knows DTensor as safe, and runs no code of the file (`weights_only`)."""
+    try:
+        shard: dict[str, torch.Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise MergeError(f"{path} holds more than weights, or is torn: {error}") from error
+    return shard
 
 
 def _join(name: str, parts: list[torch.Tensor]) -> torch.Tensor:
@@ -96,20 +109,20 @@ def _join(name: str, parts: list[torch.Tensor]) -> torch.Tensor:
     return torch.cat(local, dim=placement.dim) if placement.is_shard() else local[0]
 
 
-def _model(directory: Path, state: dict[str, torch.Tensor], dtype: torch.dtype) -> Any:
+def save(directory: Path, state: dict[str, torch.Tensor], dtype: torch.dtype) -> None:
+    """Write the weights of `state` beside the config that they belong to."""
     from transformers import AutoConfig, AutoModelForImageTextToText, GenerationConfig
 
     with torch.device("meta"):
         config = AutoConfig.from_pretrained(directory)
         model = AutoModelForImageTextToText.from_config(config, dtype=dtype)
-    weights = {name: tensor.to(dtype) for name, tensor in state.items()}
-    odd = sorted(set(weights) ^ set(model.state_dict()))
+    odd = sorted(set(state) ^ set(model.state_dict()))
     if odd:
         raise MergeError(f"{directory.parent}: weights and model differ in names, e.g. {odd[:4]}")
-    model.load_state_dict(weights, assign=True)
+    model.load_state_dict(state, assign=True)
     model.tie_weights()
     model.generation_config = GenerationConfig.from_pretrained(directory)
-    return model
+    model.save_pretrained(directory)
 
 
 if __name__ == "__main__":

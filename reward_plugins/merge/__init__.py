@@ -1,0 +1,1 @@
+"""Sharded checkpoints of a trainer to one Hugging Face checkpoint, checked against its source."""

@@ -1,0 +1,158 @@
+"""What changes, and what must then run again: exactly what depends on it."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from orchestrator import plan as planning
+from orchestrator import stage as staging
+from orchestrator.plan import Plan, make_plan
+from orchestrator.recipe import load_recipe
+from tests.unit.orchestrator.finished import finished_run
+
+STAGES = ["data", "model", "sft", "rl", "merge", "eval", "report"]
+READ_CLIPS = ["sft", "rl", "merge", "eval", "report"]
+
+
+def plan_of(tmp_path: Path, *overrides: str) -> Plan:
+    return make_plan(load_recipe("tiny", overrides), tmp_path)
+
+
+def stale(before: Plan, after: Plan) -> list[str]:
+    pairs = zip(before.stages, after.stages, strict=True)
+    return [a.name for a, b in pairs if a.fingerprint != b.fingerprint]
+
+
+@pytest.fixture
+def done(tmp_path: Path) -> Plan:
+    """The tiny run with its data there, and a clip among it."""
+    plan = finished_run(tmp_path, "tiny", stages=("data",), leaving={"data": ["clips/a/1.mp4"]})
+    assert stale(plan, plan_of(tmp_path)) == []
+    return plan
+
+
+def _rewrite(path: Path, content: str) -> None:
+    path.write_text(content)
+    os.utime(path, (4e9, 4e9))
+
+
+def test_a_changed_clip_reruns_what_reads_clips(done: Plan, tmp_path: Path) -> None:
+    clip = done.stage("data").directory / "clips" / "a" / "1.mp4"
+    before = clip.read_text()
+    _rewrite(clip, "other")
+    after = plan_of(tmp_path)
+    assert stale(done, after) == READ_CLIPS
+    assert "changed in data" in after.stage("sft").ingredients
+    _rewrite(clip, before)
+    assert stale(done, plan_of(tmp_path)) == []
+
+
+def test_a_clip_that_is_only_gone_or_touched_reruns_nothing(done: Plan, tmp_path: Path) -> None:
+    clip = done.stage("data").directory / "clips" / "a" / "1.mp4"
+    os.utime(clip, (4e9, 4e9))
+    assert stale(done, plan_of(tmp_path)) == []
+    clip.unlink()
+    assert stale(done, plan_of(tmp_path)) == []
+
+
+def test_a_changed_checkpoint_behind_a_link_reruns_what_starts_from_it(tmp_path: Path) -> None:
+    files = {"sft": ["checkpoints/checkpoint-600/model.safetensors", "checkpoints/other"]}
+    plan = finished_run(tmp_path, "tiny", stages=("data", "sft"), leaving=files)
+    (plan.stage("sft").directory / "step-600").symlink_to("checkpoints/checkpoint-600")
+    _rewrite(plan.stage("sft").directory / "checkpoints" / "other", "other")
+    assert stale(plan, plan_of(tmp_path)) == ["report"]  # it reads the whole directory
+    _rewrite(plan.stage("sft").directory / files["sft"][0], "other")
+    assert stale(plan, plan_of(tmp_path)) == ["rl", "merge", "eval", "report"]
+
+
+@pytest.mark.parametrize(
+    ("lock", "changed"),
+    [
+        ("orchestrator", STAGES),
+        ("sft", ["model", "sft", "rl", "merge", "eval", "report"]),
+        ("rl", ["rl", "merge", "eval", "report"]),
+        ("eval", ["eval", "report"]),
+        ("easyr1", []),
+        ("sft-gpu", []),
+    ],
+)
+def test_a_changed_lock_reruns_what_runs_in_its_environment(
+    lock: str, changed: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = plan_of(tmp_path)
+    folder = tmp_path / "envs"
+    folder.mkdir()
+    for path in planning.ENVIRONMENTS.glob("*.txt"):
+        added = "extra==1\n" if path.stem == lock else ""
+        (folder / path.name).write_text(path.read_text() + added)
+    monkeypatch.setattr(planning, "ENVIRONMENTS", folder)
+    assert stale(before, plan_of(tmp_path)) == changed
+
+
+@pytest.mark.parametrize(
+    ("file", "changed"),
+    [
+        ("reward_plugins/ema_grpo.py", ["rl", "merge", "eval", "report"]),
+        ("reward_plugins/verl_plugin/agent_loop.py", ["rl", "merge", "eval", "report"]),
+        ("reward_plugins/merge/verl.py", ["merge", "eval", "report"]),
+        ("reward_plugins/easyr1_plugin/hooks.py", []),
+        ("reward_plugins/ota.py", ["rl", "merge", "eval", "report"]),
+        ("data_builders/synthetic/scene.py", STAGES),
+        ("data_builders/camerabench.py", []),
+        ("data_builders/tiny_model.py", ["model", "sft", "rl", "merge", "eval", "report"]),
+        ("data_builders/export.py", ["sft", "rl", "merge", "eval", "report"]),
+        ("orchestrator/evaluation/statistics.py", ["eval", "report"]),
+        ("orchestrator/report/figures.py", ["report"]),
+        ("orchestrator/cli.py", []),
+    ],
+)
+def test_a_changed_source_reruns_what_it_decides(
+    file: str, changed: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (staging.ROOT / file).is_file()
+    before = plan_of(tmp_path)
+    read = Path.read_text
+
+    def edited(path: Path, *more: str) -> str:
+        return read(path, *more) + ("\n# edited" if path == staging.ROOT / file else "")
+
+    monkeypatch.setattr(Path, "read_text", edited)
+    assert stale(before, plan_of(tmp_path)) == changed
+
+
+@pytest.mark.parametrize(
+    ("override", "changed"),
+    [
+        ("seed=7", STAGES),
+        ("data.synthetic.seed=7", STAGES),
+        ("model.build.seed=7", ["model", "sft", "rl", "merge", "eval", "report"]),
+    ],
+)
+def test_a_changed_seed_reruns_what_is_drawn_from_it(
+    override: str, changed: list[str], tmp_path: Path
+) -> None:
+    assert stale(plan_of(tmp_path), plan_of(tmp_path, override)) == changed
+
+
+def test_the_users_own_files_count_by_content(tmp_path: Path) -> None:
+    questions, model = tmp_path / "rl.json", tmp_path / "model"
+    model.mkdir()
+    (model / "config.json").write_text("{}")
+    overrides = [f"data.camerabench.rl_questions={questions}", f"model.path={model}"]
+
+    def plan() -> Plan:
+        return make_plan(load_recipe("camreasoner_7b", overrides), tmp_path)
+
+    absent = plan()
+    questions.write_text("[]")
+    there = plan()
+    all_but_model = [name for name in STAGES if name != "model"]
+    assert stale(absent, there) == all_but_model
+    questions.write_text("[1]")
+    assert stale(there, plan()) == all_but_model
+    questions.write_text("[]")
+    (model / "config.json").write_text("[]")
+    assert stale(there, plan()) == [name for name in STAGES if name != "data"]
+    (model / "config.json").write_text("{}")
+    assert stale(there, plan()) == []
