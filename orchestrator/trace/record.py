@@ -13,7 +13,7 @@ from orchestrator.errors import UnknownRunError
 from orchestrator.manifest import FOLDER
 from orchestrator.outputs import MANIFEST, read_listing
 
-STAGES = ("data", "model", "sft", "rl", "merge", "eval", "report")
+STAGES = ("data", "benchmarks", "model", "sft", "rl", "merge", "eval", "report")
 Manifest = dict[str, Any]
 
 

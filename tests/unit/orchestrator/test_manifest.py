@@ -31,7 +31,7 @@ def test_it_says_what_was_made_from_what(plan: Plan) -> None:
     data, model = plan.stage("data"), plan.stage("model")
     made = finish(plan, data)
     assert made["recipe"] == plan.recipe.model_dump(mode="json")
-    assert made["seeds"] == {"seed": 0, "model.build.seed": 0, "data.synthetic.seed": 0}
+    assert made["seeds"].items() >= {"seed": 0, "data.synthetic.seed": 0}.items()  # type: ignore[attr-defined]
     assert made["files"] == {"data.json": next(iter(data.files.values()))}
     assert read_listing(data.directory).keys() == {"test.parquet"}
     command = made["commands"][0]  # type: ignore[index]
