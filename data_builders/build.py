@@ -9,39 +9,22 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
-from data_builders import sources
+from data_builders import folder
 from data_builders.audit import audit, write_audit
 from data_builders.camerabench import AnnotationsError
+from data_builders.gathering import GATHER, USES, BuildConfig, Questions, Use
 from data_builders.mixing import mix
 from data_builders.placing import link_clips, report_quarantine, without
-from data_builders.progress import Meter
 from data_builders.sample import Sample, write_samples
-from data_builders.source_specs import CameraBenchSpec, SourceName
-from data_builders.specs import Spec, SyntheticSpec
-from data_builders.synthetic.build import build as build_synthetic
+from data_builders.source_specs import SourceName
 from data_builders.teaching import TeachingConfig, check_endpoints, teach
 
 log = logging.getLogger(__name__)
 
-USES = ("sft", "rl", "test")
-
-
-class BuildConfig(Spec):
-    """What the stage reads and writes."""
-
-    sources: tuple[SourceName, ...]
-    weights: dict[SourceName, float] | None
-    camerabench: CameraBenchSpec | None
-    synthetic: SyntheticSpec | None
-    teaching: TeachingConfig | None
-    downloads: Path
-    max_quarantined: float
-    workers: int
-    seed: int
-    out: Path
+TAUGHT: tuple[SourceName, ...] = ("camerabench", "folder")
+"""Sources for whose training questions a teacher writes traces."""
 
 
 def build(config: BuildConfig) -> dict[str, int]:
@@ -52,38 +35,51 @@ def build(config: BuildConfig) -> dict[str, int]:
     clips.
     """
     check(config)
-    gathered = {name: _GATHER[name](config) for name in config.sources}
-    everything = [sample for rows in gathered.values() for sample in rows]
-    refused = [
-        bad
-        for name, rows in gathered.items()
-        if name != "synthetic"  # its clips are rendered where they belong
-        for bad in link_clips(rows, config.downloads, config.out)
-    ]
-    report = config.out / "quarantine.json"
-    report_quarantine(refused, everything, config.max_quarantined, report)
-    usable = {name: without(rows, refused) for name, rows in gathered.items()}
+    gathered = {name: GATHER[name](config) for name in config.sources}
+    usable = _placed(gathered, config)
     if config.teaching is not None:
-        asked = [sample for sample in usable["camerabench"] if use_of(sample) == "rl"]
-        usable["camerabench"] += teach(asked, config.teaching, config.out)
+        _teach(usable, config.teaching, config.out)
     uses = {use: _rows(use, usable, config) for use in USES}
-    written = [sample for rows in uses.values() for sample in rows]
-    result = audit(written, config.out)
+    written = {(s.id, s.split): s for rows in uses.values() for s in rows}
+    result = audit(written.values(), config.out)
     write_audit(config.out / "audit.json", result)
     for finding in result.findings:
         log.warning("audit: %s", finding)
     return {use: write_samples(config.out / f"{use}.parquet", rows) for use, rows in uses.items()}
 
 
-def use_of(sample: Sample) -> str:
-    """Held-out questions are for testing; of the others, those with a trace teach in SFT."""
-    if sample.split == "test":
-        return "test"
-    return "rl" if sample.think is None else "sft"
+def _placed(
+    gathered: dict[SourceName, Questions], config: BuildConfig
+) -> dict[SourceName, Questions]:
+    """The questions whose clips could be put beside them; the others are reported."""
+    everything: dict[tuple[str, str], Sample] = {}
+    refused = []
+    for name, questions in gathered.items():
+        rows = [sample for own in questions.values() for sample in own]
+        everything |= {(sample.id, sample.split): sample for sample in rows}
+        if name == "folder":
+            assert config.folder is not None
+            refused += link_clips(rows, config.folder.clips, config.out, folder.PREFIX)
+        elif name != "synthetic":  # its clips are rendered where they belong
+            refused += link_clips(rows, config.downloads, config.out)
+    report = config.out / "quarantine.json"
+    report_quarantine(refused, [*everything.values()], config.max_quarantined, report)
+    return {
+        name: {use: without(rows, refused) for use, rows in questions.items()}
+        for name, questions in gathered.items()
+    }
 
 
-def _rows(use: str, by_source: dict[SourceName, list[Sample]], config: BuildConfig) -> list[Sample]:
-    rows = {name: [s for s in own if use_of(s) == use] for name, own in by_source.items()}
+def _teach(usable: dict[SourceName, Questions], config: TeachingConfig, out: Path) -> None:
+    """Add to SFT what the teacher writes for training questions without a trace."""
+    origin = {s.id: name for name in TAUGHT if name in usable for s in usable[name]["rl"]}
+    asked = [s for name in TAUGHT if name in usable for s in usable[name]["rl"]]
+    for trajectory in teach(asked, config, out):
+        usable[origin[trajectory.id]]["sft"].append(trajectory)
+
+
+def _rows(use: Use, by_source: dict[SourceName, Questions], config: BuildConfig) -> list[Sample]:
+    rows = {name: questions[use] for name, questions in by_source.items()}
     return mix(rows, None if use == "test" else config.weights, config.seed)
 
 
@@ -104,38 +100,12 @@ def check(config: BuildConfig) -> None:
             )
         if not given.exists():
             raise AnnotationsError(f"data.camerabench: nothing at {given}")
+    if config.folder is not None:
+        folder.questions(config.folder.questions)
+        if not config.folder.clips.is_dir():
+            raise AnnotationsError(f"data.folder.clips: no folder at {config.folder.clips}")
     if config.teaching is not None:
         check_endpoints(config.teaching)
-
-
-def _synthetic(config: BuildConfig) -> list[Sample]:
-    assert config.synthetic is not None  # a rule of the recipe
-    meter = _meter(config, "rendering clips")
-    return list(build_synthetic(config.synthetic, config.out, config.workers, meter))
-
-
-def _camerabench(config: BuildConfig) -> list[Sample]:
-    assert config.camerabench is not None
-    spec, root = config.camerabench, config.downloads
-    meter = _meter(config, "fetching training clips")
-    train = sources.camerabench_train(root, spec.train_annotations, spec.rl_questions, meter)
-    test = sources.camerabench_test(root, spec.vqa, _meter(config, "fetching test clips"))
-    return [*train, *test]
-
-
-def _shotbench(config: BuildConfig) -> list[Sample]:
-    return sources.shotbench_movement(config.downloads, _meter(config, "fetching ShotBench"))
-
-
-_GATHER: dict[SourceName, Callable[[BuildConfig], list[Sample]]] = {
-    "camerabench": _camerabench,
-    "shotbench": _shotbench,
-    "synthetic": _synthetic,
-}
-
-
-def _meter(config: BuildConfig, what: str) -> Meter:
-    return Meter(config.out / "progress.jsonl", what)
 
 
 def main(arguments: list[str]) -> None:

@@ -64,6 +64,10 @@ SHOTBENCH = Source(
     patterns=("test.tsv", "images.tar", "videos.tar"),
 )
 """3.34 GB, Apache-2.0."""
+MOTIONBENCH = Source(
+    repo="zai-org/MotionBench", revision="37e193ef23b55aa6876355a044c9cb7462779645"
+)
+"""CC BY-NC-SA 4.0; 5,385 clips, of which its camera-motion questions need a few hundred."""
 SHOTQA = Source(repo="Vchitect/ShotQA")
 """Gated; CC BY-NC-ND 4.0."""
 

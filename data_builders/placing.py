@@ -6,12 +6,16 @@ import errno
 import json
 import logging
 import os
+import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from data_builders.frames import Quarantined, QuarantineError
 from data_builders.sample import Sample
 from reward_plugins.errors import CamReasonerError
+
+NO_LINKS = (errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK)
+"""Another disk, a file system without hard links, a file with too many."""
 
 log = logging.getLogger(__name__)
 
@@ -20,15 +24,18 @@ class PlacingError(CamReasonerError, OSError):
     """A clip that can't be put beside the samples."""
 
 
-def link_clips(samples: Iterable[Sample], downloads: Path, out: Path) -> list[Quarantined]:
+def link_clips(
+    samples: Iterable[Sample], downloads: Path, out: Path, prefix: str = ""
+) -> list[Quarantined]:
     """Hard-link each clip of `samples` from `downloads` to `out`; return those that aren't there.
 
-    Links cost no space, and the frame cache refuses symbolic ones. Raises `PlacingError` where
-    the two folders are on different disks.
+    Clips lie in `downloads` without `prefix`. Links cost no space, and the frame cache refuses
+    symbolic ones; where the two folders are on different disks, clips are copied. Raises
+    `PlacingError` where neither can be done.
     """
     refused = []
     for clip in sorted({sample.clip for sample in samples}):
-        source = downloads / clip
+        source = downloads / clip.removeprefix(prefix)
         if reason := _unusable(source, downloads):
             refused.append(Quarantined(clip, reason))
         else:
@@ -76,15 +83,16 @@ def _unusable(source: Path, downloads: Path) -> str | None:
 
 def _link(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.partial")
     try:
-        os.link(source.resolve(), target)
-    except FileExistsError:
-        if not source.samefile(target):
-            target.unlink()
-            _link(source, target)
+        partial.unlink(missing_ok=True)
+        try:
+            os.link(source.resolve(), partial)
+        except OSError as error:
+            if error.errno not in NO_LINKS:
+                raise
+            shutil.copyfile(source, partial)
+        os.replace(partial, target)
+        partial.unlink(missing_ok=True)  # renaming a link to the same file does nothing
     except OSError as error:
-        where = "are on different disks" if error.errno == errno.EXDEV else str(error)
-        raise PlacingError(
-            f"can't link {source} to {target}: {where}; let data.download_dir and runs_dir be "
-            "folders of one file system that has hard links"
-        ) from error
+        raise PlacingError(f"can't put {source} at {target}: {error}") from error

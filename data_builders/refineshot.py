@@ -15,6 +15,7 @@ from data_builders.camerabench import AnnotationsError
 from data_builders.sample import LETTERS, Sample
 
 SEED = 42
+NAME = "refineshot"
 
 GROUPS: dict[str, tuple[tuple[str, ...], ...]] = {
     "shot_framing": (
@@ -44,16 +45,19 @@ def refine(samples: Iterable[Sample], seed: int = SEED) -> list[Sample]:
     """ShotBench's `samples`, in their order, with refined options: 961 of 3,572 change.
 
     A term alone in its group becomes a yes-or-no question. Answers that join several terms with
-    a comma stay. Ids stay too, so that answers to the two sets can be paired. The order of
-    options depends on all rows before: pass the whole test set. Raises `AnnotationsError` for an
-    answer that no group holds.
+    a comma stay. Ids keep their number ("shotbench_7" is "refineshot_7"), so that answers to the
+    two sets can be paired. The order of options depends on all rows before: pass the whole test
+    set. Raises `AnnotationsError` for an answer that no group holds.
     """
     shuffler = random.Random(seed)  # one stream over all rows, as in the published script
-    return [
-        _refined(s, shuffler) if s.category in GROUPS and "," not in s.answer_text
-        else s.model_copy(update={"dataset": "refineshot"})
+    renamed = [
+        s.model_copy(update={"dataset": NAME, "id": s.id.replace("shotbench", NAME, 1)})
         for s in samples
-    ]  # fmt: skip
+    ]
+    return [
+        _refined(s, shuffler) if s.category in GROUPS and "," not in s.answer_text else s
+        for s in renamed
+    ]
 
 
 def _refined(sample: Sample, shuffler: random.Random) -> Sample:
@@ -66,7 +70,6 @@ def _refined(sample: Sample, shuffler: random.Random) -> Sample:
     return Sample.model_validate(
         {
             **sample.model_dump(),
-            "dataset": "refineshot",
             "question": question,
             "options": tuple(options),
             "answer": LETTERS[options.index(term)],

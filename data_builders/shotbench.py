@@ -1,7 +1,7 @@
-"""ShotBench's test questions and ShotQA's training questions (Liu et al. 2025).
+"""ShotBench's test questions (Liu et al. 2025; Apache-2.0).
 
-ShotBench (Apache-2.0) asks about eight dimensions of cinematography: 3,572 questions on 3,108
-images and 464 video clips. ShotQA (gated, CC BY-NC-ND) is the training set of ShotVL.
+They are about eight dimensions of cinematography: 3,572 questions on 3,108 images and 464 video
+clips.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import csv
 import json
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -31,8 +30,6 @@ COUNTS = {
 }
 """Questions of each dimension in the released test.tsv."""
 
-_OPTION = re.compile(r"^\s*([A-Z])[.):]\s*(.+?)\s*$", re.MULTILINE)
-
 
 def questions(tsv: Path) -> list[Sample]:
     """Every question of ShotBench's test.tsv, in its order.
@@ -50,17 +47,6 @@ def camera_movement(samples: Iterable[Sample]) -> list[Sample]:
     return [s for s in samples if s.category == "camera_movement"]
 
 
-def shotqa(jsonl: Path) -> list[Sample]:
-    """ShotQA's multiple-choice questions, one chat a line: `messages` and `images` or `videos`.
-
-    The user's turn ends in options ("A. text", one a line); the assistant's names one by letter
-    or by text. Raises `AnnotationsError` with the line that doesn't.
-    """
-    with _opened(jsonl) as file:
-        lines = [line for line in file if line.strip()]
-    return [_chat(line, f"{jsonl}, line {n}", n) for n, line in enumerate(lines, start=1)]
-
-
 class _Row(BaseModel):
     index: int
     type: list[str]
@@ -69,17 +55,6 @@ class _Row(BaseModel):
     options: dict[str, str]
     answer: str
     category: str
-
-
-class _Turn(BaseModel):
-    role: str
-    content: str
-
-
-class _Chat(BaseModel):
-    messages: list[_Turn]
-    images: list[str] = []
-    videos: list[str] = []
 
 
 def _question(fields: dict[str, str], where: str) -> Sample:
@@ -105,38 +80,6 @@ def _question(fields: dict[str, str], where: str) -> Sample:
         )
     except (KeyError, ValueError) as error:  # ValidationError and JSONDecodeError are ValueErrors
         _refuse(where, error)
-
-
-def _chat(line: str, where: str, number: int) -> Sample:
-    try:
-        chat = _Chat.model_validate_json(line)
-        asked = next(t.content for t in chat.messages if t.role == "user")
-        said = next(t.content for t in chat.messages if t.role == "assistant").strip()
-        ((media, path),) = [("image", p) for p in chat.images] + [("video", p) for p in chat.videos]
-        options = tuple(text for _, text in _OPTION.findall(asked))
-        question = _OPTION.split(asked)[0]
-        question = re.sub(r"<image>|<video>|Question:|Options:", "", question).strip()
-        return Sample(
-            id=f"shotqa_{number}",
-            dataset="shotqa",
-            split="train",
-            task="multiple_choice",
-            category=_dimension(question),
-            clip=f"shotqa/{path}",
-            question=question,
-            options=options,
-            answer=LETTERS[options.index(said)] if said in options else said[:1],
-            provenance={"media": media},
-        )
-    except (StopIteration, ValueError) as error:
-        _refuse(where, error)
-
-
-def _dimension(question: str) -> str:
-    words = question.lower()
-    return next(
-        (name for name in sorted(COUNTS, key=len)[::-1] if name.replace("_", " ") in words), "other"
-    )
 
 
 def _literal(text: str) -> Any:

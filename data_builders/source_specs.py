@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import model_validator
 
 from data_builders.specs import Spec
 
-SourceName = Literal["camerabench", "shotbench", "synthetic"]
 BenchmarkName = Literal[
     "held_out",
     "camerabench_binary",
@@ -23,6 +22,10 @@ BenchmarkName = Literal[
 ]
 """`held_out` is the recipe's own test questions; orchestrator/evaluation/benchmarks.py gets the
 others."""
+TestSetName = Literal["shotbench", "shotbench_camera_movement", "refineshot", "motionbench_camera"]
+"""Sources of held-out questions alone."""
+TEST_SETS: tuple[TestSetName, ...] = get_args(TestSetName)
+SourceName = Literal["camerabench", "shotqa", "folder", "synthetic"] | TestSetName
 
 
 class CameraBenchSpec(Spec):
@@ -42,3 +45,21 @@ class CameraBenchSpec(Spec):
         if self.rl_questions and self.train_annotations:
             raise ValueError("give rl_questions or train_annotations, not both")
         return self
+
+
+class ShotQaSpec(Spec):
+    """Which of ShotQA's files each stage trains on, as glob patterns."""
+
+    sft_file: str
+    """Questions whose bare answers SFT imitates."""
+    rl_file: str
+    """The subset for GRPO, which holds its video clips."""
+
+
+class FolderSpec(Spec):
+    """Your own clips and questions."""
+
+    clips: Path
+    """Folder of the clips."""
+    questions: Path
+    """CSV or JSON lines: clip, question, options, answer (`data_builders/folder.py`)."""

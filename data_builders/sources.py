@@ -4,16 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
+from glob import escape
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from data_builders import camerabench, hub, refineshot, rl_questions, shotbench
+from data_builders import (
+    camerabench,
+    hub,
+    motionbench,
+    refineshot,
+    rl_questions,
+    shotbench,
+    shotqa,
+)
 from data_builders.archives import extract
 from data_builders.camerabench import AnnotationsError
 from data_builders.github import CAMERABENCH_ANNOTATIONS, fetch_folder
 from data_builders.sample import Sample
+from data_builders.source_specs import SourceName
 
 VqaBuild = Literal["match", "as_released"]
+
+REPOSITORIES: dict[SourceName, tuple[str, ...]] = {
+    "camerabench": (hub.CAMERABENCH_TRAIN_CLIPS.repo, hub.CAMERABENCH_TEST_CLIPS.repo),
+    "shotqa": (hub.SHOTQA.repo,),
+    "shotbench": (hub.SHOTBENCH.repo,),
+    "shotbench_camera_movement": (hub.SHOTBENCH.repo,),
+    "refineshot": (hub.SHOTBENCH.repo,),
+    "motionbench_camera": (hub.MOTIONBENCH.repo,),
+}
+"""Data sets on the Hub that a source needs."""
 
 
 def camerabench_test(
@@ -56,12 +76,16 @@ def camerabench_train(
 
 
 def shotbench_test(root: Path, meter: hub.Meter | None = None) -> list[Sample]:
-    """ShotBench's 3,572 questions, and RefineShot's version of them on the same media."""
+    """ShotBench's 3,572 questions in eight dimensions, 3,108 of them on still images."""
     folder = hub.fetch(hub.SHOTBENCH, root / "shotbench" / "downloads", meter)
     for media in ("images", "videos"):
         extract(folder / f"{media}.tar", root / "shotbench" / media)
-    samples = shotbench.questions(folder / "test.tsv")
-    return located([*samples, *refineshot.refine(samples)], root)
+    return located(shotbench.questions(folder / "test.tsv"), root)
+
+
+def refineshot_test(root: Path, meter: hub.Meter | None = None) -> list[Sample]:
+    """RefineShot's version of ShotBench's questions, on the same media."""
+    return refineshot.refine(shotbench_test(root, meter))
 
 
 def shotbench_movement(root: Path, meter: hub.Meter | None = None) -> list[Sample]:
@@ -72,11 +96,57 @@ def shotbench_movement(root: Path, meter: hub.Meter | None = None) -> list[Sampl
     return located(shotbench.camera_movement(shotbench.questions(folder / "test.tsv")), root)
 
 
+def motionbench_test(root: Path, meter: hub.Meter | None = None) -> list[Sample]:
+    """MotionBench's 385 questions about camera motion, with their clips alone.
+
+    Clips that it took from other public data sets must be put into `root` by hand, as its page
+    says; until then they are quarantined.
+    """
+    listing = hub.MOTIONBENCH.model_copy(update={"patterns": (f"*/{motionbench.LISTING}",)})
+    folder = hub.fetch(listing, root / "motionbench" / "questions")
+    samples = motionbench.questions(folder / motionbench.FOLDER / motionbench.LISTING)
+    names = sorted({PurePosixPath(sample.clip).name for sample in samples})
+    clips = tuple(f"{motionbench.FOLDER}/*/{escape(name)}" for name in names)
+    wanted = hub.MOTIONBENCH.model_copy(update={"patterns": clips})
+    hub.fetch(wanted, root / "motionbench" / "clips", meter)
+    return located(samples, root)
+
+
+def shotqa_train(
+    root: Path, sft: str, rl: str, meter: hub.Meter | None = None
+) -> dict[Literal["sft", "rl"], list[Sample]]:
+    """ShotQA's questions for each stage; `sft` and `rl` are glob patterns of their files.
+
+    Gated: its terms must be accepted on the Hub, and HF_TOKEN set.
+    """
+    folder = hub.fetch(hub.SHOTQA, root / "shotqa" / "downloads", meter)
+    for archive in sorted(folder.rglob("*")):
+        if archive.name.endswith((".zip", ".tar", ".tar.gz")):
+            extract(archive, root / "shotqa" / "media" / archive.name.partition(".")[0])
+    files = {"sft": _the_one(folder, sft, "sft_file"), "rl": _the_one(folder, rl, "rl_file")}
+    return {
+        "sft": located(shotqa.questions(files["sft"], "sft"), root),
+        "rl": located(shotqa.questions(files["rl"], "rl"), root),
+    }
+
+
+def _the_one(folder: Path, pattern: str, key: str) -> Path:
+    found = sorted(folder.rglob(pattern))
+    if len(found) != 1:
+        there = ", ".join(str(p.relative_to(folder)) for p in sorted(folder.rglob("*.json*")))
+        raise AnnotationsError(
+            f"data.shotqa.{key}: {len(found)} files like {pattern!r} in {folder}, which holds: "
+            f"{there or 'no JSON file'}; give a pattern that one of them fits"
+        )
+    return found[0]
+
+
 def located(samples: Iterable[Sample], root: Path) -> list[Sample]:
     """`samples` with their clips where they are: repositories and archives nest them differently.
 
     A clip that isn't at its path is looked for by its name below the nearest folder of that path
-    that exists. One that is nowhere keeps its path, for the frame cache to quarantine.
+    that exists, whole paths before bare names. One that is nowhere keeps its path, for the frame
+    cache to quarantine.
     """
     names = cache(_files_by_name)
 
@@ -86,6 +156,8 @@ def located(samples: Iterable[Sample], root: Path) -> list[Sample]:
             return clip
         folder = next(parent for parent in (root / clip).parents if parent.is_dir())
         found = names(folder).get(PurePosixPath(clip).name, [])
+        within = clip.partition("/")[2]
+        found = [path for path in found if path.as_posix().endswith(f"/{within}")] or found
         if len(found) > 1:
             raise AnnotationsError(
                 f"clip {clip!r} could be any of {', '.join(map(str, found))}: remove the others"

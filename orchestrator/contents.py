@@ -15,7 +15,7 @@ from orchestrator.outputs import altered, sha256
 from orchestrator.stage import ROOT, Draft, Stage, text_of
 
 LARGEST = 256 * 2**20
-"""Bytes of a file that planning reads; a larger one is told by its size and date."""
+"""Bytes of a file or folder that planning reads; those of a larger one are told by their dates."""
 
 
 def contents(draft: Draft, earlier: Iterable[Stage]) -> dict[str, str]:
@@ -44,16 +44,16 @@ def _changed(draft: Draft, stage: Stage) -> Iterator[tuple[str, str]]:
 
 def _files(path: Path) -> list[tuple[str, str]]:
     """Every file of a file or folder with its content's hash; nothing where there is none."""
-    if path.is_file():
-        return [("", _content(path))]
-    below = sorted(p for p in path.rglob("*") if p.is_file())
-    return [(p.relative_to(path).as_posix(), _content(p)) for p in below]
-
-
-def _content(path: Path) -> str:
-    status = path.stat()
-    large = status.st_size > LARGEST
-    return f"{status.st_size} {status.st_mtime_ns}" if large else sha256(path)
+    found = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    sizes = {p: p.stat() for p in found if p.is_file()}
+    large = sum(status.st_size for status in sizes.values()) > LARGEST
+    return [
+        (
+            p.relative_to(path).as_posix(),
+            f"{status.st_size} {status.st_mtime_ns}" if large else sha256(p),
+        )
+        for p, status in sizes.items()
+    ]
 
 
 def _name(path: Path) -> str:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from data_builders.specs import FrameSpec, PromptSpec
+from data_builders.specs import FrameSpec, PromptSpec, Spec
 from orchestrator.recipe import Recipe
 from orchestrator.stage import OUT, ROOT, Command, Draft, Progress, Resources
 
@@ -17,7 +17,16 @@ _BUILDERS = {
         "data_builders/camerabench.py",
         "data_builders/rl_questions.py",
     ),
+    "shotqa": ("data_builders/sources.py", "data_builders/shotqa.py"),
+    "folder": ("data_builders/folder.py",),
     "shotbench": ("data_builders/sources.py", "data_builders/shotbench.py"),
+    "shotbench_camera_movement": ("data_builders/sources.py", "data_builders/shotbench.py"),
+    "refineshot": (
+        "data_builders/sources.py",
+        "data_builders/shotbench.py",
+        "data_builders/refineshot.py",
+    ),
+    "motionbench_camera": ("data_builders/sources.py", "data_builders/motionbench.py"),
     "trajectories": (
         "data_builders/teaching.py",
         "data_builders/trajectories.py",
@@ -27,6 +36,8 @@ _BUILDERS = {
     ),
 }
 """What decides a source's samples: to change one source leaves the others' clips as they are."""
+_LOCAL = ("rl_questions", "train_annotations", "clips", "questions")
+"""Keys of sources that name the user's own copies of files, which only their author hands out."""
 
 REWARD = (
     "reward_plugins/reward.py",
@@ -40,12 +51,16 @@ REWARD = (
 def data(recipe: Recipe, done: dict[str, Path]) -> Draft:
     """Clips and questions of every source, as Parquet."""
     own = recipe.data
+    camerabench, folder = _located(own.camerabench), _located(own.folder)
     config = {
         "sources": own.sources,
         "weights": own.weights,
-        "camerabench": own.camerabench and _located(own.camerabench.model_dump(mode="json")),
+        "camerabench": camerabench,
+        "shotqa": own.shotqa and own.shotqa.model_dump(mode="json"),
+        "folder": folder,
         "synthetic": own.synthetic and own.synthetic.model_dump(mode="json"),
         "teaching": _teaching(recipe),
+        "bare_answers": recipe.bare_answers,
         "downloads": str(ROOT / own.download_dir),
         "max_quarantined": own.max_quarantined,
         "workers": own.workers,
@@ -59,16 +74,14 @@ def data(recipe: Recipe, done: dict[str, Path]) -> Draft:
         commands=(module("orchestrator", "data_builders.build", "data.json"),),
         files={str(OUT / "data.json"): to_json(config)},
         resources=Resources(recipe.cluster.cpus_per_stage, pin=recipe.cluster.pin),
-        sources=("data_builders/build.py", "data_builders/mixing.py", *builders),
-        given=_given(recipe),
+        sources=(
+            "data_builders/build.py",
+            "data_builders/gathering.py",
+            "data_builders/mixing.py",
+            *builders,
+        ),
+        given=(*_local_files(camerabench), *_local_files(folder)),
     )
-
-
-def _given(recipe: Recipe) -> tuple[Path, ...]:
-    """Questions and annotations that only their author hands out: the user's own copies."""
-    own = recipe.data.camerabench
-    named = (own.rl_questions, own.train_annotations) if own else ()
-    return tuple(ROOT / path for path in named if path is not None)
 
 
 def _teaching(recipe: Recipe) -> dict[str, Any] | None:
@@ -86,10 +99,16 @@ def _teaching(recipe: Recipe) -> dict[str, Any] | None:
     }
 
 
-def _located(camerabench: dict[str, Any]) -> dict[str, Any]:
-    """Paths of the recipe are relative to the project."""
-    paths = ("rl_questions", "train_annotations")
-    return {k: str(ROOT / v) if k in paths and v else v for k, v in camerabench.items()}
+def _located(source: Spec | None) -> dict[str, Any] | None:
+    """What a recipe says of a source; its paths are relative to the project."""
+    if source is None:
+        return None
+    said = source.model_dump(mode="json")
+    return {key: str(ROOT / v) if key in _LOCAL and v else v for key, v in said.items()}
+
+
+def _local_files(source: dict[str, Any] | None) -> list[Path]:
+    return [Path(v) for key, v in (source or {}).items() if key in _LOCAL and v]
 
 
 def model(recipe: Recipe, done: dict[str, Path]) -> Draft:

@@ -45,11 +45,10 @@ def repositories(plan: Plan) -> Iterator[Verdict]:
 
 
 def _data_sets(recipe: Recipe) -> list[str]:
-    from data_builders import hub
+    from data_builders.sources import REPOSITORIES
 
-    clips = [hub.CAMERABENCH_TRAIN_CLIPS.repo, hub.CAMERABENCH_TEST_CLIPS.repo]
-    published = {"camerabench": clips, "shotbench": [hub.SHOTBENCH.repo]}
-    return [repo for source in recipe.data.sources for repo in published.get(source, [])]
+    names = (repo for source in recipe.data.sources for repo in REPOSITORIES.get(source, ()))
+    return [*dict.fromkeys(names)]
 
 
 def hub_repository(name: str, kind: str) -> Verdict:
@@ -71,7 +70,8 @@ def hub_repository(name: str, kind: str) -> Verdict:
 
 def training_questions(plan: Plan) -> Iterator[Verdict]:
     """What the data stage itself checks before it fetches: annotations, teacher and judge."""
-    from data_builders.build import BuildConfig, check
+    from data_builders.build import check
+    from data_builders.gathering import BuildConfig
 
     stage = plan.stage("data")
     if runs.is_done(stage) or plan.recipe.data.sources == ("synthetic",):

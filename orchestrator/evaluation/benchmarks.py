@@ -56,16 +56,8 @@ def _camerabench(dataset: str) -> Benchmark:
     return Benchmark(fetch)
 
 
-def _shotbench(dataset: str) -> Benchmark:
-    def fetch(config: BenchmarksConfig, meter: Meter) -> Iterable[Sample]:
-        samples = sources.shotbench_test(config.downloads, meter)
-        return [sample for sample in samples if sample.dataset == dataset]
-
-    return Benchmark(fetch)
-
-
-def _camera_movement(config: BenchmarksConfig, meter: Meter) -> Iterable[Sample]:
-    return sources.shotbench_movement(config.downloads, meter)
+def _published(questions: Callable[[Path, Meter], list[Sample]]) -> Benchmark:
+    return Benchmark(lambda config, meter: questions(config.downloads, meter))
 
 
 def _synthetic(config: BenchmarksConfig, meter: Meter) -> Iterable[Sample]:
@@ -77,9 +69,10 @@ BENCHMARKS: dict[BenchmarkName, Benchmark] = {
     "camerabench_binary": _camerabench("camerabench_binary"),
     "camerabench_vqa": _camerabench("camerabench_vqa_match"),
     "camerabench_vqa_as_released": _camerabench("camerabench_vqa_as_released"),
-    "shotbench": _shotbench("shotbench"),
-    "shotbench_camera_movement": Benchmark(_camera_movement),
-    "refineshot": _shotbench("refineshot"),
+    "shotbench": _published(sources.shotbench_test),
+    "shotbench_camera_movement": _published(sources.shotbench_movement),
+    "refineshot": _published(sources.refineshot_test),
+    "motionbench_camera": _published(sources.motionbench_test),
     "synthetic": Benchmark(_synthetic),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from data_builders.source_specs import TEST_SETS
 from data_builders.specs import FrameSpec
 from orchestrator.recipe.own_code import own_function
 from orchestrator.recipe.rl import RewardSpec
@@ -18,26 +19,15 @@ def broken_rules(recipe: Recipe) -> list[str]:
 
 def _data(recipe: Recipe) -> Iterator[str]:
     data = recipe.data
-    if ("synthetic" in data.sources) != (data.synthetic is not None):
-        yield (
-            f"data.sources: {list(data.sources)} and data.synthetic "
-            f"{'is' if data.synthetic else 'is not'} given; list `synthetic` and describe "
-            "it, or neither"
-        )
-    if ("camerabench" in data.sources) != (data.camerabench is not None):
-        yield (
-            f"data.sources: {list(data.sources)} and data.camerabench "
-            f"{'is' if data.camerabench else 'is not'} given; list `camerabench` and describe it, "
-            "or neither"
-        )
-    if data.trajectories is not None and "camerabench" not in data.sources:
-        yield "data.trajectories: are written for camerabench, which data.sources does not list"
-    if data.trajectories is None and "synthetic" not in data.sources:
-        yield (
-            f"data.trajectories: null leaves SFT nothing to imitate: {list(data.sources)} bring no "
-            "traces; describe the teacher, or add synthetic to data.sources"
-        )
-    trained = set(data.sources) - {"shotbench"}
+    for name in ("synthetic", "camerabench", "shotqa", "folder"):
+        listed = name in data.sources
+        if listed != (getattr(data, name) is not None):
+            yield (
+                f"data.sources: {list(data.sources)} and data.{name} "
+                f"{'is not' if listed else 'is'} given; list `{name}` and describe it, or neither"
+            )
+    yield from _traces(recipe)
+    trained = set(data.sources) - set(TEST_SETS)
     if data.weights is not None and set(data.weights) != trained:
         yield (
             f"data.weights: {sorted(data.weights)} weighed, but the sources with training "
@@ -45,6 +35,24 @@ def _data(recipe: Recipe) -> Iterator[str]:
         )
     if data.weights is not None and min(data.weights.values(), default=1) <= 0:
         yield f"data.weights: {data.weights} must be above 0; leave the source out of data.sources"
+
+
+def _traces(recipe: Recipe) -> Iterator[str]:
+    data, listed, bare = recipe.data, set(recipe.data.sources), recipe.bare_answers
+    if bare and data.trajectories is not None:
+        yield "data.trajectories: SFT imitates bare answers (no prompt tags); set it to null"
+    if not bare and "shotqa" in listed:
+        yield "sft.prompt.tags: shotqa brings answers without traces; set it to []"
+    if data.trajectories is not None and not listed & {"camerabench", "folder"}:
+        yield (
+            "data.trajectories: are written for camerabench and folder, which data.sources does "
+            "not list"
+        )
+    if not bare and data.trajectories is None and not listed & {"synthetic", "folder"}:
+        yield (
+            f"data.trajectories: null leaves SFT nothing to imitate: {list(data.sources)} bring no "
+            "traces; describe the teacher, or add synthetic to data.sources"
+        )
 
 
 def _frames(recipe: Recipe) -> Iterator[str]:

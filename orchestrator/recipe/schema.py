@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from data_builders.source_specs import CameraBenchSpec, SourceName
+from data_builders.source_specs import CameraBenchSpec, FolderSpec, ShotQaSpec, SourceName
 from data_builders.specs import FrameSpec, PromptSpec, Spec, SyntheticSpec, TinyModelSpec
 from data_builders.trajectory_specs import TrajectorySpec
 from orchestrator.recipe.evaluation import EvalSpec
@@ -36,10 +36,15 @@ class DataSpec(Spec):
     """Share of each source among the training questions; null takes everything."""
     camerabench: CameraBenchSpec | None
     """Which of CameraBench's questions, when it is a source."""
+    shotqa: ShotQaSpec | None
+    """Files of ShotQA, when it is a source."""
+    folder: FolderSpec | None
+    """Your own clips and questions, when they are a source."""
     synthetic: SyntheticSpec | None
     """Clips rendered from a 3-D scene with a known camera path."""
     trajectories: TrajectorySpec | None
-    """Who writes observation and thinking for CameraBench's training questions, for SFT."""
+    """Who writes observation and thinking for training questions without any (CameraBench's and
+    your own), for SFT."""
     download_dir: str
     """Published data sets and paid replies, shared by all runs; relative to the project."""
     cache_dir: str
@@ -112,6 +117,11 @@ class Recipe(Spec):
     """People's check of the trajectories: `make review`."""
     cluster: ClusterSpec
     """The machines."""
+
+    @property
+    def bare_answers(self) -> bool:
+        """SFT imitates answers alone, so that questions without a trace teach as well."""
+        return not (self.sft.prompt or self.prompt).tags
 
     @property
     def devices(self) -> int:

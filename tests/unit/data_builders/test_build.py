@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import zipfile
@@ -93,7 +94,10 @@ def config(home: Path, server: FakeServer | None = None, **changes: Any) -> Buil
             "rl_questions": None,
             "train_annotations": home / "annotations" / "train",
         },
+        "shotqa": None,
+        "folder": None,
         "synthetic": None,
+        "bare_answers": False,
         "teaching": teaching if server else None,
         "downloads": root / "downloads",
         "max_quarantined": 0.5,
@@ -161,7 +165,7 @@ def test_training_on_test_clips_is_said(home: Path, caplog: pytest.LogCaptureFix
 def test_a_teacher_that_is_not_there_is_named_before_anything_is_fetched(
     home: Path, server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(stage._GATHER, "camerabench", lambda _: pytest.fail("it fetched"))
+    monkeypatch.setitem(stage.GATHER, "camerabench", lambda _: pytest.fail("it fetched"))
     asked = config(home, server)
     server.server.shutdown()
     server.server.server_close()
@@ -184,13 +188,29 @@ def test_absent_training_questions_name_the_keys(home: Path, where: Path | None)
         build(config(home, camerabench=own))
 
 
-def test_another_disk_is_an_error(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
-        raise OSError(18, "Invalid cross-device link")
+def fail_to_link(number: int) -> Any:
+    def link(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(os, "link", refuse)
-    with pytest.raises(PlacingError, match=r"different disks.*data\.download_dir"):
+    return link
+
+
+def test_clips_on_another_disk_are_copied(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "link", fail_to_link(errno.EXDEV))
+    assert build(config(home)) == {"sft": 0, "rl": 6, "test": 4}
+    clip = read_samples(home.parent / "out" / "test.parquet")[0].clip
+    copy, source = home.parent / "out" / clip, home.parent / "downloads" / clip
+    assert copy.read_bytes() == source.read_bytes() and not copy.samefile(source)
+
+
+def test_a_full_disk_is_said(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "link", fail_to_link(errno.ENOSPC))
+    with pytest.raises(PlacingError, match="No space left"):
         build(config(home))
+
+
+def test_bare_answers_let_questions_without_traces_teach(home: Path) -> None:
+    assert build(config(home, bare_answers=True)) == {"sft": 6, "rl": 6, "test": 4}
 
 
 def test_weights_hold_in_each_training_set(home: Path) -> None:
@@ -203,3 +223,42 @@ def test_weights_hold_in_each_training_set(home: Path) -> None:
         synthetic=synthetic,
     )
     assert build(mixed) == {"sft": 8, "rl": 6 + 3, "test": 4 + 4}
+
+
+def own_clips(home: Path, *rows: str) -> dict[str, Any]:
+    clips = home.parent / "mine"
+    clips.mkdir()
+    (clips / "a.mp4").write_bytes((home / "train" / "a.mp4").read_bytes())
+    (clips / "link.mp4").symlink_to(home / "train" / "b.mp4")
+    (clips / "folder.mp4").mkdir()
+    table = "clip,question,options,answer\n" + "".join(f"{row}\n" for row in rows)
+    (home.parent / "q.csv").write_text(table)
+    return {
+        "sources": ["folder"],
+        "camerabench": None,
+        "folder": {"clips": clips, "questions": home.parent / "q.csv"},
+    }
+
+
+def test_your_own_clips_get_traces_and_bad_ones_are_quarantined(
+    home: Path, server: FakeServer
+) -> None:
+    server.reply = said
+    bad = ("link.mp4", "folder.mp4", "none.mp4", "../network/train/b.mp4", "/etc/passwd")
+    asked = [f"{clip},Pan?,pans left|pans right,pans left" for clip in ("a.mp4", *bad)]
+    own = own_clips(home, *asked)
+    with pytest.raises(QuarantineError, match="5 of 6 clips"):
+        build(config(home, server, **own))
+    assert build(config(home, server, **own, max_quarantined=0.9)) == {"sft": 1, "rl": 1, "test": 0}
+    (taught,) = read_samples(home.parent / "out" / "sft.parquet")
+    assert taught.clip == "folder/a.mp4" and taught.think
+    assert (home.parent / "out" / taught.clip).is_file()
+    report = json.loads((home.parent / "out" / "quarantine.json").read_text())
+    assert report["clips"].keys() == {f"folder/{clip}" for clip in bad}
+
+
+def test_a_folder_that_is_not_there_names_the_key(home: Path) -> None:
+    own = own_clips(home, "a.mp4,Pan?,left|right,left")
+    own["folder"]["clips"] = home / "nowhere"
+    with pytest.raises(AnnotationsError, match=r"data\.folder\.clips"):
+        build(config(home, **own))

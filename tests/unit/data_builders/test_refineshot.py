@@ -21,7 +21,7 @@ OPTION_COUNTS = {
 
 def _sample(category: str, options: tuple[str, ...], answer: str, number: int = 0) -> Sample:
     return Sample(
-        id=f"s{number}", dataset="shotbench", split="test", task="multiple_choice",
+        id=f"shotbench_{number}", dataset="shotbench", split="test", task="multiple_choice",
         category=category, clip="x.jpg", question=f"What's the {category}?", options=options,
         answer=LETTERS[options.index(answer)],
     )  # fmt: skip
@@ -54,7 +54,7 @@ def test_options_become_the_answers_own_group() -> None:
     (refined,) = refineshot.refine([sample])
     assert set(refined.options) == {"Hard light", "Soft light"}
     assert refined.answer_text == "Soft light"
-    assert (refined.id, refined.dataset) == (sample.id, "refineshot")
+    assert (refined.id, refined.dataset) == ("refineshot_0", "refineshot")
 
 
 def test_a_term_alone_in_its_group_is_asked_yes_or_no() -> None:
@@ -69,7 +69,7 @@ def test_other_dimensions_and_joint_answers_keep_their_options() -> None:
     movement = _sample("camera_movement", ("Pan left", "Zoom in"), "Pan left")
     joint = _sample("lighting", ("Side light, Soft light", "Backlight"), "Side light, Soft light")
     for sample, same in zip([movement, joint], refineshot.refine([movement, joint]), strict=True):
-        assert same == sample.model_copy(update={"dataset": "refineshot"})
+        assert same == sample.model_copy(update={"dataset": "refineshot", "id": same.id})
 
 
 def test_an_unknown_term_is_refused() -> None:

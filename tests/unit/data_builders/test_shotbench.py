@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -75,31 +74,3 @@ def test_a_file_with_other_columns_is_refused(tmp_path: Path) -> None:
 def test_an_absent_file_says_how_to_get_it(tmp_path: Path) -> None:
     with pytest.raises(AnnotationsError, match="run the data stage"):
         shotbench.questions(tmp_path / "t.tsv")
-
-
-def _chat(answer: str, **changes: Any) -> str:
-    asked = (
-        "<image>Question: What's the lighting type of this shot?\nOptions:\nA. Sunny\nB. LED\n"
-        "Please select the most likely answer from the options above."
-    )
-    turns = [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]
-    return json.dumps({"messages": turns, "images": ["images/x.jpg"], **changes})
-
-
-@pytest.mark.parametrize("answer", ["B", "B. LED", "LED"])
-def test_shotqa_answers_by_letter_or_text(tmp_path: Path, answer: str) -> None:
-    (tmp_path / "q.jsonl").write_text(_chat(answer) + "\n\n")
-    (sample,) = shotbench.shotqa(tmp_path / "q.jsonl")
-    assert sample.question == "What's the lighting type of this shot?"
-    assert (sample.options, sample.answer) == (("Sunny", "LED"), "B")
-    assert (sample.category, sample.split) == ("lighting_type", "train")
-    assert (sample.clip, sample.provenance) == ("shotqa/images/x.jpg", {"media": "image"})
-
-
-@pytest.mark.parametrize(
-    "line", ["{}", "[", _chat("C"), _chat(""), _chat("A", images=[]), _chat("A", videos=["v.mp4"])]
-)
-def test_a_bad_shotqa_line_is_named(tmp_path: Path, line: str) -> None:
-    (tmp_path / "q.jsonl").write_text(_chat("A") + "\n" + line)
-    with pytest.raises(AnnotationsError, match="line 2 is no question"):
-        shotbench.shotqa(tmp_path / "q.jsonl")

@@ -116,7 +116,9 @@ def test_shotbench_comes_with_refineshot_and_media(
     network = Network({hub.SHOTBENCH.repo: tmp_path / "hub"})
     monkeypatch.setattr(hub, "fetch", network.fetch)
     samples = sources.shotbench_test(tmp_path / "data")
-    assert [s.dataset for s in samples] == ["shotbench"] * 2 + ["refineshot"] * 2
+    refined = sources.refineshot_test(tmp_path / "data")
+    assert [s.dataset for s in samples + refined] == ["shotbench"] * 2 + ["refineshot"] * 2
+    assert len({s.id for s in samples + refined}) == 4
     assert (tmp_path / "data/shotbench/videos/videos/empty").is_file()
 
 
@@ -138,3 +140,50 @@ def test_the_movement_questions_come_without_the_images(
     assert len(samples) == 464 and {s.category for s in samples} == {"camera_movement"}
     assert asked[0].patterns == ("test.tsv", "videos.tar")
     assert asked[0].revision == hub.SHOTBENCH.revision
+
+
+def test_motionbench_fetches_its_questions_and_the_clips_they_need(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Source] = []
+    row = {
+        "video_path": "a.mp4", "question_type": "Camera Motion",
+        "qa": [{"uid": 1, "question": "Which way?\nA. left\nB. right", "answer": "B"}],
+    }  # fmt: skip
+    home = tmp_path / "hub" / "MotionBench"
+    home.mkdir(parents=True)
+    (home / "video_info.meta.jsonl").write_text(json.dumps(row) + "\n")
+    _touch(home, "self-collected/a.mp4", "self-collected/b.mp4")
+
+    def fetch(source: Source, target: Path, meter: object = None) -> Path:
+        asked.append(source)
+        return Network({hub.MOTIONBENCH.repo: tmp_path / "hub"}).fetch(source, target)
+
+    monkeypatch.setattr(hub, "fetch", fetch)
+    (sample,) = sources.motionbench_test(tmp_path / "data")
+    assert sample.clip == "motionbench/clips/MotionBench/self-collected/a.mp4"
+    assert [s.patterns for s in asked] == [("*/video_info.meta.jsonl",), ("MotionBench/*/a.mp4",)]
+
+
+def test_shotqa_finds_each_stages_file_and_its_media(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "hub").mkdir()
+    for name, media in (("shotqa_sft.jsonl", "images"), ("grpo_8k.json", "videos")):
+        turns = [
+            {"role": "user", "content": "Which shot size?\nA. Wide\nB. Close-up"},
+            {"role": "assistant", "content": "A"},
+        ]
+        row = {"messages": turns, media: [f"{media}/film/1.x"]}
+        (tmp_path / "hub" / name).write_text(json.dumps(row))
+        with tarfile.open(tmp_path / "hub" / f"{media}.tar", "w") as tarred:
+            for film in ("film", "other"):
+                tarred.addfile(tarfile.TarInfo(f"{media}/{film}/1.x"))
+    network = Network({hub.SHOTQA.repo: tmp_path / "hub"})
+    monkeypatch.setattr(hub, "fetch", network.fetch)
+    train = sources.shotqa_train(tmp_path / "data", "*sft*.json*", "*grpo*.json*")
+    assert [s.clip for s in train["sft"]] == ["shotqa/media/images/images/film/1.x"]
+    assert [s.clip for s in train["rl"]] == ["shotqa/media/videos/videos/film/1.x"]
+    assert train["sft"][0].id != train["rl"][0].id
+    with pytest.raises(AnnotationsError, match=r"data\.shotqa\.rl_file: 0 files.*grpo_8k\.json"):
+        sources.shotqa_train(tmp_path / "data", "*sft*", "*dpo*")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from data_builders.build import BuildConfig
+from data_builders.gathering import BuildConfig
 from orchestrator.errors import RecipeError
 from orchestrator.plan import make_plan
 from orchestrator.recipe import load_recipe
@@ -43,6 +43,9 @@ def test_paths_of_a_recipe_are_relative_to_the_project() -> None:
         ("tiny", "data.weights={synthetic: 0}", "above 0"),
         ("tiny", "data.weights={camerabench: 1}", "weigh each of them"),
         ("tiny", "data.trajectories={teacher: {model: x}, judge: null}", "written for camerabench"),
+        ("tiny", "data.sources=[synthetic,folder]", "data.folder is not given"),
+        ("shotvl_3b", "sft.prompt=null", "shotqa brings answers without traces"),
+        ("camreasoner_7b", "sft.prompt={tags: []}", "SFT imitates bare answers"),
     ],
 )
 def test_contradictions_about_data_are_named(name: str, override: str, words: str) -> None:
@@ -62,6 +65,31 @@ def test_frames_of_training_do_not_render_synthetic_clips_again(tmp_path: Path) 
         for n in (3136, 6272)
     )
     assert here.fingerprint == there.fingerprint
+
+
+def test_a_changed_file_of_yours_makes_the_stage_stale(tmp_path: Path) -> None:
+    for name in ("rl.json", "q.csv"):
+        (tmp_path / name).write_text("old")
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "a.mp4").write_text("old")
+    recipe = load_recipe(
+        "camreasoner_7b",
+        [
+            "data.sources=[camerabench,folder]",
+            f"data.camerabench.rl_questions={tmp_path}/rl.json",
+            f"data.folder={{clips: {tmp_path}/clips, questions: {tmp_path}/q.csv}}",
+        ],
+    )
+
+    def fingerprint() -> str:
+        return make_plan(recipe, tmp_path).stage("data").fingerprint
+
+    seen = [fingerprint(), fingerprint()]
+    assert seen[0] == seen[1]
+    for name in ("rl.json", "q.csv", "clips/a.mp4", "clips/b.mp4"):
+        (tmp_path / name).write_text("newer")
+        seen.append(fingerprint())
+    assert len(set(seen)) == 5
 
 
 def test_the_port_of_the_review_makes_nothing_stale(tmp_path: Path) -> None:

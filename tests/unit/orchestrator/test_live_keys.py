@@ -42,7 +42,7 @@ POOL: tuple[Any, ...] = (
     *(True, False, None, 0, 1, 2, 3, 4, 5, 7, 16, 64, 100_000, 0.25, 0.5, 0.75, 1.5),
     *("x", "/x", "last", "epoch:1", "step:200", "{question} {options} x", "hf", "vllm"),
     *(["x"], ["answer"], ["think", "answer"], ["base"], [0.5, 0.6], [0.01, 0.02], ["wandb"]),
-    *(["synthetic"], ["camerabench"], ["static"], ["binary"], {"x": 1}, {"zoom": 7}),
+    *(["synthetic"], ["camerabench"], ["shotqa"], ["static"], ["binary"], {"x": 1}, {"zoom": 7}),
     *({"synthetic": 0.5}, {"camerabench": 0.5}, {"x": {"path": "x"}}, ["sft:last"]),
     OWN_REWARD,
 )
@@ -67,8 +67,11 @@ def bases() -> Iterator[dict[str, Any]]:
             whole["eval"]["benchmarks"] = ["held_out", "synthetic"]
             whole["eval"]["models"] = {"served": {"base_url": "http://localhost/v1", "model": "m"}}
             if name == "tiny":
+                whole["data"]["sources"] += ["folder"]
+                whole["data"]["folder"] = {"clips": "clips", "questions": "questions.csv"}
                 whole["rl"]["reward"]["function"] = OWN_REWARD
             yield whole
+    yield load_recipe("shotvl_3b").model_dump(mode="json")
 
 
 BASES = list(bases())
