@@ -62,6 +62,20 @@ def check_endpoint(spec: EndpointSpec, key: str) -> None:
         ) from error
 
 
+def answers(spec: EndpointSpec) -> bool:
+    """Whether anything speaks HTTP at the endpoint's address."""
+    import openai
+
+    try:
+        client = openai.OpenAI(base_url=spec.base_url, api_key="none", timeout=10, max_retries=0)
+        client.models.list()
+    except openai.APIStatusError:
+        return True
+    except openai.OpenAIError:
+        return False
+    return True
+
+
 class Client:
     """A client of one endpoint, for use by many threads."""
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from filelock import FileLock
 
-from data_builders.chat import check_endpoint
+from data_builders.chat import EndpointError, check_endpoint
 from data_builders.frames import materialise
 from data_builders.placing import without
 from data_builders.progress import Meter
 from data_builders.sample import Sample, read_samples
+from data_builders.serving import served
 from data_builders.specs import FrameSpec, Spec
 from data_builders.trajectories import synthesise
-from data_builders.trajectory_specs import TrajectorySpec
+from data_builders.trajectory_specs import EndpointSpec, TrajectorySpec
 from data_builders.trajectory_writer import CachedClips
 from reward_plugins.errors import CamReasonerError
 
@@ -34,17 +36,29 @@ class TeachingConfig(Spec):
     cache: Path
     replies: Path
     """Paid replies, shared by all recipes: another one asks for much the same."""
+    vllm: Path
+    """Executable that serves models of an endpoint with `serve`."""
     workers: int
     max_quarantined: float
 
 
 def check_endpoints(config: TeachingConfig) -> None:
-    """Raise `EndpointError` unless the servers answer, or answered before and may have all said."""
+    """Raise `EndpointError` unless the servers answer, or answered before and may have all said.
+
+    Those that the stage starts itself only need their executable.
+    """
     if config.replies.exists():
         return
-    check_endpoint(config.trajectories.teacher, "data.trajectories.teacher")
-    if config.trajectories.judge is not None:
-        check_endpoint(config.trajectories.judge, "data.trajectories.judge")
+    for key, spec in _endpoints(config.trajectories):
+        if spec.serve is None:
+            check_endpoint(spec, key)
+        elif not config.vllm.is_file():
+            raise EndpointError(f"{key}.serve: no vLLM at {config.vllm}; run `make setup`")
+
+
+def _endpoints(spec: TrajectorySpec) -> list[tuple[str, EndpointSpec]]:
+    teacher = ("data.trajectories.teacher", spec.teacher)
+    return [teacher, ("data.trajectories.judge", spec.judge)] if spec.judge else [teacher]
 
 
 def teach(samples: Sequence[Sample], config: TeachingConfig, out: Path) -> list[Sample]:
@@ -67,7 +81,11 @@ def teach(samples: Sequence[Sample], config: TeachingConfig, out: Path) -> list[
         log.warning("no trajectory for questions on %s: %s", clip, reason)
     readable = without(samples, index.quarantined)
     config.replies.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(config.replies.with_suffix(".lock")):
+    with ExitStack() as held:
+        held.enter_context(FileLock(config.replies.with_suffix(".lock")))
+        for key, endpoint in _endpoints(config.trajectories):
+            output = out / f"vllm-{key.rpartition('.')[2]}.log"
+            held.enter_context(served(endpoint, key, config.vllm, output))
         meter = Meter(out / "progress.jsonl", "writing trajectories")
         clips, spec = CachedClips(index), config.trajectories
         summary = synthesise(readable, clips, spec, folder, meter, config.replies)

@@ -17,6 +17,11 @@ class EndpointSpec(Spec):
     """The name the server gives the model."""
     base_url: str = "http://localhost:8000/v1"
     """The server's address, up to and with the version."""
+    serve: tuple[str | int | float, ...] | None = None
+    """Further words of `vllm serve <model>`, which the stage then starts on this machine's GPUs at
+    `base_url` and ends when all is written; None asks a server that runs."""
+    start_seconds: float = Field(default=1800, gt=0)
+    """Longest wait for a server that the stage started."""
     api_key_variable: str = "OPENAI_API_KEY"
     """Environment variable that holds the key; servers of one's own need none."""
     concurrency: int = Field(default=16, gt=0)

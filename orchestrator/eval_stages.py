@@ -20,6 +20,7 @@ SOURCES = (
     "data_builders/camerabench.py",
     "data_builders/shotbench.py",
     "data_builders/refineshot.py",
+    "data_builders/motionbench.py",
     "data_builders/synthetic",
     "orchestrator/evaluation/benchmarks.py",
 )

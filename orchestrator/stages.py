@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from data_builders.specs import FrameSpec, PromptSpec, Spec
+from orchestrator import envs
 from orchestrator.recipe import Recipe
 from orchestrator.stage import OUT, ROOT, Command, Draft, Progress, Resources
 
@@ -71,9 +72,13 @@ def data(recipe: Recipe, done: dict[str, Path]) -> Draft:
     builders = dict.fromkeys(file for name in used for file in _BUILDERS[name])
     return Draft(
         name="data",
-        commands=(module("orchestrator", "data_builders.build", "data.json"),),
+        commands=(*_serves(recipe), module("orchestrator", "data_builders.build", "data.json")),
         files={str(OUT / "data.json"): to_json(config)},
-        resources=Resources(recipe.cluster.cpus_per_stage, pin=recipe.cluster.pin),
+        resources=Resources(
+            recipe.cluster.cpus_per_stage,
+            gpus_of_one_node(recipe) if _serves(recipe) else 0,
+            recipe.cluster.pin,
+        ),
         sources=(
             "data_builders/build.py",
             "data_builders/gathering.py",
@@ -94,9 +99,18 @@ def _teaching(recipe: Recipe) -> dict[str, Any] | None:
         "frames": frames(recipe, None),
         "cache": str(ROOT / own.cache_dir),
         "replies": str(ROOT / own.download_dir / "trajectories" / "replies.jsonl"),
+        "vllm": str(envs.interpreter(environment(recipe, "eval")).with_name("vllm")),
         "workers": own.workers,
         "max_quarantined": own.max_quarantined,
     }
+
+
+def _serves(recipe: Recipe) -> tuple[Command, ...]:
+    """Where the stage serves a teacher itself: what shows at once whether vLLM works here."""
+    own = recipe.data.trajectories
+    if own is None or not any(spec and spec.serve is not None for spec in (own.teacher, own.judge)):
+        return ()
+    return (Command(environment(recipe, "eval"), ("-c", "import vllm")),)
 
 
 def _located(source: Spec | None) -> dict[str, Any] | None:

@@ -43,6 +43,7 @@ def _traces(recipe: Recipe) -> Iterator[str]:
         yield "data.trajectories: SFT imitates bare answers (no prompt tags); set it to null"
     if not bare and "shotqa" in listed:
         yield "sft.prompt.tags: shotqa brings answers without traces; set it to []"
+    yield from _served(recipe)
     if data.trajectories is not None and not listed & {"camerabench", "folder"}:
         yield (
             "data.trajectories: are written for camerabench and folder, which data.sources does "
@@ -53,6 +54,16 @@ def _traces(recipe: Recipe) -> Iterator[str]:
             f"data.trajectories: null leaves SFT nothing to imitate: {list(data.sources)} bring no "
             "traces; describe the teacher, or add synthetic to data.sources"
         )
+
+
+def _served(recipe: Recipe) -> Iterator[str]:
+    """Models that the data stage serves itself."""
+    own = recipe.data.trajectories
+    endpoints = [e for e in (own.teacher, own.judge) if e and e.serve is not None] if own else []
+    if endpoints and recipe.cluster.device == "cpu":
+        yield "data.trajectories: serve starts vLLM, which needs cluster.device=cuda"
+    if len({e.base_url for e in endpoints}) < len(endpoints):
+        yield "data.trajectories: teacher and judge are served at one base_url; give them two ports"
 
 
 def _frames(recipe: Recipe) -> Iterator[str]:

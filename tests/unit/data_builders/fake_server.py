@@ -16,7 +16,7 @@ GOOD = "<observation>The far wall drifts right.</observation><think>So it pans l
 class FakeServer:
     """Answers `/v1/chat/completions` with what `reply` makes of the request's body."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.reply: Callable[[dict[str, Any]], Any] = lambda body: written(body)
         self.bodies: list[dict[str, Any]] = []
         fake = self
@@ -36,7 +36,7 @@ class FakeServer:
                     time.sleep(1)
                 fake.send(self, 200, answer if isinstance(answer, bytes) else completion(answer))
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_port}/v1"
         poll = {"poll_interval": 0.01}

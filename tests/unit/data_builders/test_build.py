@@ -6,6 +6,8 @@ import errno
 import json
 import os
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ import pytest
 from fake_server import FakeServer, written
 
 from data_builders import build as stage
-from data_builders import hub, sources
+from data_builders import hub, sources, teaching
 from data_builders.build import BuildConfig, build
 from data_builders.camerabench import AnnotationsError
 from data_builders.chat import EndpointError
@@ -25,6 +27,7 @@ from data_builders.hub import Source
 from data_builders.placing import PlacingError
 from data_builders.sample import read_samples
 from data_builders.teaching import TeachingError
+from data_builders.trajectory_specs import EndpointSpec
 
 FRAMES = {"fps": 2, "min_frames": 2, "max_frames": 4, "min_pixels": 784, "max_pixels": 6400}
 CLIPS = ("a.mp4", "b.mp4", "c.mp4", "d.mp4")
@@ -83,6 +86,7 @@ def config(home: Path, server: FakeServer | None = None, **changes: Any) -> Buil
         "frames": FRAMES,
         "cache": root / "cache",
         "replies": root / "downloads" / "replies.jsonl",
+        "vllm": root / "vllm",
         "workers": 1,
         "max_quarantined": 0.5,
     }
@@ -262,3 +266,37 @@ def test_a_folder_that_is_not_there_names_the_key(home: Path) -> None:
     own["folder"]["clips"] = home / "nowhere"
     with pytest.raises(AnnotationsError, match=r"data\.folder\.clips"):
         build(config(home, **own))
+
+
+def test_a_teacher_that_the_stage_serves_writes_all_the_same(
+    home: Path, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.reply = said
+    began: list[str] = []
+
+    @contextmanager
+    def serve(spec: EndpointSpec, key: str, vllm: Path, output: Path) -> Iterator[None]:
+        began.append(key)
+        yield
+
+    monkeypatch.setattr(teaching, "served", serve)
+    asked = config(home, server)
+    assert asked.teaching
+    own = asked.teaching.trajectories
+    assert own.judge
+    both = {
+        "teacher": own.teacher.model_copy(update={"serve": ()}),
+        "judge": own.judge.model_copy(update={"serve": ()}),
+    }
+    asked = asked.model_copy(
+        update={
+            "teaching": asked.teaching.model_copy(
+                update={"trajectories": own.model_copy(update=both)}
+            )
+        }
+    )
+    with pytest.raises(EndpointError, match=r"teacher\.serve: no vLLM at"):
+        build(asked)
+    (home.parent / "vllm").touch()
+    assert build(asked)["sft"] == 5
+    assert began == ["data.trajectories.teacher", "data.trajectories.judge"]

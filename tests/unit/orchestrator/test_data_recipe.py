@@ -46,6 +46,11 @@ def test_paths_of_a_recipe_are_relative_to_the_project() -> None:
         ("tiny", "data.sources=[synthetic,folder]", "data.folder is not given"),
         ("shotvl_3b", "sft.prompt=null", "shotqa brings answers without traces"),
         ("camreasoner_7b", "sft.prompt={tags: []}", "SFT imitates bare answers"),
+        (
+            "camreasoner_7b",
+            "data.trajectories={teacher: {model: x, serve: []}, judge: {model: y, serve: []}}",
+            "give them two ports",
+        ),
     ],
 )
 def test_contradictions_about_data_are_named(name: str, override: str, words: str) -> None:
@@ -65,6 +70,16 @@ def test_frames_of_training_do_not_render_synthetic_clips_again(tmp_path: Path) 
         for n in (3136, 6272)
     )
     assert here.fingerprint == there.fingerprint
+
+
+def test_a_teacher_that_the_stage_serves_gets_the_gpus_and_vllms_environment() -> None:
+    words = "data.trajectories.teacher.serve=[--tensor-parallel-size,4]"
+    stage = make_plan(load_recipe("camreasoner_7b", [words]), Path("/nowhere")).stage("data")
+    assert stage.resources.gpus == 4
+    assert [c.environment for c in stage.commands] == ["eval-gpu", "orchestrator"]
+    config = data_config("camreasoner_7b", words)
+    assert config.teaching and config.teaching.vllm == ROOT / ".envs/eval-gpu/bin/vllm"
+    assert config.teaching.trajectories.teacher.serve == ("--tensor-parallel-size", 4)
 
 
 def test_a_changed_file_of_yours_makes_the_stage_stale(tmp_path: Path) -> None:
