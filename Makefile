@@ -6,7 +6,7 @@ UV     := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 CLI     = UV=$(UV) .venv/bin/python -m orchestrator
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-banner predict test setup data review model sft rl merge eval report plan doctor status run ablate show diff repro clean-runs bench lint lock
+.PHONY: help demo demo-banner predict serve test setup data review model sft rl merge eval report plan doctor status run ablate show diff repro clean-runs bench lint lock
 
 help: ## list the targets
 	@echo "usage: make <target> [RECIPE=$(RECIPE)] [ARGS=\"key=value ...\"]"
@@ -52,6 +52,8 @@ clean-runs: ## what no run needs any more; ARGS="yes=true" removes it
 QUOTED = $(if $($(1)),'$(subst ','\'',$($(1)))')
 predict: .venv/ready ## ask about CLIP=file|folder|URL [QUESTION="..." MODEL=run[/rl]|directory ARGS="--options ..."]
 	@$(CLI) predict $(call QUOTED,CLIP) $(call QUOTED,QUESTION) $(if $(MODEL),--model $(call QUOTED,MODEL)) $(ARGS)
+serve: .venv/ready ## ask a run's checkpoints about clips on a local page [MODEL=run|directory]
+	@$(RUN) serve $(if $(MODEL),--model $(call QUOTED,MODEL)) $(ARGS)
 
 test: .venv/ready ## all tests, with a short end-to-end run through both real trainers
 	@UV=$(UV) tests/run

@@ -13,8 +13,8 @@ import httpx2
 
 from data_builders.decoding import frame_times
 from data_builders.frames import FrameMeta, materialise
-from orchestrator.ask.checkpoints import Checkpoint
 from orchestrator.ask.errors import AskError
+from orchestrator.ask.recipe import AskRecipe
 from orchestrator.stage import ROOT
 
 SUFFIXES = {".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"}
@@ -80,16 +80,15 @@ def download(address: str, folder: Path, most: int = MOST_BYTES) -> str:
 
 
 def sample(
-    root: Path, clips: Sequence[str], checkpoint: Checkpoint
+    root: Path, clips: Sequence[str], recipe: AskRecipe
 ) -> tuple[dict[str, Shown], dict[str, str]]:
     """The frames of each readable clip, and the reason for each other one."""
-    data = checkpoint.recipe.data
     index = materialise(
         clips,
         root,
-        ROOT / data.cache_dir,
-        checkpoint.recipe.shown,
-        workers=min(data.workers, len(clips)),
+        ROOT / recipe.data.cache_dir,
+        recipe.shown,
+        workers=min(recipe.data.workers, len(clips)),
         max_quarantined=1.0,
     )
     shown = {

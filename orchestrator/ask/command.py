@@ -1,4 +1,4 @@
-"""The command line of `predict`: options, unlike the verbs about a recipe."""
+"""The command lines of `predict` and `serve`: options, unlike the verbs about a recipe."""
 
 from __future__ import annotations
 
@@ -31,7 +31,19 @@ def predict(arguments: Sequence[str], console: Console) -> None:
     run(given, console)
 
 
-COMMANDS: dict[str, Command] = {"predict": predict}
+def serve(arguments: Sequence[str], console: Console) -> None:
+    """Ask checkpoints about clips on a local page."""
+    parser = _parser("serve", "Ask checkpoints about clips on a page of this machine.")
+    parser.add_argument(
+        "--port", type=int, default=8322, help="where the page is served; 0 is any free one"
+    )
+    given = parser.parse_args(arguments)
+    from orchestrator.ask.serve import serve as run
+
+    run(given, console)
+
+
+COMMANDS: dict[str, Command] = {"predict": predict, "serve": serve}
 
 
 def _parser(name: str, description: str) -> argparse.ArgumentParser:

@@ -83,7 +83,7 @@ def ask(
     """Every clip with its answers, in order; one that can't be read, with the reason."""
     status = rich.console.Console(stderr=True)
     with status.status(f"reading {len(names)} clip(s)"):
-        shown, refused = clips_.sample(root, names, checkpoint)
+        shown, refused = clips_.sample(root, names, checkpoint.recipe)
     recipe, found = checkpoint.recipe, dict[tuple[str, int], Answer]()
     wanted = [(clip, n) for clip in names if clip in shown for n in range(len(questions))]
     if wanted:

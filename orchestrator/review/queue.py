@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import functools
 import hashlib
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from data_builders.decoding import ClipError, Frames, decode
+from data_builders.decoding import ClipError, decode
 from data_builders.sample import Sample
 from data_builders.specs import FrameSpec
+from orchestrator.page import picture
 from orchestrator.review.decisions import trace_digest
-
-QUALITY = 95
-"""Of the JPEG pictures shown."""
 
 
 def draw(samples: Sequence[Sample], count: int, seed: int) -> list[Sample]:
@@ -50,16 +46,8 @@ class Queue:
             decoded = decode(self._root / clip, self._spec)
         except ClipError as error:
             return {"frames": [], "fps": 1.0, "problem": str(error)}
-        pictures = [_jpeg(frame) for frame in decoded.frames]
+        pictures = [picture(frame) for frame in decoded.frames]
         return {"frames": pictures, "fps": float(decoded.fps), "problem": None}
-
-
-def _jpeg(frame: Frames) -> str:
-    from PIL import Image
-
-    file = io.BytesIO()
-    Image.fromarray(frame).save(file, "jpeg", quality=QUALITY, subsampling=0)
-    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 def _rank(sample_id: str, seed: int) -> str:

@@ -20,7 +20,7 @@ class NothingToReviewError(CamReasonerError, ValueError):
 def serve(recipe: Recipe, data: Path, folder: Path, console: Console) -> None:
     """Serve the page for the trajectories under `data` until interrupted; `folder` keeps verdicts.
 
-    Raises `NothingToReviewError`, or `ReviewServerError` for a port that is taken.
+    Raises `NothingToReviewError`, or `PageError` for a port that is taken.
     """
     samples = draw(read_samples(data / "sft.parquet"), recipe.review.sample, recipe.seed)
     if not samples:

@@ -6,46 +6,27 @@ import dataclasses
 import json
 import os
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from orchestrator.page import PageHandler, PageServer
 from orchestrator.review.decisions import REASONS, Decision, Decisions, trace_digest
 from orchestrator.review.queue import Queue
 from orchestrator.review.summary import Summary, summarise
-from reward_plugins.errors import CamReasonerError
 
-PAGE = Path(__file__).with_name("page.html")
 MOST_BYTES = 100_000
 """Of a request's body."""
 
 
-class ReviewServerError(CamReasonerError, OSError):
-    """The page can't be served."""
-
-
-class ReviewServer(ThreadingHTTPServer):
+class ReviewServer(PageServer):
     """Serves `queue` on 127.0.0.1 and keeps what is decided in `folder`."""
-
-    daemon_threads = True
 
     def __init__(self, queue: Queue, folder: Path, port: int) -> None:
         self.queue, self._folder = queue, folder
         self.decisions = Decisions(folder / "decisions.jsonl")
-        try:
-            super().__init__(("127.0.0.1", port), _Handler)
-        except OSError as error:
-            raise ReviewServerError(
-                f"review.port: can't listen on {port} ({error.strerror}); choose another, or 0 "
-                "for any that is free"
-            ) from error
-
-    @property
-    def address(self) -> str:
-        """Where a browser finds the page."""
-        return f"http://127.0.0.1:{self.server_port}/"
+        super().__init__(_Handler, port, "review.port")
 
     def summary(self) -> Summary:
         """What has been decided so far."""
@@ -75,62 +56,27 @@ class ReviewServer(ThreadingHTTPServer):
         }
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(PageHandler):
+    page = Path(__file__).with_name("page.html")
     server: ReviewServer
 
-    def log_message(self, *_: object) -> None:
-        """Nothing: every decision is on the page."""
-
-    def do_GET(self) -> None:
-        if not self._is_from_here():
-            return
-        path, _, rest = self.path.partition("?")[0].lstrip("/").partition("/")
-        if path == "":
-            self._send(PAGE.read_bytes(), "text/html; charset=utf-8")
-        elif path == "items" and rest.isdecimal() and int(rest) < len(self.server.queue.samples):
-            self._json(self.server.queue.item(int(rest)))
+    def get(self, path: str) -> None:
+        path, _, rest = path.partition("/")
+        if path == "items" and rest.isdecimal() and int(rest) < len(self.server.queue.samples):
+            self.send_json(self.server.queue.item(int(rest)))
         else:
             self.send_error(HTTPStatus.NOT_FOUND)
 
-    def do_POST(self) -> None:
+    def post(self) -> None:
         """`/state` with {"reviewer"}, `/decisions` with a decision."""
-        if not self._is_from_here():
-            return
         try:
-            body = json.loads(self.rfile.read(self._length()))
+            body = json.loads(self.rfile.read(self.length(MOST_BYTES)))
             if self.path == "/decisions":
                 self.server.decide(Decision.model_validate(body))
             elif self.path != "/state":
                 return self.send_error(HTTPStatus.NOT_FOUND)
-            self._json(self.server.state(str(body["reviewer"])))
+            self.send_json(self.server.state(str(body["reviewer"])))
         except (ValidationError, ValueError, KeyError, TypeError) as error:
-            self._json({"error": str(error)}, HTTPStatus.BAD_REQUEST)
+            self.send_json({"error": str(error)}, HTTPStatus.BAD_REQUEST)
         except OSError as error:
-            self._json({"error": f"not kept: {error}"}, HTTPStatus.INSUFFICIENT_STORAGE)
-
-    def _length(self) -> int:
-        length = int(self.headers["Content-Length"] or 0)
-        if length > MOST_BYTES:
-            raise ValueError(f"a request of {length} bytes is too long")
-        return length
-
-    def _is_from_here(self) -> bool:
-        """Whether this is our page asking, not another one open in the same browser."""
-        port = self.server.server_port
-        host = self.headers["Host"] in (f"127.0.0.1:{port}", f"localhost:{port}")
-        is_json = self.headers["Content-Type"] == "application/json"
-        if host and (self.command == "GET" or is_json):
-            return True
-        self.send_error(HTTPStatus.FORBIDDEN)
-        return False
-
-    def _json(self, value: object, status: HTTPStatus = HTTPStatus.OK) -> None:
-        self._send(json.dumps(value).encode(), "application/json", status)
-
-    def _send(self, body: bytes, kind: str, status: HTTPStatus = HTTPStatus.OK) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Cache-Control", "no-store")
-        self.end_headers()
-        self.wfile.write(body)
+            self.send_json({"error": f"not kept: {error}"}, HTTPStatus.INSUFFICIENT_STORAGE)

@@ -3,10 +3,13 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pyarrow.parquet as pq
@@ -155,15 +158,19 @@ def test_another_lambda_makes_only_rl_and_what_follows_stale(run: Path) -> None:
     assert "rl  stale" in output
 
 
+def evaluated(run: Path, checkpoint: str, sample: str) -> str:
+    """The response that the evaluation got."""
+    rows = pq.read_table(run / "eval" / "predictions.parquet").to_pylist()
+    wanted = (checkpoint, "shown", sample)
+    keys = ("checkpoint", "condition", "sample_id")
+    (found,) = [row["response"] for row in rows if tuple(row[key] for key in keys) == wanted]
+    return str(found)
+
+
 def test_predict_answers_as_the_evaluation_did(run: Path) -> None:
     held_out = pq.read_table(run / "data" / "test.parquet").to_pylist()
     sample = next(row for row in held_out if row["task"] == "multiple_choice")
-    given = pq.read_table(run / "eval" / "predictions.parquet").to_pylist()
-    (expected,) = [
-        row["response"]
-        for row in given
-        if (row["checkpoint"], row["condition"], row["sample_id"]) == ("rl", "shown", sample["id"])
-    ]
+    expected = evaluated(run, "rl", sample["id"])
     clip = str(run / "data" / sample["clip"])
     command = [sys.executable, "-m", "orchestrator", "predict", clip, sample["question"]]
     options = ["--options", *sample["options"], "--runs", str(run.parent), "--json"]
@@ -186,3 +193,33 @@ def test_predict_without_a_question_fills_a_motion_card_for_a_folder(
     bad, *card = pq.read_table(tmp_path / "answers.parquet").to_pylist()
     assert bad["clip"] == "bad.mp4" and "InvalidDataError" in bad["problem"]
     assert len(card) == 9 and all(row["response"] and not row["problem"] for row in card)
+
+
+def test_the_page_asks_every_checkpoint_of_the_run(run: Path) -> None:
+    sample = pq.read_table(run / "data" / "test.parquet").to_pylist()[0]
+    command = [sys.executable, "-m", "orchestrator", "serve", "--port", "0", "--runs"]
+    serving = subprocess.Popen(
+        [*command, str(run.parent)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert serving.stdout is not None
+        address = next(line.split()[0] for line in serving.stdout if line.startswith("http://"))
+
+        def post(path: str, content: bytes, kind: str) -> dict[str, Any]:
+            headers = {"Content-Type": kind, "X-Name": "clip.mp4"}
+            request = urllib.request.Request(address + path, content, headers)
+            with urllib.request.urlopen(request) as answer:
+                return dict(json.load(answer))
+
+        content = (run / "data" / sample["clip"]).read_bytes()
+        clip = post("clips", content, "application/octet-stream")
+        assert len(clip["frames"]) == len(clip["times"]) == 8
+        for checkpoint in ("base", "sft", "rl"):
+            keys = {"question": sample["question"], "options": sample["options"]}
+            body = {"checkpoint": checkpoint, "clip": clip["clip"], **keys}
+            found = post("ask", json.dumps(body).encode(), "application/json")
+            expected = evaluated(run, checkpoint, sample["id"])
+            assert found["answers"][0]["response"] == expected
+    finally:
+        serving.send_signal(signal.SIGINT)
+        assert serving.wait() == 0

@@ -25,9 +25,9 @@ def write_clip(path: Path, frames: int = 8, fps: int = 4) -> None:
     write_lossless(path, pixels, Fraction(fps))
 
 
-def checkpoint(cache: Path) -> Any:
+def recipe(cache: Path) -> Any:
     data = SimpleNamespace(cache_dir=str(cache), workers=1)
-    return SimpleNamespace(recipe=SimpleNamespace(data=data, shown=SPEC))
+    return SimpleNamespace(data=data, shown=SPEC)
 
 
 def test_a_folder_yields_its_clips_sorted_and_nothing_else(tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_a_link_is_the_clip_that_it_points_to(tmp_path: Path) -> None:
     write_clip(tmp_path / "there" / "clip.mp4")
     (tmp_path / "link.mp4").symlink_to(tmp_path / "there" / "clip.mp4")
     with clips.opened(str(tmp_path / "link.mp4")) as (root, names):
-        shown, refused = clips.sample(root, names, checkpoint(tmp_path / "cache"))
+        shown, refused = clips.sample(root, names, recipe(tmp_path / "cache"))
     assert not refused and shown["clip.mp4"].meta.source_frames == 8
 
 
@@ -60,7 +60,7 @@ def test_nothing_to_show_is_said(
 def test_times_are_those_of_the_sampled_frames(tmp_path: Path) -> None:
     write_clip(tmp_path / "clip.mp4", frames=9, fps=4)
     (tmp_path / "bad.mp4").write_bytes(b"no video")
-    shown, refused = clips.sample(tmp_path, ["clip.mp4", "bad.mp4"], checkpoint(tmp_path / "cache"))
+    shown, refused = clips.sample(tmp_path, ["clip.mp4", "bad.mp4"], recipe(tmp_path / "cache"))
     assert shown["clip.mp4"].meta.indices == (0, 3, 5, 8)
     assert shown["clip.mp4"].times == pytest.approx((0.0, 0.75, 1.25, 2.0))
     assert "InvalidDataError" in refused["bad.mp4"]

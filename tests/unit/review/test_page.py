@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chromium import BINARY, Browser
 
 from orchestrator.review.server import ReviewServer
+from tests.chromium import BINARY, Browser
 
 pytestmark = pytest.mark.skipif(not BINARY, reason="no Chromium on this machine")
 

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_builders.sample import Sample
+from orchestrator.page import PageError
 from orchestrator.review.decisions import Decision, Decisions, DecisionsError, trace_digest
 from orchestrator.review.queue import draw
-from orchestrator.review.server import ReviewServer, ReviewServerError
+from orchestrator.review.server import ReviewServer
 from orchestrator.review.summary import agreement, lines, summarise
 
 
@@ -192,5 +193,5 @@ def test_other_pages_in_the_same_browser_cannot_decide(
 
 
 def test_a_port_that_is_taken_names_the_key(server: ReviewServer, tmp_path: Path) -> None:
-    with pytest.raises(ReviewServerError, match=r"review\.port"):
+    with pytest.raises(PageError, match=r"review\.port"):
         ReviewServer(server.queue, tmp_path, server.server_port)

@@ -1,0 +1,47 @@
+"""`serve`: from a run to a page that people use until they stop it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from orchestrator.ask.checkpoints import Checkpoint, find, of_run
+from orchestrator.ask.desk import Desk
+from orchestrator.ask.gallery import hang
+from orchestrator.ask.server import AskServer
+from orchestrator.launch import build_environment
+from orchestrator.stage import ROOT
+from orchestrator.ui import Console
+
+GALLERY = Path("runs/.cache/gallery")
+
+
+def serve(given: argparse.Namespace, console: Console) -> None:
+    """Serve a run's checkpoints, or one directory's, until interrupted."""
+    chosen = find(given.model, given.recipe, given.runs)
+    checkpoints = side_by_side(chosen, given.runs)
+    build_environment(chosen.recipe.environment, console)
+    with console.waiting("rendering the gallery"):
+        gallery = hang(chosen.recipe, ROOT / GALLERY)
+    with TemporaryDirectory(prefix="camreasoner-") as folder:
+        desk = Desk(checkpoints, given.engine, Path(folder), gallery, ROOT / GALLERY)
+        with AskServer(desk, given.port) as server:
+            console.say(f"{', '.join(checkpoints)} of {chosen.recipe.name} can be asked at")
+            console.say(f"[bold]{server.address}[/]  [dim]stop with Ctrl-C[/]")
+            try:
+                server.serve_forever()
+            except KeyboardInterrupt:
+                console.say("")
+            finally:
+                desk.close()
+
+
+def side_by_side(chosen: Checkpoint, runs: Path) -> dict[str, Checkpoint]:
+    """All checkpoints of the run that `chosen` belongs to, by short names."""
+    run, _, _ = chosen.name.partition("/")
+    if (runs / run / "recipe.json").is_file():
+        own = of_run(runs / run)
+        if chosen.path in [checkpoint.path for checkpoint in own.values()]:
+            return own
+    return {chosen.path.name: chosen}
