@@ -13,6 +13,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ValidationError
+from yaml import YAMLError
 
 from orchestrator.errors import RecipeError
 from orchestrator.recipe.rules import broken_rules
@@ -35,6 +36,8 @@ def load_recipe(name: str, overrides: Sequence[str] = (), root: Path = RECIPES) 
     """
     if name not in recipe_names(root):
         raise RecipeError(f"recipe={name}: no such recipe{_nearest(name, recipe_names(root))}")
+    if problems := _contradictions(overrides):
+        raise RecipeError(_report(name, problems))
     values = _compose(name, overrides, root)
     if problems := secrets_in(values):
         raise RecipeError(_report(name, problems))
@@ -47,13 +50,26 @@ def load_recipe(name: str, overrides: Sequence[str] = (), root: Path = RECIPES) 
     return recipe
 
 
+def _contradictions(overrides: Sequence[str]) -> list[str]:
+    """A line for each key that is given two values: Hydra would take the last in silence."""
+    given: dict[str, list[str]] = {}
+    for override in overrides:
+        key, _, value = override.lstrip("+~").partition("=")
+        given.setdefault(key, []).append(value)
+    return [
+        f"{key}: given as {' and as '.join(dict.fromkeys(values))}; leave all but one out"
+        for key, values in given.items()
+        if len(set(values)) > 1
+    ]
+
+
 def _compose(name: str, overrides: Sequence[str], root: Path) -> dict[str, Any]:
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(root), version_base="1.3", job_name="camreasoner"):
             config = compose(f"experiment/{name}", overrides=[_lenient(o) for o in overrides])
             values = OmegaConf.to_container(config, resolve=True)
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, YAMLError) as error:
         raise RecipeError(f"recipe={name}: {redact(str(error)).strip()}") from None
     assert isinstance(values, dict)
     return {str(key): value for key, value in values.items()}

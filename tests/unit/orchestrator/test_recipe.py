@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from orchestrator.errors import RecipeError
 from orchestrator.plan import make_plan
 from orchestrator.recipe import Recipe, load_recipe, recipe_names
-from orchestrator.recipe.load import _all_keys
+from orchestrator.recipe.load import RECIPES, _all_keys
 
 LEAVES = [
     key for key in _all_keys(Recipe) if not any(k.startswith(f"{key}.") for k in _all_keys(Recipe))
@@ -83,6 +84,20 @@ def test_unknown_recipe_lists_the_nearest() -> None:
 def test_contradictions_name_their_key(override: str, key: str) -> None:
     with pytest.raises(RecipeError, match=key):
         load_recipe("tiny", [override])
+
+
+def test_a_key_that_is_given_two_values_is_an_error() -> None:
+    with pytest.raises(RecipeError, match=r"rl.group_size: given as 4 and as 8"):
+        load_recipe("tiny", ["rl.group_size=4", "+rl.group_size=8"])
+    assert load_recipe("tiny", ["rl.group_size=4", "rl.group_size=4"]).rl.group_size == 4
+
+
+def test_a_key_that_stands_twice_in_a_file_is_an_error(tmp_path: Path) -> None:
+    shutil.copytree(RECIPES, tmp_path / "recipes")
+    twice = "# @package _global_\nname: twice\nrl:\n  group_size: 4\n  group_size: 8\n"
+    (tmp_path / "recipes" / "experiment" / "twice.yaml").write_text(twice)
+    with pytest.raises(RecipeError, match=r"(?s)duplicate key group_size.*twice.yaml.*line 5"):
+        load_recipe("twice", root=tmp_path / "recipes")
 
 
 def test_a_recipe_error_survives_pickling() -> None:
