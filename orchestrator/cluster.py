@@ -8,11 +8,12 @@ import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from orchestrator.errors import ResourceError
 from orchestrator.recipe import Recipe
+from orchestrator.stage import Stage
 
 LOGICAL_CPUS = 32
 """CPU slots of a local Ray: verl's actors each take one and mostly wait."""
@@ -110,3 +111,21 @@ def _check_cluster(recipe: Recipe, found: dict[str, float]) -> None:
             f"{recipe.name!r} asks for ({'; '.join(lacking)}); add nodes, or lower "
             "cluster.nodes, cluster.gpus_per_node, cluster.cpus_per_stage, or unset cluster.pin"
         )
+
+
+def check_nodes(stages: Sequence[Stage]) -> None:
+    """Raise `ResourceError` for a stage that would wait for ever for nodes large enough."""
+    import ray
+
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    for stage in stages:
+        bundle, wanted = stage.resources.bundle(), stage.resources.nodes
+        able = sum(all(n.get(name, 0) >= least for name, least in bundle.items()) for n in nodes)
+        if able < wanted:
+            each = ", ".join(f"{name} {least:g}" for name, least in bundle.items())
+            raise ResourceError(
+                f"stage {stage.name!r} needs {wanted} nodes with {each} each, and {able} of the "
+                f"cluster's {len(nodes)} are such; add nodes (cluster.address=<host:port> names "
+                "an existing cluster), or lower cluster.nodes, cluster.gpus_per_node or "
+                "cluster.cpus_per_stage, or unset cluster.pin"
+            )

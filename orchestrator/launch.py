@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from orchestrator import cluster, envs, manifest, runs
 from orchestrator.errors import StageError
@@ -14,6 +14,9 @@ from orchestrator.plan import Plan
 from orchestrator.stage import ROOT, Command, Stage
 from orchestrator.trainers import llamafactory
 from orchestrator.ui import Console
+
+if TYPE_CHECKING:
+    from orchestrator.nodes import Nodes
 
 TAIL_LINES = 25
 
@@ -35,6 +38,7 @@ def launch(plan: Plan, stages: Sequence[Stage], console: Console) -> None:
         cluster.check_gpus(plan.recipe)  # data and report need none
     build_environments(waiting, console)
     with cluster.connected(plan.recipe) as address:
+        cluster.check_nodes(waiting)
         for stage in waiting:
             with runs.owned(stage):
                 if not runs.is_done(stage):
@@ -56,9 +60,7 @@ def build_environment(name: str, console: Console) -> None:
 
 
 def _run_stage(plan: Plan, stage: Stage, address: str, console: Console) -> None:
-    import ray
-
-    from orchestrator.node import runner
+    from orchestrator.nodes import Nodes
 
     _check_needs(stage)
     runs.write_files(stage)
@@ -66,15 +68,15 @@ def _run_stage(plan: Plan, stage: Stage, address: str, console: Console) -> None
     log = _next_log(stage)
     started = time.time()
     console.started(stage, log)
-    actor = runner(stage.resources)
+    nodes = Nodes(stage.resources)
     try:
-        machine = ray.get(actor.machine.remote())
-        seconds = [_run_command(actor, stage, c, address, log, console) for c in stage.commands]
+        machine = nodes.machine()
+        seconds = [_run_command(nodes, stage, c, address, log, console) for c in stage.commands]
     except BaseException:
-        ray.get(actor.stop.remote())
+        nodes.stop()
         raise
     finally:
-        ray.kill(actor)
+        nodes.release()
     if stage.name == "sft":
         llamafactory.name_checkpoints(stage.directory)
     took = time.time() - started
@@ -84,42 +86,22 @@ def _run_stage(plan: Plan, stage: Stage, address: str, console: Console) -> None
 
 
 def _run_command(
-    actor: Any, stage: Stage, command: Command, address: str, log: Path, console: Console
+    nodes: Nodes, stage: Stage, command: Command, address: str, log: Path, console: Console
 ) -> float:
     started = time.monotonic()
     environ = {"PYTHONPATH": str(ROOT), "RAY_ADDRESS": address, **command.environ}
     argv = [str(envs.interpreter(command.environment)), *command.argv]
-    code = 0
+    end = 0, log
     with closing(console.following(stage, command)) as follow:
         next(follow)
-        for item in _stream(actor, argv, environ, stage.directory, log):
-            if isinstance(item, int):
-                code = item
-            else:
+        for item in nodes.run(command.nodes, argv, environ, stage.directory, log):
+            if isinstance(item, list):
                 follow.send(item)
-    if code != 0:
-        raise StageError(_failure(stage, command, code, log))
+            else:
+                end = item
+    if end[0] != 0:
+        raise StageError(_failure(stage, command, *end))
     return time.monotonic() - started
-
-
-def _stream(
-    actor: Any, argv: list[str], environ: dict[str, str], directory: Path, log: Path
-) -> Iterator[list[str] | int]:
-    """Items of `StageRunner.run`, and an empty list each second that brings none."""
-    import ray
-
-    stream = actor.run.options(num_returns="streaming").remote(
-        argv, environ, str(directory), str(log)
-    )
-    while True:
-        ready, _ = ray.wait([stream], timeout=1.0)
-        if not ready:
-            yield []
-            continue
-        try:
-            yield ray.get(next(stream))
-        except StopIteration:
-            return
 
 
 def _check_needs(stage: Stage) -> None:

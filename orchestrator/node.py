@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from codecs import getincrementaldecoder
@@ -10,11 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-import ray
+from ray.util import get_node_ip_address
 
 from orchestrator import provenance
 from orchestrator.recipe.secrets import redact
-from orchestrator.stage import Resources
 
 SUPERVISOR = (sys.executable, "-m", "orchestrator.supervise")
 OWN_TO_RAY_WORKER = ("RAY_JOB_ID", "RAY_RAYLET_PID", "RAY_WORKER_ID", "RAY_NODE_ID")
@@ -34,11 +34,12 @@ class StageRunner:
         The log goes to the file `log` on this node too. The command is the child of a
         supervisor that ends its whole process tree when this actor dies.
         """
+        Path(log).parent.mkdir(exist_ok=True)
         with Path(log).open("ab", buffering=0) as file:
             self._process = subprocess.Popen(
                 [*SUPERVISOR, *argv],
                 cwd=directory,
-                env=command_environ(environ),
+                env=command_environ(environ, Path(argv[0]).parent),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -51,6 +52,12 @@ class StageRunner:
         """The machine this stage runs on."""
         return provenance.machine()
 
+    def free_address(self) -> tuple[str, int]:
+        """This node's address, and a port that nothing listens on."""
+        address = get_node_ip_address()
+        with socket.create_server((address, 0)) as server:
+            return address, int(server.getsockname()[1])
+
     def stop(self) -> None:
         """Ask the running command's supervisor to end its process tree, and wait for it."""
         if self._process is not None and self._process.poll() is None:
@@ -58,23 +65,18 @@ class StageRunner:
             self._process.wait()
 
 
-def runner(wanted: Resources) -> Any:
-    """A `StageRunner` actor on a node that has what the stage reserves; `stop` never waits."""
-    resources = {wanted.pin: 0.001} if wanted.pin else None
-    options = {"num_cpus": wanted.cpus, "num_gpus": wanted.gpus, "resources": resources}
-    return ray.remote(StageRunner).options(max_concurrency=2, **options).remote()
-
-
-def command_environ(extra: Mapping[str, str]) -> dict[str, str]:
+def command_environ(extra: Mapping[str, str], programs: Path) -> dict[str, str]:
     """This node's environment without what belongs to the Ray worker, and with `extra`.
 
+    `programs` comes first on the path: LLaMA-Factory calls `torchrun`, and vLLM `ninja`, by name.
     Ray hides GPUs from an actor that reserved none by an empty `CUDA_VISIBLE_DEVICES`; a driver
     that joins the cluster must not inherit that, or Ray refuses it logical GPUs.
     """
     environ = {k: v for k, v in os.environ.items() if k not in OWN_TO_RAY_WORKER}
     if not environ.get("CUDA_VISIBLE_DEVICES"):
         environ.pop("CUDA_VISIBLE_DEVICES", None)
-    return {**environ, "PYTHONUNBUFFERED": "1", **extra}
+    path = os.pathsep.join([str(programs), environ.get("PATH", os.defpath)])
+    return {**environ, "PATH": path, "PYTHONUNBUFFERED": "1", **extra}
 
 
 def _lines(stream: IO[bytes], log: IO[bytes]) -> Iterator[list[str]]:

@@ -11,7 +11,7 @@ from orchestrator.plan import Plan
 from orchestrator.published import Difference, differences
 from orchestrator.recipe import Recipe
 from orchestrator.runs import write_atomically
-from orchestrator.stage import ROOT, Stage
+from orchestrator.stage import ROOT, Command, Stage
 from orchestrator.ui import Console
 
 
@@ -23,6 +23,7 @@ def show_plan(plan: Plan, target: Path, console: Console) -> None:
         wanted = stage.resources
         console.say(
             f"  reserves {wanted.cpus} CPUs, {wanted.gpus} GPUs"
+            + (f" on each of {wanted.nodes} nodes" if wanted.nodes > 1 else "")
             + (f" on {wanted.pin}" if wanted.pin else "")
         )
         for name, text in stage.files.items():
@@ -30,12 +31,17 @@ def show_plan(plan: Plan, target: Path, console: Console) -> None:
             write_atomically(path, text)
             console.say(f"  [bold]file[/] {path.relative_to(plan.directory.parent)}")
             console.text(text, indent=4)
-        for line in command_lines(stage):
-            console.say("  [bold]command[/]")
+        for line, command in zip(command_lines(stage), stage.commands, strict=True):
+            console.say(f"  [bold]command[/]{_where(command)}")
             console.text(line, indent=4)
         write_atomically(
             target / stage.name / "commands.sh", "\n".join(command_lines(stage)) + "\n"
         )
+
+
+def _where(command: Command) -> str:
+    told = "with its NODE_RANK, and MASTER_ADDR and MASTER_PORT of the first"
+    return f" on each of {command.nodes} nodes, {told}" if command.nodes > 1 else ""
 
 
 def show_published(recipe: Recipe, console: Console) -> None:

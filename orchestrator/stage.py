@@ -34,6 +34,8 @@ class Command:
     argv: tuple[str, ...]
     environ: Mapping[str, str] = field(default_factory=dict)
     progress: Progress | None = None
+    nodes: int = 1
+    """Nodes that run it at once, each told its rank and where the first one is."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,15 @@ class Resources:
     """What a stage reserves in Ray. A verl driver reserves no GPU: its own workers do."""
 
     cpus: int
+    """On each node, as are the GPUs."""
     gpus: int = 0
     pin: str | None = None
+    nodes: int = 1
+
+    def bundle(self) -> dict[str, float]:
+        """What a node must have, by Ray's names."""
+        pin = {self.pin: 0.001} if self.pin else {}
+        return {"CPU": self.cpus, **({"GPU": self.gpus} if self.gpus else {}), **pin}
 
 
 @dataclass(frozen=True)
@@ -125,12 +134,12 @@ def source_hash(package: str) -> str:
 
 
 def _place_command(command: Command, directory: Path) -> Command:
-    return Command(
-        command.environment,
-        tuple(_place(part, directory) for part in command.argv),
-        {key: _place(value, directory) for key, value in command.environ.items()},
-        command.progress
-        and replace(command.progress, path=_place(command.progress.path, directory)),
+    progress = command.progress
+    return replace(
+        command,
+        argv=tuple(_place(part, directory) for part in command.argv),
+        environ={key: _place(value, directory) for key, value in command.environ.items()},
+        progress=progress and replace(progress, path=_place(progress.path, directory)),
     )
 
 

@@ -36,6 +36,7 @@ def sft(recipe: Recipe, done: dict[str, Path]) -> Draft:
             "HF_HUB_OFFLINE": "1",
             "LLAMAFACTORY_VERBOSITY": "WARN",
             "TRANSFORMERS_VERBOSITY": "warning",
+            **_torchrun(recipe),
         },
         Progress(
             path=str(OUT / "checkpoints" / "trainer_log.jsonl"),
@@ -43,6 +44,7 @@ def sft(recipe: Recipe, done: dict[str, Path]) -> Draft:
             total="total_steps",
             metric="loss",
         ),
+        nodes=recipe.cluster.nodes,
     )
     return Draft(
         name="sft",
@@ -56,11 +58,25 @@ def sft(recipe: Recipe, done: dict[str, Path]) -> Draft:
         ),
         files=files,
         resources=Resources(
-            recipe.cluster.cpus_per_stage, stages.gpus_of_one_node(recipe), recipe.cluster.pin
+            recipe.cluster.cpus_per_stage,
+            stages.gpus_of_one_node(recipe),
+            recipe.cluster.pin,
+            recipe.cluster.nodes,
         ),
         sources=("data_builders/export.py", "data_builders/frames.py", "data_builders/prompt.py"),
         needs=(done["data"] / "sft.parquet", done["model"] / "checkpoint"),
     )
+
+
+def _torchrun(recipe: Recipe) -> dict[str, str]:
+    """What LLaMA-Factory's launcher hands to torchrun, which DeepSpeed needs for one device too.
+
+    The launch adds each node's rank and the first one's address (0.9.5, launcher.py:60-69).
+    """
+    if recipe.devices == 1 and recipe.sft.zero_stage is None:
+        return {}
+    counts = {"NNODES": recipe.cluster.nodes, "NPROC_PER_NODE": recipe.cluster.gpus_per_node}
+    return {"FORCE_TORCHRUN": "1", **{name: str(count) for name, count in counts.items()}}
 
 
 def train_config(recipe: Recipe, done: dict[str, Path]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -84,7 +85,7 @@ def test_too_few_gpus_is_an_error_before_ray_starts(tmp_path: Path) -> None:
     assert not ray.is_initialized()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def two_nodes() -> Iterator[Cluster]:
     cluster = Cluster()
     cluster.add_node(num_cpus=4, num_gpus=1, resources={"head": 1})
@@ -144,6 +145,101 @@ def test_an_address_where_nobody_answers_is_an_error_at_once(tmp_path: Path, add
     recipe = load_recipe("tiny", [f'cluster.address="{address}"'])
     with pytest.raises(ResourceError, match=f"no Ray cluster answers at '{address}'"):
         run(replace(plan_with(tmp_path, "print('never')"), recipe=recipe))
+
+
+RANK = """
+import os, sys, socket, time
+rank = int(os.environ["NODE_RANK"])
+first = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+if rank == 0:
+    with socket.create_server(first) as server:
+        print("met", server.accept()[0].recv(9).decode(), flush=True)
+        time.sleep(600 if sys.argv[2:] else 0)
+    sys.exit()
+for _ in range(600):
+    try:
+        with socket.create_connection(first) as client:
+            client.sendall(b"rank 1")
+        break
+    except ConnectionRefusedError:
+        time.sleep(0.1)
+if sys.argv[2:]:
+    sys.exit("out of cheese on rank 1")
+"""
+
+
+def plan_over(cluster: Cluster, tmp_path: Path, code: str, *arguments: str, nodes: int = 2) -> Plan:
+    """A plan whose stage runs `code` on several nodes at once."""
+    plan = plan_with(tmp_path, code, nodes=nodes)
+    argv = ("-c", code, str(tmp_path), *arguments)
+    command = replace(plan.stages[0].commands[0], argv=argv, nodes=nodes)
+    recipe = load_recipe("tiny", [f"cluster.address={cluster.address}", "cluster.nodes=2"])
+    stage = replace(plan.stages[0], commands=(command,))
+    return replace(plan, recipe=recipe, stages=(stage,))
+
+
+def test_every_node_runs_the_command_and_knows_the_first(
+    tmp_path: Path, two_nodes: Cluster
+) -> None:
+    stage = run(plan_over(two_nodes, tmp_path, RANK))
+    log = Path(runs.read_manifest(stage)["log"])
+    assert log.read_text() == "met rank 1\n"
+    assert (log.parent / "node1" / log.name).read_text() == ""
+
+
+def test_a_node_that_fails_stops_the_others_and_its_own_log_is_shown(
+    tmp_path: Path, two_nodes: Cluster
+) -> None:
+    plan = plan_over(two_nodes, tmp_path, RANK, "fail")
+    with pytest.raises(StageError, match=r"(?s)exit code 1 .*node1/attempt_1.log.*cheese on rank"):
+        run(plan)
+    assert not runs.is_done(plan.stages[0])
+
+
+def test_a_node_that_is_lost_is_an_error_and_stops_the_others(
+    tmp_path: Path, two_nodes: Cluster
+) -> None:
+    doomed = two_nodes.add_node(num_cpus=4)
+    two_nodes.wait_for_nodes()
+    code = "import time; print('here', flush=True); time.sleep(600)"
+    plan = plan_over(two_nodes, tmp_path, code, nodes=3)
+    logs = plan.stages[0].directory / "logs"
+
+    def unplug() -> None:
+        while len([log for log in logs.rglob("*.log") if log.stat().st_size]) < 3:
+            time.sleep(0.1)
+        two_nodes.remove_node(doomed, allow_graceful=False)
+
+    thread = threading.Thread(target=unplug, daemon=True)
+    thread.start()
+    with pytest.raises(StageError, match=r"node \d was lost"):
+        run(plan)
+    thread.join()
+    two_nodes.wait_for_nodes()  # until Ray itself knows
+
+
+@pytest.mark.parametrize(
+    ("resources", "told"),
+    [
+        ({"nodes": 3}, "needs 3 nodes with CPU 1 each, and 2 of the cluster's 2"),
+        ({"cpus": 5}, "needs 1 nodes with CPU 5 each, and 0 of the cluster's 2"),
+        ({"nodes": 2, "gpus": 1, "pin": "trainer"}, "GPU 1, trainer 0.001 each, and 1 of"),
+    ],
+)
+def test_a_stage_that_no_nodes_can_hold_is_an_error_and_not_a_wait(
+    tmp_path: Path, two_nodes: Cluster, resources: dict[str, object], told: str
+) -> None:
+    recipe = load_recipe("tiny", [f"cluster.address={two_nodes.address}"])
+    plan = replace(plan_with(tmp_path, "print('never')", **resources), recipe=recipe)
+    with pytest.raises(ResourceError, match=told):
+        run(plan)
+
+
+def test_programs_of_the_environment_are_found_by_name(tmp_path: Path) -> None:
+    code = "import shutil, sys; print(shutil.which('ruff')); print(sys.executable)"
+    log = Path(runs.read_manifest(run(plan_with(tmp_path, code)))["log"])
+    program, python = map(Path, log.read_text().split())
+    assert program.parent == python.parent
 
 
 SLEEPER = """

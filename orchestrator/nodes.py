@@ -1,0 +1,112 @@
+"""The nodes of a stage together: a `StageRunner` on each, started, followed and stopped as one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.exceptions import RayActorError
+from ray.util import placement_group, remove_placement_group
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+from orchestrator.errors import StageError
+from orchestrator.node import StageRunner
+from orchestrator.stage import Resources
+
+STOP_SECONDS = 30.0
+End = tuple[int, Path]
+"""Exit code of a command, and the log of the node that says why."""
+
+
+class Nodes:
+    """Holds what a stage reserves, on as many different nodes as it wants."""
+
+    def __init__(self, wanted: Resources) -> None:
+        self._group = placement_group([wanted.bundle()] * wanted.nodes, strategy="STRICT_SPREAD")
+        self._actors = [self._actor(wanted, rank) for rank in range(wanted.nodes)]
+
+    def _actor(self, wanted: Resources, rank: int) -> Any:
+        return (
+            ray.remote(StageRunner)
+            .options(
+                num_cpus=wanted.cpus,
+                num_gpus=wanted.gpus,
+                max_concurrency=2,  # `stop` never waits for `run`
+                scheduling_strategy=PlacementGroupSchedulingStrategy(self._group, rank),
+            )
+            .remote()
+        )
+
+    def machine(self) -> dict[str, Any]:
+        """The first node's machine; waits until the nodes are free."""
+        found: dict[str, Any] = ray.get(self._actors[0].machine.remote())
+        return found
+
+    def run(
+        self,
+        count: int,
+        argv: Sequence[str],
+        environ: Mapping[str, str],
+        directory: Path,
+        log: Path,
+    ) -> Iterator[list[str] | End]:
+        """Run a command on the first `count` nodes: the first one's lines, then how it ended.
+
+        A second without lines yields an empty list. Where one node fails the others are stopped,
+        for they would wait for it. Logs of further nodes are in `nodeN/` beside `log`. Raises
+        `StageError` when a node is lost.
+        """
+        logs = [log, *(log.parent / f"node{rank}" / log.name for rank in range(1, count))]
+        ranks = [{**environ, **rank} for rank in self._rendezvous(count)]
+        streams = {
+            rank: actor.run.options(num_returns="streaming").remote(
+                argv, ranks[rank], str(directory), str(logs[rank])
+            )
+            for rank, actor in enumerate(self._actors[:count])
+        }
+        end: End = (0, log)
+        for rank, item in _items(streams, logs):
+            if isinstance(item, list):
+                yield item if rank == 0 else []
+            elif item and not end[0]:
+                end = item, logs[rank]
+                self.stop()
+        yield end
+
+    def _rendezvous(self, count: int) -> list[dict[str, str]]:
+        """What torchrun on each node must know (LLaMA-Factory 0.9.5, launcher.py:64-69)."""
+        if count == 1:
+            return [{}]
+        address, port = ray.get(self._actors[0].free_address.remote())
+        first = {"MASTER_ADDR": str(address), "MASTER_PORT": str(port)}
+        return [{**first, "NODE_RANK": str(rank)} for rank in range(count)]
+
+    def stop(self) -> None:
+        """End the running command's processes on every node that is still there."""
+        stops = [actor.stop.remote() for actor in self._actors]
+        ray.wait(stops, num_returns=len(stops), timeout=STOP_SECONDS)
+
+    def release(self) -> None:
+        """Give back what the stage reserved."""
+        for actor in self._actors:
+            ray.kill(actor)
+        remove_placement_group(self._group)
+
+
+def _items(streams: dict[int, Any], logs: Sequence[Path]) -> Iterator[tuple[int, list[str] | int]]:
+    """(rank, item) as they come; (0, no lines) after each second without any."""
+    left = dict(streams)
+    while left:
+        ready, _ = ray.wait(list(left.values()), timeout=1.0)
+        if not ready:
+            yield 0, []
+            continue
+        rank = next(rank for rank, stream in left.items() if stream is ready[0])
+        try:
+            yield rank, ray.get(next(ready[0]))
+        except StopIteration:
+            del left[rank]
+        except RayActorError as error:
+            raise StageError(f"node {rank} was lost; its log is {logs[rank]}\n{error}") from None
