@@ -53,7 +53,7 @@ def connected(recipe: Recipe) -> Iterator[str]:
     on_terminate = signal.getsignal(signal.SIGTERM)
     quiet = {"logging_level": logging.ERROR, "log_to_driver": False, "configure_logging": False}
     if recipe.cluster.address is not None:
-        _check_address(recipe.cluster.address)
+        check_address(recipe.cluster.address)
         try:
             ray.init(address=recipe.cluster.address, **quiet)
         except ConnectionError as error:
@@ -76,7 +76,7 @@ def connected(recipe: Recipe) -> Iterator[str]:
         ray.shutdown()
 
 
-def _check_address(address: str) -> None:
+def check_address(address: str) -> None:
     """Knock before Ray does: it tries for minutes where nobody answers."""
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if not colon:

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-from orchestrator import runs
+from orchestrator import cluster, runs
 from orchestrator.checks.machine import Verdict
+from orchestrator.errors import ResourceError
 from orchestrator.plan import Plan
 from orchestrator.recipe import Recipe
 from reward_plugins.errors import CamReasonerError
@@ -89,14 +90,11 @@ def rendezvous(recipe: Recipe) -> Verdict:
     """Ray, the process groups and the rollout servers choose free ports on this node's address."""
     address = recipe.cluster.address
     if address is not None:
-        host, _, port = address.removeprefix("ray://").rpartition(":")
-        if not port.isdigit():
-            return None, f"cluster.address: {address} is for Ray to find"
         try:
-            socket.create_connection((host, int(port)), SECONDS).close()
-        except OSError as error:
-            return False, f"cluster.address: nothing answers at {address} ({error})"
-        return True, f"cluster.address: {address} answers"
+            cluster.check_address(address)
+        except ResourceError as error:
+            return False, str(error)
+        return True, f"cluster.address: nothing speaks against {address}"
     from ray.util import get_node_ip_address
 
     here = get_node_ip_address()
