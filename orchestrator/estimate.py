@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from data_builders.specs import FrameSpec
 from orchestrator.backbones import Backbone, backbone, longest_clip, visual_tokens
@@ -160,14 +161,35 @@ def _with(recipe: Recipe, **sections: object) -> Recipe:
     return recipe.model_copy(update=sections)
 
 
-def _visual(recipe: Recipe, spec: FrameSpec) -> int:
-    """Visual tokens of a usual clip."""
+class View(NamedTuple):
+    """What a stage sees of a usual clip."""
+
+    stage: str
+    fps: float
+    frames: int
+    pixels: int
+    """Of a frame, at the most."""
+    tokens: int
+
+
+def views(recipe: Recipe) -> list[View]:
+    """Each stage's view of a usual clip: where they differ, one thing is trained, another tested."""
+    own = {"sft": recipe.sft.frames, "rl": recipe.rl.frames, "eval": recipe.eval.frames}
+    return [_view(recipe, stage, spec or recipe.frames) for stage, spec in own.items()]
+
+
+def _view(recipe: Recipe, stage: str, spec: FrameSpec) -> View:
     made = recipe.data.synthetic
     synthetic = made is not None and recipe.data.sources == ("synthetic",)
     seconds = made.frames / made.fps if made and synthetic else CLIP_SECONDS
     pixels = made.height * made.width if made and synthetic else CLIP_PIXELS
     frames = min(max(round(seconds * spec.fps), spec.min_frames), spec.max_frames)
-    return visual_tokens(frames, pixels, spec)
+    tokens = visual_tokens(frames, pixels, spec)
+    return View(stage, frames / seconds, frames, min(pixels, spec.max_pixels), tokens)
+
+
+def _visual(recipe: Recipe, spec: FrameSpec) -> int:
+    return _view(recipe, "", spec).tokens
 
 
 def _sft_samples(recipe: Recipe) -> int:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shlex
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.envs import interpreter
+from orchestrator.estimate import views
 from orchestrator.plan import Plan
-from orchestrator.published import Difference, differences
+from orchestrator.published import differences
 from orchestrator.recipe import Recipe
 from orchestrator.runs import write_atomically
 from orchestrator.stage import ROOT, Command, Stage
@@ -46,12 +48,25 @@ def _where(command: Command) -> str:
 
 def show_published(recipe: Recipe, console: Console) -> None:
     """Print where the recipe differs from the paper or its released code, value by value."""
-    rows = [Difference("key", "here", "paper", "released code"), *differences(recipe)]
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
     console.say("\n[bold cyan]beside the paper and its released code[/]")
+    _table([("key", "here", "paper", "released code"), *differences(recipe)], console)
+
+
+def show_views(recipe: Recipe, console: Console) -> None:
+    """Print what each stage sees of a usual clip, where that is not the same for all."""
+    seen = views(recipe)
+    if len({view[1:] for view in seen}) == 1:
+        return
+    console.say("\n[bold cyan]stages see a usual clip differently[/]")
+    rows = [(v.stage, f"{v.fps:g}", f"{v.frames}", f"{v.pixels:,}", f"{v.tokens:,}") for v in seen]
+    _table([("stage", "fps", "frames", "pixels a frame", "visual tokens"), *rows], console)
+
+
+def _table(rows: Sequence[Sequence[str]], console: Console) -> None:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row[:3], widths, strict=True)]
-        console.text("  ".join([*cells, row.released]), indent=2)
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        console.text("  ".join(cells).rstrip(), indent=2)
 
 
 def command_lines(stage: Stage) -> list[str]:

@@ -13,7 +13,7 @@ from orchestrator.doctor import costs, examine
 from orchestrator.errors import UnreadyError
 from orchestrator.plan import Plan, make_plan
 from orchestrator.recipe import Recipe
-from orchestrator.show import show_plan, show_published
+from orchestrator.show import show_plan, show_published, show_views
 from orchestrator.ui import Console
 
 Verb = Callable[[Recipe, Path, Console], None]
@@ -29,6 +29,7 @@ def plan(recipe: Recipe, directory: Path, console: Console) -> None:
     made = make_plan(recipe, directory)
     target = made.directory / "plan"
     show_plan(made, target, console)
+    show_views(recipe, console)
     show_published(recipe, console)
     for line in costs(recipe):
         console.say(f"[dim]{escape(line)}[/]")

@@ -1,9 +1,12 @@
 """Estimates: near the paper's cost, in the right direction, and with a way out."""
 
+from pathlib import Path
+
 import pytest
 
 from orchestrator.backbones import BACKBONES, visual_tokens
-from orchestrator.estimate import Estimate, estimate, fits, proposal
+from orchestrator.cli import main
+from orchestrator.estimate import Estimate, estimate, fits, proposal, views
 from orchestrator.gpus import GPUS
 from orchestrator.memory import kv_tokens
 from orchestrator.recipe import load_recipe, recipe_names
@@ -77,3 +80,16 @@ def test_what_does_not_fit_gets_an_override_that_does() -> None:
 
 def test_an_unknown_backbone_has_no_estimate() -> None:
     assert estimate(load_recipe("camreasoner_7b", ["model.path=some/model"]), H200) == []
+
+
+def test_a_stage_that_sees_other_frames_is_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sft, rl, evaluated = views(load_recipe("camreasoner_7b"))
+    assert rl[1:] == evaluated[1:] == (1.0, 6, 262144, 1002)
+    assert sft[1:] == (2.0, 12, 16384, 120)
+    assert main(["plan", "recipe=camreasoner_7b", f"runs_dir={tmp_path}"]) == 0
+    shown = capsys.readouterr().out.split("differently")[1].splitlines()
+    assert [line.split()[0] for line in shown[1:5]] == ["stage", "sft", "rl", "eval"]
+    assert main(["plan", "recipe=tiny", f"runs_dir={tmp_path}"]) == 0
+    assert "differently" not in capsys.readouterr().out
