@@ -173,7 +173,7 @@ class View(NamedTuple):
 
 
 def views(recipe: Recipe) -> list[View]:
-    """Each stage's view of a usual clip: where they differ, one thing is trained, another tested."""
+    """Each stage's view of a usual clip: where they differ, tests ask what was not trained."""
     own = {"sft": recipe.sft.frames, "rl": recipe.rl.frames, "eval": recipe.eval.frames}
     return [_view(recipe, stage, spec or recipe.frames) for stage, spec in own.items()]
 
