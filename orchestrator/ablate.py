@@ -44,7 +44,7 @@ def ablate(name: str, arguments: Sequence[str], directory: Path, console: Consol
     values: list[Value] = _scalars(given.get("sweep_values"))
     sweep = load_sweep(given.get("sweep"), values, given.get("sweep_key"))
     seeds = _seeds(given.get("seeds"))
-    to = directory / f"{name}-ablate-{given.get('sweep') or sweep.key}"
+    to = directory / f"{Path(name).stem}-ablate-{given.get('sweep') or sweep.key}"
     arms, reference = expand(sweep, name, overrides, seeds, directory, to)
     console.say(f"[bold]{sweep.key}[/]: {', '.join(sweep.labels)}  [dim]in {to}[/]")
     failed = run_arms(arms, console)

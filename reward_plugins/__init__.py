@@ -43,8 +43,11 @@ __all__ = [
     "token_advantages",
 ]
 
-_later = importer(__name__, {"reward_plugins.ema_grpo": ("EmaNormalizer", "token_advantages")})
+_HOMES = {
+    "EmaNormalizer": "reward_plugins.ema_grpo:EmaNormalizer",
+    "token_advantages": "reward_plugins.ema_grpo:token_advantages",
+}
 
 
 def __getattr__(name: str) -> Any:
-    return _later(name)
+    return importer(__name__, _HOMES)(name)

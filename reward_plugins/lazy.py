@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 
-def importer(package: str, homes: Mapping[str, Sequence[str]]) -> Callable[[str], Any]:
-    """`__getattr__` of `package`: `homes` gives the names that each module defines."""
-    home_of = {name: home for home, names in homes.items() for name in names}
+def importer(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
+    """`__getattr__` of `package`: `homes` gives each name's `module:name`."""
 
     def get(name: str) -> Any:
-        if name not in home_of:
+        if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = getattr(importlib.import_module(home_of[name]), name)
+        module, _, original = homes[name].partition(":")
+        value = getattr(importlib.import_module(module), original)
         setattr(sys.modules[package], name, value)
         return value
 

@@ -29,13 +29,15 @@ def recipe_names(root: Path = RECIPES) -> list[str]:
 
 
 def load_recipe(name: str, overrides: Sequence[str] = (), root: Path = RECIPES) -> Recipe:
-    """Compose `recipes/experiment/<name>.yaml` with Hydra overrides and check every key.
+    """Compose a recipe with Hydra overrides and check every key.
+
+    `name` is one of `recipes/experiment/`, or the path of a YAML file of your own that starts from
+    one of them (examples/recipes).
 
     Raises `RecipeError` with all mistakes at once: unknown keys with the nearest valid one,
     ill-typed values with what is allowed, values that contradict each other, and secrets.
     """
-    if name not in recipe_names(root):
-        raise RecipeError(f"recipe={name}: no such recipe{_nearest(name, recipe_names(root))}")
+    _check_name(name, root)
     if problems := _contradictions(overrides):
         raise RecipeError(_report(name, problems))
     values = _compose(name, overrides, root)
@@ -63,11 +65,28 @@ def _contradictions(overrides: Sequence[str]) -> list[str]:
     ]
 
 
+def _check_name(name: str, root: Path) -> None:
+    if not root.is_dir():
+        raise RecipeError(
+            f"no recipes at {root}: an installed package is the code alone; run in a checkout of "
+            "the project, which has recipes/ and envs/"
+        )
+    if name.endswith(".yaml"):
+        if not Path(name).is_file():
+            raise RecipeError(f"recipe={name}: no such file")
+    elif name not in recipe_names(root):
+        raise RecipeError(f"recipe={name}: no such recipe{_nearest(name, recipe_names(root))}")
+
+
 def _compose(name: str, overrides: Sequence[str], root: Path) -> dict[str, Any]:
     GlobalHydra.instance().clear()
+    home, config_name, given = root, f"experiment/{name}", [_lenient(o) for o in overrides]
+    if name.endswith(".yaml"):
+        home, config_name = Path(name).resolve().parent, Path(name).stem
+        given.append(f"hydra.searchpath=['file://{root}']")
     try:
-        with initialize_config_dir(str(root), version_base="1.3", job_name="camreasoner"):
-            config = compose(f"experiment/{name}", overrides=[_lenient(o) for o in overrides])
+        with initialize_config_dir(str(home), version_base="1.3", job_name="camreasoner"):
+            config = compose(config_name, overrides=given)
             values = OmegaConf.to_container(config, resolve=True)
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
         raise RecipeError(f"recipe={name}: {redact(str(error)).strip()}") from None
