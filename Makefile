@@ -6,7 +6,7 @@ UV     := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 CLI     = UV=$(UV) .venv/bin/python -m orchestrator
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-banner predict serve test setup data review model sft rl merge eval report plan doctor status run ablate show diff repro clean-runs bench lint lock
+.PHONY: help demo demo-banner predict serve test setup data review model sft rl merge eval report plan doctor status run ablate show diff repro publish clean-runs bench lint lock
 
 help: ## list the targets
 	@echo "usage: make <target> [RECIPE=$(RECIPE)] [ARGS=\"key=value ...\"]"
@@ -47,6 +47,8 @@ show diff repro clean-runs: .venv/ready
 show: ## RUN=name: stages, times, scores of a run, and where things are
 diff: ## RUN="one other": what differs between two runs
 repro: ## RUN=name: rebuild a run from its manifests, and compare every file
+publish: .venv/ready ## show what would go to the Hub; ARGS="what=rl|sft|data repo=me/name confirm=true" sends it
+	@$(CLI) publish $(or $(RUN),$(RECIPE)) $(ARGS)
 clean-runs: ## what no run needs any more; ARGS="yes=true" removes it
 
 QUOTED = $(if $($(1)),'$(subst ','\'',$($(1)))')

@@ -99,7 +99,7 @@ def fetch(
     retry = tenacity.Retrying(
         stop=tenacity.stop_after_attempt(attempts),
         wait=tenacity.wait_exponential(pause, max=60),
-        retry=tenacity.retry_if_exception(_is_transient),
+        retry=tenacity.retry_if_exception(is_transient),
         reraise=True,
     )
     target.mkdir(parents=True, exist_ok=True)
@@ -129,7 +129,12 @@ def _is_complete(source: Source, target: Path) -> bool:
 def _wanted(source: Source, endpoint: str | None) -> tuple[str, list[RepoSibling]]:
     api = HfApi(endpoint=endpoint)
     ask = api.dataset_info if source.kind == "dataset" else api.model_info
-    info = ask(source.repo, revision=source.revision, files_metadata=True)
+    info = ask(
+        source.repo,
+        revision=source.revision,
+        files_metadata=True,
+        timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT,
+    )
     files = [
         file
         for file in info.siblings or []
@@ -210,7 +215,8 @@ def _hash(path: Path, file: RepoSibling) -> str:
         return git_blob_sha1(opened.read())
 
 
-def _is_transient(error: BaseException) -> bool:
+def is_transient(error: BaseException) -> bool:
+    """Whether a request that failed like this may succeed when it is made again."""
     if isinstance(error, errors.HfHubHTTPError):
         return error.response.status_code in (408, 429) or error.response.status_code >= 500
     if isinstance(error, OSError):  # with a number: the disk is full, a folder is not writable

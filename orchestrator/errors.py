@@ -33,3 +33,7 @@ class UnknownRunError(CamReasonerError, FileNotFoundError):
 
 class ReproError(CamReasonerError, RuntimeError):
     """A run can't be rebuilt here and now; the message says how to come where it can."""
+
+
+class PublishError(CamReasonerError, OSError):
+    """A result that can't be published, or did not arrive."""

@@ -41,6 +41,17 @@ def repro(arguments: Sequence[str], console: Console) -> None:
     rebuild(read_record(runs, name), runs, options.get("name", f"{name}-repro"), console)
 
 
+def publish(arguments: Sequence[str], console: Console) -> None:
+    """Show what would go to the Hub; repo=me/name confirm=true sends it, privately."""
+    from orchestrator.publish.verb import OPTIONS
+    from orchestrator.publish.verb import publish as publish_run
+    from orchestrator.trace.record import read_record
+
+    usage = "publish <run> [what=rl|sft|data] [repo=me/name] [private=false] [confirm=true]"
+    (name,), runs, options = _given(usage, arguments, names=1, known=OPTIONS)
+    publish_run(read_record(runs, name), options, console)
+
+
 def clean_runs(arguments: Sequence[str], console: Console) -> None:
     """Show what no run needs; yes=true removes it, caches=true counts the frames in."""
     _, runs, options = _given(
@@ -80,5 +91,6 @@ RUN_VERBS: dict[str, RunVerb] = {
     "show": show,
     "diff": diff,
     "repro": repro,
+    "publish": publish,
     "clean-runs": clean_runs,
 }

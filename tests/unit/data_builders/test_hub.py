@@ -63,6 +63,8 @@ class FakeHub:
             status, code = self.refusal
             self._send(request, status, {"X-Error-Code": code, "X-Error-Message": code}, b"")
         elif path.startswith(f"/api/datasets/{REPO}"):
+            if self.faults["listing"] and self.faults["listing"].pop(0) == "stall":
+                threading.Event().wait(1)
             self._send(request, 200, {"Content-Type": "application/json"}, _info())
         elif path.startswith(f"/datasets/{REPO}/resolve/{COMMIT}/"):
             cdn = request.path.replace(f"/datasets/{REPO}/resolve/{COMMIT}/", "/cdn/")
@@ -191,6 +193,12 @@ def test_passing_faults_are_bridged(server: FakeHub, tmp_path: Path, faults: lis
     assert _whole(tmp_path)
     assert said[-1] == (209_800, 209_800)
     assert not server.faults["a.mp4"]
+
+
+def test_a_listing_that_stalls_is_asked_for_again(server: FakeHub, tmp_path: Path) -> None:
+    server.faults["listing"] = ["stall"]
+    assert _whole(_fetch(server, tmp_path))
+    assert len([path for path, _ in server.requests if path.startswith("/api/")]) == 2
 
 
 def test_a_cut_download_goes_on_where_it_stopped(server: FakeHub, tmp_path: Path) -> None:

@@ -1,0 +1,58 @@
+"""A finished run with a policy, and a server to publish it to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fake_hub import FakeHub
+from huggingface_hub import constants, set_client_factory
+from huggingface_hub.utils import disable_progress_bars
+from huggingface_hub.utils._http import default_client_factory
+
+from orchestrator.trace.record import Record, read_record
+from tests.unit.orchestrator.finished import finished_run
+
+POLICY = ["checkpoint/model.safetensors", "checkpoint/config.json", "checkpoint/tokenizer.json"]
+CHECK = {
+    "parameters": 7_000_000,
+    "trained_in": ["float32"],
+    "written_in": "bfloat16",
+    "weights_differing": 0,
+    "kl_nats_per_token": 1.2e-5,
+}
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)  # the Hub then takes Git LFS
+    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda _: None)
+    monkeypatch.setenv("HF_TOKEN", "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")
+    disable_progress_bars()
+    fake = FakeHub()
+    yield fake
+    fake.close()
+    set_client_factory(default_client_factory)
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> Record:
+    leaving = {
+        "merge": [*POLICY, "checkpoint/training_args.bin"],
+        "data": ["sft.parquet", "test.parquet", "clips/a/1.mp4", "clips/a/2.mp4"],
+    }
+    stages = ("data", "model", "merge", "eval")
+    plan = finished_run(tmp_path, "tiny", stages=stages, leaving=leaving)
+    weights = plan.stage("merge").directory / POLICY[0]
+    weights.write_bytes(bytes(range(256)) * 40)
+    path = plan.stage("merge").directory / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "metrics": CHECK}))
+    shown = {"n": 60, "correct": 45, "accuracy": 0.75, "bootstrap": [0.6, 0.85], "format": 1.0}
+    shown |= {"answered": 1.0, "errors": 0, "wilson": [0.6, 0.85]}
+    found = {"n": 60, "clips": 30, "checkpoints": {"rl": {"shown": {"all": shown}}}, "pairs": []}
+    found["baselines"] = {"all": {"chance": 0.5}}
+    scores = json.dumps({**found, "benchmarks": {"held_out": found}})
+    (tmp_path / "tiny" / "eval" / "scores.json").write_text(scores)
+    return read_record(tmp_path, "tiny")
