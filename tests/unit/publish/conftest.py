@@ -12,6 +12,7 @@ from huggingface_hub import constants, set_client_factory
 from huggingface_hub.utils import disable_progress_bars
 from huggingface_hub.utils._http import default_client_factory
 
+from orchestrator.publish.package import Package
 from orchestrator.trace.record import Record, read_record
 from tests.unit.orchestrator.finished import finished_run
 
@@ -35,6 +36,15 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
     yield fake
     fake.close()
     set_client_factory(default_client_factory)
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Package:
+    """A checkpoint of two files, one of them in three parts."""
+    weights, config = tmp_path / "model.safetensors", tmp_path / "config.json"
+    weights.write_bytes(bytes(range(256)) * 40)
+    config.write_text("{}")
+    return Package("model", {path.name: path for path in (weights, config)}, "---\n---\n# It\n")
 
 
 @pytest.fixture

@@ -62,10 +62,9 @@ def test_clips_of_others_stay_here(record: Record) -> None:
 @pytest.mark.parametrize("route", ["create", "info", "validate", "preupload", "batch", "put"])
 @pytest.mark.parametrize("faults", [["500"], ["503", "429"], ["cut"], ["stall"]])
 def test_passing_faults_are_bridged(
-    hub: FakeHub, record: Record, route: str, faults: list[str]
+    hub: FakeHub, package: Package, route: str, faults: list[str]
 ) -> None:
     hub.faults[route] = list(faults)
-    package = pack(record, "rl")
     push(hub, package)
     assert arrived(hub, package) and not hub.faults[route]
 
@@ -73,19 +72,17 @@ def test_passing_faults_are_bridged(
 @pytest.mark.parametrize("route", ["complete", "verify", "commit"])
 @pytest.mark.parametrize("faults", [["502"], ["cut"], ["stall", "500"]])
 def test_passing_faults_at_the_end_are_bridged(
-    hub: FakeHub, record: Record, route: str, faults: list[str]
+    hub: FakeHub, package: Package, route: str, faults: list[str]
 ) -> None:
     hub.faults[route] = list(faults)
-    package = pack(record, "rl")
     push(hub, package)
     assert arrived(hub, package) and not hub.faults[route]
 
 
 def test_a_part_that_arrives_corrupt_is_refused_and_can_be_sent_again(
-    hub: FakeHub, record: Record
+    hub: FakeHub, package: Package
 ) -> None:
     hub.faults["put"] = ["corrupt"]
-    package = pack(record, "rl")
     with pytest.raises(PublishError, match="publish again"):
         push(hub, package, attempts=1)
     assert hub.repos[REPO]["files"] == {}
@@ -93,9 +90,8 @@ def test_a_part_that_arrives_corrupt_is_refused_and_can_be_sent_again(
     assert arrived(hub, package)
 
 
-def test_what_arrived_before_a_failure_is_not_sent_again(hub: FakeHub, record: Record) -> None:
+def test_what_arrived_before_a_failure_is_not_sent_again(hub: FakeHub, package: Package) -> None:
     hub.faults["commit"] = ["500"] * 50
-    package = pack(record, "rl")
     with pytest.raises(PublishError, match=r"(?s)publishing me/policy failed.*publish again"):
         push(hub, package, attempts=2)
     assert hub.repos[REPO]["files"] == {}
@@ -106,44 +102,44 @@ def test_what_arrived_before_a_failure_is_not_sent_again(hub: FakeHub, record: R
 
 
 def test_a_file_that_is_other_there_is_an_error(
-    hub: FakeHub, record: Record, monkeypatch: pytest.MonkeyPatch
+    hub: FakeHub, package: Package, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hub, "_verify", lambda path, body: (200, {}, {}))
     hub.faults["put"] = ["corrupt"]
     with pytest.raises(PublishError, match=r"arrived other than sent: model\.safetensors"):
-        push(hub, pack(record, "rl"))
+        push(hub, package)
 
 
 @pytest.mark.parametrize(("status", "said"), [("401", "HF_TOKEN"), ("403", "write access to me")])
 def test_a_token_without_the_right_is_an_error_that_says_so(
-    hub: FakeHub, record: Record, status: str, said: str
+    hub: FakeHub, package: Package, status: str, said: str
 ) -> None:
     hub.faults["create"] = [status] * 3
     hub.faults["info"] = [status] * 3
     with pytest.raises(PublishError, match=said):
-        push(hub, pack(record, "rl"))
+        push(hub, package)
 
 
-def test_nothing_private_goes_to_a_public_repository(hub: FakeHub, record: Record) -> None:
+def test_nothing_private_goes_to_a_public_repository(hub: FakeHub, package: Package) -> None:
     hub.repos[REPO] = {"private": False, "type": "model", "files": {}}
     with pytest.raises(PublishError, match="is there and public"):
-        push(hub, pack(record, "rl"))
+        push(hub, package)
     assert hub.repos[REPO]["files"] == {}
-    push(hub, pack(record, "rl"), private=False)
+    push(hub, package, private=False)
     assert hub.repos[REPO]["files"]
 
 
-def test_an_unplugged_network_is_an_error_that_says_so(hub: FakeHub, record: Record) -> None:
+def test_an_unplugged_network_is_an_error_that_says_so(hub: FakeHub, package: Package) -> None:
     with pytest.raises(PublishError, match=r"failed: ConnectError.*HF_ENDPOINT"):
-        push(hub, pack(record, "rl"), endpoint="http://127.0.0.1:9", attempts=2)
+        push(hub, package, endpoint="http://127.0.0.1:9", attempts=2)
 
 
 def test_offline_mode_is_an_error(
-    hub: FakeHub, record: Record, monkeypatch: pytest.MonkeyPatch
+    hub: FakeHub, package: Package, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(PublishError, match="HF_HUB_OFFLINE is set"):
-        push(hub, pack(record, "rl"))
+        push(hub, package)
     assert hub.requests == []
 
 
