@@ -48,7 +48,7 @@ def test_paths_of_a_recipe_are_relative_to_the_project() -> None:
         ("camreasoner_7b", "sft.prompt={tags: []}", "SFT imitates bare answers"),
         (
             "camreasoner_7b",
-            "data.trajectories={teacher: {model: x, serve: []}, judge: {model: y, serve: []}}",
+            "data.trajectories={teacher:{base_url:x,serve:[]},judge:{base_url:x,serve:[]}}",
             "give them two ports",
         ),
     ],
