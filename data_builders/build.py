@@ -17,9 +17,11 @@ from data_builders.camerabench import AnnotationsError
 from data_builders.gathering import GATHER, USES, BuildConfig, Questions, Use
 from data_builders.mixing import mix
 from data_builders.placing import link_clips, report_quarantine, without
+from data_builders.progress import log_to_terminal
 from data_builders.sample import Sample, write_samples
 from data_builders.source_specs import SourceName
 from data_builders.teaching import TeachingConfig, check_endpoints, teach
+from reward_plugins.errors import CamReasonerError
 
 log = logging.getLogger(__name__)
 
@@ -108,13 +110,18 @@ def check(config: BuildConfig) -> None:
         check_endpoints(config.teaching)
 
 
-def main(arguments: list[str]) -> None:
-    """Read the config named on the command line and build."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    config = BuildConfig.model_validate_json(Path(arguments[0]).read_text())
-    for use, count in build(config).items():
+def main(arguments: list[str]) -> int:
+    """Read the config named on the command line and build; the exit status."""
+    log_to_terminal()
+    try:
+        counts = build(BuildConfig.model_validate_json(Path(arguments[0]).read_text()))
+    except (CamReasonerError, OSError) as error:
+        log.error("%s", error)
+        return 1
+    for use, count in counts.items():
         log.info("%s.parquet: %s questions", use, f"{count:,}")
+    return 0
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

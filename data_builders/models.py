@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from data_builders import hub
-from data_builders.progress import Meter
+from data_builders.progress import Meter, log_to_terminal
 from data_builders.specs import Spec
 from reward_plugins.errors import CamReasonerError
 
@@ -41,7 +41,7 @@ def obtain(path: str, out: Path, meter: hub.Meter | None = None) -> None:
 
 def main(arguments: list[str]) -> int:
     """Read the config named on the command line and obtain; the exit status."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    log_to_terminal()
     config = ModelConfig.model_validate_json(Path(arguments[0]).read_text())
     try:
         meter = Meter(config.out.parent / "progress.jsonl", f"fetching {config.path}")

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from pathlib import Path
 
 SECONDS_BETWEEN_ROWS = 0.5
+CHATTY = ("httpx2", "openai")
+"""Libraries that log a line a request."""
+
+
+def log_to_terminal() -> None:
+    """Show what a stage's process logs, and of its HTTP clients only what went wrong."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 class Meter:

@@ -11,7 +11,6 @@ import hashlib
 import json
 import logging
 import os
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -19,14 +18,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from data_builders.chat import EndpointError
-from data_builders.frames import FrameIndex
 from data_builders.ledger import Ledger
 from data_builders.motion import Family, family
-from data_builders.progress import Meter
-from data_builders.sample import Sample, read_samples, write_samples
-from data_builders.specs import FrameSpec, Spec
+from data_builders.sample import Sample, write_samples
 from data_builders.trajectory_specs import TrajectorySpec
-from data_builders.trajectory_writer import CachedClips, Clips, Outcome, Writer
+from data_builders.trajectory_writer import Clips, Outcome, Writer
 
 log = logging.getLogger(__name__)
 
@@ -50,10 +46,13 @@ class Summary:
     def line(self) -> str:
         """One line for the log."""
         filters = ", ".join(f"{name} {n / self.asked:.1%}" for name, n in self.rejected.items())
+        short = ", ".join(f"{name} {n:,}" for name, n in self.short.items())
         return (
             f"{self.asked:,} asked, {self.accepted / max(1, self.asked):.1%} accepted"
             f"{f' (rejected: {filters})' if filters else ''}, {self.prompt_tokens:,} + "
             f"{self.answer_tokens:,} tokens, ${self.dollars:,.2f}"
+            f"{f'; {self.surplus:,} beyond the quotas left out' if self.surplus else ''}"
+            f"{f'; questions ran out, short of: {short}' if short else ''}"
         )
 
 
@@ -200,28 +199,3 @@ def _replace(path: Path, text: str) -> None:
     partial = path.with_name(path.name + ".partial")
     partial.write_text(text)
     os.replace(partial, path)
-
-
-class TrajectoriesConfig(Spec):
-    """What the stage reads and writes."""
-
-    samples: Path
-    """Questions with answers, as `write_samples` leaves them."""
-    frames: Path
-    """Frame index of their clips."""
-    frame_spec: FrameSpec
-    trajectories: TrajectorySpec
-    out: Path
-
-
-def main(arguments: list[str]) -> None:
-    """Read the config named on the command line and write its trajectories."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    config = TrajectoriesConfig.model_validate_json(Path(arguments[0]).read_bytes())
-    clips = CachedClips(FrameIndex.read(config.frames, config.frame_spec))
-    meter = Meter(config.out / "progress.jsonl", "writing trajectories")
-    synthesise(read_samples(config.samples), clips, config.trajectories, config.out, meter)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

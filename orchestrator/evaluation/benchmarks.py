@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 
 from data_builders import sources
 from data_builders.models import obtain
-from data_builders.progress import Meter
+from data_builders.progress import Meter, log_to_terminal
 from data_builders.sample import Sample, write_samples
 from data_builders.source_specs import BenchmarkName
 from data_builders.specs import Spec, SyntheticSpec
@@ -91,7 +91,7 @@ def build(config: BenchmarksConfig) -> dict[str, int]:
 
 def main(arguments: list[str]) -> int:
     """Read the config named on the command line and build; the exit status."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    log_to_terminal()
     try:
         counts = build(BenchmarksConfig.model_validate_json(Path(arguments[0]).read_text()))
     except (CamReasonerError, OSError) as error:

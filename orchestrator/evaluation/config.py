@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import field_validator
 
+from data_builders.progress import log_to_terminal
 from data_builders.specs import FrameSpec, PromptSpec, Spec
 from data_builders.trajectory_specs import EndpointSpec
 from reward_plugins.errors import CamReasonerError
@@ -116,7 +117,7 @@ def run_command(command: Callable[..., object], arguments: list[str]) -> int:
     Words after the config are the command's further arguments.
     What a user can mend is said in one line; anything else is a traceback.
     """
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    log_to_terminal()
     try:
         config, *words = arguments
         command(EvalConfig.model_validate_json(Path(config).read_text()), *words)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from fake_server import GOOD, FakeServer, text_of, written
 
-from data_builders import chat, trajectories
+from data_builders import chat
 from data_builders.chat import EndpointError
 from data_builders.sample import Sample, read_samples
 from data_builders.trajectories import synthesise
@@ -272,6 +272,7 @@ def test_what_is_missing_from_a_quota_is_said(server: FakeServer, tmp_path: Path
     summary = synthesise(MIXED, Clips(), _spec(server, quotas={"zoom": 4}), tmp_path)
     assert (summary.short, summary.rejected) == ({"zoom": 3}, {"format": 5})
     assert "16.7% accepted (rejected: format 83.3%)" in summary.line()
+    assert summary.line().endswith("questions ran out, short of: zoom 3")
 
 
 def test_the_judge_reads_the_reasoning_but_not_the_answer(
@@ -342,9 +343,3 @@ def test_frames_of_the_cache_are_sent_as_jpeg() -> None:
     decoded = [image.open(io.BytesIO(jpeg)) for jpeg in clips.jpegs("c")]
     assert [(one.format, one.size) for one in decoded] == [("JPEG", (56, 28))] * 2
     assert np.abs(np.asarray(decoded[0]).astype(int) - frames[0]).max() < 8
-
-
-def test_the_stage_reads_its_config(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text('{"samples": "x", "speed": 1}')
-    with pytest.raises(ValueError, match="speed"):
-        trajectories.main([str(tmp_path / "config.json")])
