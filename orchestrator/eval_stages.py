@@ -10,7 +10,8 @@ from typing import Any
 from data_builders.trajectory_specs import EndpointSpec
 from orchestrator import envs, stages
 from orchestrator.recipe import Recipe
-from orchestrator.recipe.evaluation import EvaluatedModel
+from orchestrator.recipe.evaluation import EvaluatedModel, short_name
+from orchestrator.recipe.own_code import own_function
 from orchestrator.stage import OUT, ROOT, Command, Draft, Resources, source_hash
 
 ENGINES = "orchestrator/evaluation/engines"
@@ -29,7 +30,9 @@ SOURCES = (
 
 def has_benchmarks(recipe: Recipe) -> bool:
     """Whether anything is to be fetched or rendered for the evaluation alone."""
-    return bool(_fetched(recipe)) or any(model.path for model in recipe.eval.models.values())
+    return bool(_fetched(recipe) or _own_files(recipe)) or any(
+        model.path for model in recipe.eval.models.values()
+    )
 
 
 def benchmarks(recipe: Recipe, done: dict[str, Path]) -> Draft:
@@ -41,6 +44,7 @@ def benchmarks(recipe: Recipe, done: dict[str, Path]) -> Draft:
     synthetic = recipe.eval.synthetic if "synthetic" in recipe.eval.benchmarks else None
     config = {
         "benchmarks": _fetched(recipe),
+        "own": {name: f"{OUT}/{name}.py:{name}" for name in _own_files(recipe)},
         "synthetic": synthetic and synthetic.model_dump(mode="json"),
         "models": {path: str(_model_directory(recipe, path)) for path in paths},
         "downloads": str(ROOT / recipe.data.download_dir),
@@ -52,7 +56,10 @@ def benchmarks(recipe: Recipe, done: dict[str, Path]) -> Draft:
         commands=(
             stages.module("orchestrator", "orchestrator.evaluation.benchmarks", "benchmarks.json"),
         ),
-        files={str(OUT / "benchmarks.json"): stages.to_json(config)},
+        files={
+            str(OUT / "benchmarks.json"): stages.to_json(config),
+            **{str(OUT / f"{name}.py"): text for name, text in _own_files(recipe).items()},
+        },
         resources=Resources(recipe.cluster.cpus_per_stage, pin=recipe.cluster.pin),
         sources=SOURCES,
     )
@@ -63,7 +70,9 @@ def evaluation(recipe: Recipe, done: dict[str, Path]) -> Draft:
     own, here = recipe.eval, list(_here(recipe, done).values())
     config = {
         "checkpoints": list(_checkpoints(recipe, done)),
-        "benchmarks": [[name, _question_set(recipe, done, name)] for name in own.benchmarks],
+        "benchmarks": [
+            [short_name(name), _question_set(recipe, done, name)] for name in own.benchmarks
+        ],
         "answers": str(ROOT / recipe.data.download_dir / "answers"),
         "cache": str(ROOT / recipe.data.cache_dir),
         "frames": stages.frames(recipe, own.frames),
@@ -104,15 +113,23 @@ def _commands(recipe: Recipe, here: bool) -> Iterator[Command]:
 
 
 def _fetched(recipe: Recipe) -> list[str]:
-    return [name for name in recipe.eval.benchmarks if name != "held_out"]
+    names = recipe.eval.benchmarks
+    return [name for name in names if name != "held_out" and name == short_name(name)]
+
+
+def _own_files(recipe: Recipe) -> dict[str, str]:
+    """The text of each benchmark of the user's own, by its name."""
+    own = [name for name in recipe.eval.benchmarks if name != short_name(name)]
+    return {short_name(name): own_function(name).source for name in own}
 
 
 def _question_set(recipe: Recipe, done: dict[str, Path], benchmark: str) -> dict[str, str]:
     if benchmark == "held_out":
         return {"samples": str(done["data"] / "test.parquet"), "clips": str(done["data"])}
-    rendered = benchmark == "synthetic"
-    clips = done["benchmarks"] if rendered else ROOT / recipe.data.download_dir
-    return {"samples": str(done["benchmarks"] / f"{benchmark}.parquet"), "clips": str(clips)}
+    name = short_name(benchmark)
+    made_there = benchmark == "synthetic" or name != benchmark
+    clips = done["benchmarks"] if made_there else ROOT / recipe.data.download_dir
+    return {"samples": str(done["benchmarks"] / f"{name}.parquet"), "clips": str(clips)}
 
 
 def _checkpoints(recipe: Recipe, done: dict[str, Path]) -> Iterator[list[Any]]:

@@ -91,7 +91,7 @@ def compute_scores(
     letter will do where no options or task are wanted. `settings` are those of `compute_score`,
     or of the `function` (`path/to/file.py:name`) that scores in its place.
     """
-    score = compute_score if function is None else own.load(function)
+    score = compute_score if function is None else own.load_reward(function)
     return [_score_input(item, score, settings) for item in reward_inputs]
 
 

@@ -1,7 +1,7 @@
 """Questions of the benchmarks: `python -m orchestrator.evaluation.benchmarks <config.json>`.
 
 Fetches what is published, renders what is synthetic, and writes `<name>.parquet` for each; models
-of the Hub that are compared with come along. A new benchmark is a line in `BENCHMARKS` and its
+of the Hub that are compared with come along. A new one is a line in `BENCHMARKS` and its
 name in `data_builders.source_specs`.
 """
 
@@ -21,6 +21,7 @@ from data_builders.source_specs import BenchmarkName
 from data_builders.specs import Spec, SyntheticSpec
 from data_builders.synthetic.build import build as build_synthetic
 from reward_plugins.errors import CamReasonerError
+from reward_plugins.own import OwnCodeError, load_function
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,9 @@ class BenchmarksConfig(Spec):
     """What the stage reads and writes."""
 
     benchmarks: tuple[BenchmarkName, ...]
+    own: dict[str, str]
+    """By name, `path/to/file.py:function`: it puts clips below the folder that it is given, and
+    returns samples whose clips are relative to that folder."""
     synthetic: SyntheticSpec | None
     models: dict[str, Path]
     """Hub ids or directories, and where each is to be."""
@@ -86,7 +90,16 @@ def build(config: BenchmarksConfig) -> dict[str, int]:
     for name in config.benchmarks:
         samples = BENCHMARKS[name].fetch(config, Meter(progress, f"fetching {name}"))
         counts[name] = write_samples(config.out / f"{name}.parquet", samples)
+    for own, function in config.own.items():
+        counts[own] = write_samples(config.out / f"{own}.parquet", _own(function, config.out))
     return counts
+
+
+def _own(function: str, folder: Path) -> Iterable[Sample]:
+    samples = list(load_function(function)(folder))
+    if not samples or not all(isinstance(sample, Sample) for sample in samples):
+        raise OwnCodeError(f"{function}: returned no samples (data_builders.Sample)")
+    return samples
 
 
 def main(arguments: list[str]) -> int:

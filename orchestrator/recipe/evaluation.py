@@ -11,6 +11,8 @@ OwnCheckpoint = Annotated[
     str, Field(pattern=r"^(base|rl|sft(:(last|epoch:[1-9][0-9]*|step:[1-9][0-9]*))?)$")
 ]
 """`sft` is the checkpoint that RL starts from; `sft:epoch:1`, `sft:step:500`, `sft:last` others."""
+OwnBenchmark = Annotated[str, Field(pattern=r"^[^:]+\.py:[A-Za-z_][A-Za-z0-9_]*$")]
+"""`path/to/file.py:name`: a function that makes the questions of a benchmark of your own."""
 ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 
 
@@ -56,6 +58,11 @@ class ServerSpec(Spec):
     """Price of a million prompt and a million answer tokens."""
 
 
+def short_name(benchmark: str) -> str:
+    """What a benchmark is called in files and tables: the function of one's own."""
+    return benchmark.rpartition(":")[2]
+
+
 class EvalSpec(Spec):
     """Which checkpoints answer which questions, and how."""
 
@@ -63,8 +70,9 @@ class EvalSpec(Spec):
     """This recipe's policies to evaluate: base, sft, sft:epoch:N, sft:step:N, sft:last, rl."""
     models: dict[ModelName, EvaluatedModel]
     """Other models, by the name they carry in the tables."""
-    benchmarks: tuple[BenchmarkName, ...] = Field(min_length=1)
-    """Sets of questions; `held_out` is the test questions of `data.sources`."""
+    benchmarks: tuple[BenchmarkName | OwnBenchmark, ...] = Field(min_length=1)
+    """Sets of questions: `held_out` is the test questions of `data.sources`, others are published,
+    and `path/to/file.py:name` is one of your own, called `name` (examples/benchmarks)."""
     synthetic: SyntheticSpec | None
     """Clips of the benchmark `synthetic`."""
     frames: FrameSpec | None
@@ -86,7 +94,7 @@ class EvalSpec(Spec):
     def _consistent(self) -> "EvalSpec":
         if not self.checkpoints and not self.models:
             raise ValueError("eval.checkpoints and eval.models are both empty: name what to ask")
-        for names in (self.checkpoints, self.benchmarks):
+        for names in (self.checkpoints, tuple(map(short_name, self.benchmarks))):
             if len(set(names)) < len(names):
                 raise ValueError(f"{', '.join(names)} names something twice")
         if taken := {"base", "sft", "rl"} & set(self.models):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from data_builders.source_specs import TEST_SETS
 from data_builders.specs import FrameSpec
+from orchestrator.recipe.evaluation import short_name
 from orchestrator.recipe.own_code import own_function
 from orchestrator.recipe.rl import RewardSpec
 from orchestrator.recipe.schema import Recipe
@@ -13,7 +14,7 @@ from orchestrator.recipe.schema import Recipe
 
 def broken_rules(recipe: Recipe) -> list[str]:
     """One line a contradiction: key, what was found, how to mend it."""
-    checks = (_data, _frames, _tags, _start, _rl, _reward, _devices)
+    checks = (_data, _frames, _tags, _start, _rl, _reward, _benchmarks, _devices)
     return [problem for check in checks for problem in check(recipe)]
 
 
@@ -156,6 +157,15 @@ def _reward(recipe: Recipe) -> Iterator[str]:
         yield f"rl.reward.function: {error}"
     if taken := {*RewardSpec.model_fields, "tags"} & set(reward.arguments):
         yield f"rl.reward.arguments: {', '.join(sorted(taken))} already says the recipe; rename it"
+
+
+def _benchmarks(recipe: Recipe) -> Iterator[str]:
+    for name in recipe.eval.benchmarks:
+        if short_name(name) != name:
+            try:
+                own_function(name)
+            except ValueError as error:
+                yield f"eval.benchmarks: {error}"
 
 
 def _devices(recipe: Recipe) -> Iterator[str]:

@@ -12,7 +12,7 @@ from orchestrator.plan import make_plan
 from orchestrator.recipe import load_recipe
 from orchestrator.stage import Stage
 from reward_plugins import compute_scores
-from reward_plugins.own import OwnRewardError
+from reward_plugins.own import OwnCodeError
 
 EXAMPLE = "examples/rewards/length_window.py:compute_score"
 
@@ -111,7 +111,7 @@ def test_easyr1_scores_by_the_file_through_its_own_batch_call(own: Path, tmp_pat
 
 
 def test_a_function_that_returns_something_else_is_named(own: Path) -> None:
-    with pytest.raises(OwnRewardError, match=r"returned 1\.0, not score, format, accuracy"):
+    with pytest.raises(OwnCodeError, match=r"returned 1\.0, not score, format, accuracy"):
         compute_scores([{"response": "x", "ground_truth": "A"}], function=f"{own}:broken")
-    with pytest.raises(OwnRewardError, match="no function 'nothing'"):
+    with pytest.raises(OwnCodeError, match="no function 'nothing'"):
         compute_scores([{"response": "x", "ground_truth": "A"}], function=f"{own}:nothing")
