@@ -83,6 +83,7 @@ def evaluation(recipe: Recipe, done: dict[str, Path]) -> Draft:
         "max_new_tokens": own.max_new_tokens,
         "swap_control": own.swap_control,
         "max_questions": own.max_questions,
+        "judge": _judge(recipe),
         "matching": recipe.rl.reward.matching,
         "seed": recipe.seed,
         "workers": recipe.data.workers,
@@ -109,7 +110,17 @@ def _commands(recipe: Recipe, here: bool) -> Iterator[Command]:
     if any(model.base_url for model in recipe.eval.models.values()):
         yield stages.module("orchestrator", package, config, "served")
     yield stages.module("orchestrator", f"{package}.collect", config)
+    if recipe.eval.judge:
+        yield stages.module("orchestrator", f"{package}.judge", config)
     yield stages.module("orchestrator", f"{package}.score", config)
+
+
+def _judge(recipe: Recipe) -> dict[str, Any] | None:
+    own = recipe.eval.judge
+    if own is None:
+        return None
+    labels = str(ROOT / own.labels) if own.labels else None
+    return {**own.model_dump(mode="json"), "labels": labels}
 
 
 def _fetched(recipe: Recipe) -> list[str]:

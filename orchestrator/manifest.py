@@ -83,12 +83,15 @@ def metrics(stage: Stage) -> dict[str, Any]:
 def _overall(scores: Mapping[str, Any]) -> dict[str, Any]:
     """What was measured over all questions; `scores.json` has every group."""
     return {
-        "n": scores["n"],
-        "baselines": scores["baselines"]["all"],
-        "checkpoints": {
-            name: {c: checkpoint[c]["all"] for c in ("shown", "swapped") if c in checkpoint}
-            for name, checkpoint in scores["checkpoints"].items()
-        },
+        benchmark: {
+            "n": board["n"],
+            "baselines": board["baselines"]["all"],
+            "checkpoints": {
+                name: {c: checkpoint[c]["all"] for c in ("shown", "swapped") if c in checkpoint}
+                for name, checkpoint in board["checkpoints"].items()
+            },
+        }
+        for benchmark, board in scores["benchmarks"].items()
     }
 
 

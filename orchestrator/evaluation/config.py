@@ -12,6 +12,7 @@ from pydantic import field_validator
 from data_builders.progress import log_to_terminal
 from data_builders.specs import FrameSpec, PromptSpec, Spec
 from data_builders.trajectory_specs import EndpointSpec
+from orchestrator.evaluation.judge_specs import JudgeSpec
 from reward_plugins.errors import CamReasonerError
 
 log = logging.getLogger(__name__)
@@ -78,6 +79,8 @@ class EvalConfig(Spec):
     """Also ask each question about a clip of another category."""
     max_questions: int | None
     """A seeded draw of so many questions of each benchmark; null for all."""
+    judge: JudgeSpec | None = None
+    """Who reads the responses; None leaves RefineShot's scores of reliability out."""
     matching: Literal["strict", "as_released"]
     """How an answer is read, as in the reward."""
     seed: int
@@ -104,6 +107,16 @@ class EvalConfig(Spec):
     def predictions(self) -> Path:
         """The answers of the configured checkpoints to the configured questions."""
         return self.out / "predictions.parquet"
+
+    @property
+    def judgements(self) -> Path:
+        """The judge's verdicts on them."""
+        return self.out / "judgements.jsonl"
+
+    @property
+    def calibration(self) -> Path:
+        """How far the judge agrees with labels."""
+        return self.out / "calibration.json"
 
     @property
     def scores(self) -> Path:

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_builders.sample import Sample
-from orchestrator.evaluation.config import EvalConfig, EvaluationError
+from orchestrator.evaluation.config import EvalConfig, EvaluationError, Imported
+from orchestrator.evaluation.matching import published_rule
 from orchestrator.evaluation.predictions import Prediction
 from reward_plugins.ota import answer_block, answer_letter
 from reward_plugins.reward import compute_score
@@ -30,6 +31,8 @@ class Scored:
     correct: NDArray[np.bool_]
     formatted: NDArray[np.bool_]
     """The response has the blocks of the answer format, in order."""
+    published: NDArray[np.float64]
+    """Right (1) or wrong (0) by the rule of the benchmark's published rows; NaN without one."""
     errors: int
     """Questions that the engine failed on."""
 
@@ -41,42 +44,69 @@ class Scored:
             tuple(self.letters[i] for i in keep),
             self.correct[list(keep)],
             self.formatted[list(keep)],
+            self.published[list(keep)],
             0,
         )
 
 
 def score_predictions(
-    samples: Sequence[Sample], predictions: Iterable[Prediction], config: EvalConfig
+    samples: Sequence[Sample], predictions: Iterable[Prediction], config: EvalConfig, benchmark: str
 ) -> dict[tuple[str, str], Scored]:
-    """Verdicts by (checkpoint, condition).
+    """Verdicts by (checkpoint, condition), on one benchmark.
 
-    Raises `EvaluationError` where predictions are doubled, missing, or of other questions.
+    Raises `EvaluationError` where predictions are doubled, missing, empty, or of other questions.
     """
     by_id = {sample.id: sample for sample in samples}
     groups: dict[tuple[str, str], list[Prediction]] = defaultdict(list)
     for prediction in predictions:
         groups[prediction.checkpoint, prediction.condition].append(prediction)
-    for name in config.checkpoints:
-        for condition in ("shown", "swapped") if config.swap_control else ("shown",):
-            _check_complete(by_id, groups[name, condition], f"{name} ({condition})")
-    return {key: _judge(by_id, rows, config) for key, rows in groups.items()}
+    wanted = [
+        (name, condition)
+        for name in answering(config, benchmark)
+        for condition in conditions(config, name)
+    ]
+    faults = [fault for key in wanted for fault in _faults(by_id, groups[key], key)]
+    if faults:
+        raise EvaluationError(
+            f"predictions on {benchmark}: {'; '.join(faults)}; evaluate again (make eval)"
+        )
+    return {key: _judge(by_id, groups[key], config) for key in wanted}
 
 
-def _check_complete(by_id: dict[str, Sample], rows: list[Prediction], where: str) -> None:
+def answering(config: EvalConfig, benchmark: str) -> list[str]:
+    """The checkpoints that answer a benchmark: all but files of answers to other ones."""
+    return [
+        name
+        for name, checkpoint in config.checkpoints.items()
+        if not isinstance(checkpoint, Imported) or benchmark in checkpoint.predictions
+    ]
+
+
+def conditions(config: EvalConfig, name: str) -> tuple[str, ...]:
+    """Under which a checkpoint was asked: files of answers are to the clips as shown."""
+    return ("shown",) if isinstance(config.checkpoints[name], Imported) else config.conditions
+
+
+def _faults(
+    by_id: dict[str, Sample], rows: Sequence[Prediction], key: tuple[str, str]
+) -> list[str]:
     counts = Counter(row.sample_id for row in rows)
     problems = {
         "answered twice": [name for name, n in counts.items() if n > 1],
         "of another benchmark": [name for name in counts if name not in by_id],
         "without an answer": [name for name in by_id if name not in counts],
+        "with neither response nor error": [
+            row.sample_id for row in rows if row.response is None and row.error is None
+        ],
     }
-    found = [f"{len(ids)} {what}, such as {ids[0]!r}" for what, ids in problems.items() if ids]
-    if found:
-        raise EvaluationError(
-            f"predictions of {where}: {'; '.join(found)}; evaluate again (make eval)"
-        )
+    return [
+        f"{key[0]} ({key[1]}) has {len(ids)} {what}, such as {ids[0]!r}"
+        for what, ids in problems.items()
+        if ids
+    ]
 
 
-def _judge(by_id: dict[str, Sample], rows: list[Prediction], config: EvalConfig) -> Scored:
+def _judge(by_id: dict[str, Sample], rows: Sequence[Prediction], config: EvalConfig) -> Scored:
     answered = [row for row in rows if row.error is None]
     samples = tuple(by_id[row.sample_id] for row in answered)
     verdicts = [
@@ -91,14 +121,18 @@ def _judge(by_id: dict[str, Sample], rows: list[Prediction], config: EvalConfig)
         )
         for sample, row in zip(samples, answered, strict=True)
     ]
+    pairs = list(zip(samples, (row.response or "" for row in answered), strict=True))
     return Scored(
         samples=samples,
         predictions=tuple(answered),
-        letters=tuple(
-            answer_letter(answer_block(row.response), sample.options)
-            for sample, row in zip(samples, answered, strict=True)
-        ),
+        letters=tuple(answer_letter(answer_block(text), sample.options) for sample, text in pairs),
         correct=np.array([verdict["accuracy"] > 0 for verdict in verdicts], dtype=bool),
         formatted=np.array([verdict["format"] > 0 for verdict in verdicts], dtype=bool),
+        published=np.array([_by_published_rule(*pair) for pair in pairs], dtype=float),
         errors=len(rows) - len(answered),
     )
+
+
+def _by_published_rule(sample: Sample, response: str) -> float:
+    rule = published_rule(sample.dataset)
+    return float("nan") if rule is None else float(rule(response, sample.options) == sample.answer)

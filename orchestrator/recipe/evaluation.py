@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from data_builders.source_specs import BenchmarkName
 from data_builders.specs import FrameSpec, Spec, SyntheticSpec
+from orchestrator.evaluation.judge_specs import JudgeSpec
 
 OwnCheckpoint = Annotated[
     str, Field(pattern=r"^(base|rl|sft(:(last|epoch:[1-9][0-9]*|step:[1-9][0-9]*))?)$")
@@ -81,6 +82,8 @@ class EvalSpec(Spec):
     """What generates the answers of checkpoints and of models with a `path`."""
     server: ServerSpec
     """How models behind servers are asked."""
+    judge: JudgeSpec | None
+    """Who reads the responses, for RefineShot's scores of reliability; null for nobody."""
     batch_size: int = Field(gt=0)
     """Questions answered at once."""
     max_new_tokens: int = Field(gt=0)
@@ -101,4 +104,8 @@ class EvalSpec(Spec):
             raise ValueError(f"eval.models: {', '.join(sorted(taken))} names a checkpoint of ours")
         if ("synthetic" in self.benchmarks) and self.synthetic is None:
             raise ValueError("eval.benchmarks lists synthetic, but eval.synthetic is null")
+        if self.judge and (foreign := set(self.judge.benchmarks) - set(self.benchmarks)):
+            raise ValueError(
+                f"eval.judge.benchmarks: {', '.join(sorted(foreign))} is not in eval.benchmarks"
+            )
         return self

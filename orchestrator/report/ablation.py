@@ -14,7 +14,7 @@ from rich.table import Table
 
 from orchestrator import runs
 from orchestrator.evaluation import statistics
-from orchestrator.evaluation.score import group_names
+from orchestrator.evaluation.groups import group_names
 from orchestrator.report.figures import CHECKPOINTS, STYLE
 from orchestrator.report.sources import Run
 from orchestrator.report.table import p_value, percent, points, span
@@ -106,7 +106,7 @@ def _verdicts(arms: Sequence[Arm]) -> _Verdicts | None:
 def _answers(arm: Arm) -> dict[str, tuple[bool, str, tuple[str, ...]]]:
     """By question: whether RL's answer is right, the clip, and the groups it counts in."""
     run = Run(arm.plan.recipe.model_dump(), {"eval": arm.plan.stage("eval").directory})
-    scored = run.answers[CHECKPOINT]
+    scored = next(iter(run.answers.values()))[CHECKPOINT]  # on the recipe's first benchmark
     pairs = zip(scored.samples, scored.correct.tolist(), strict=True)
     return {sample.id: (right, sample.clip, group_names(sample)) for sample, right in pairs}
 

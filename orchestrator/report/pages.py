@@ -1,20 +1,24 @@
-"""Write `report.html`, a page that needs no other file, and `report.md` with its figures."""
+"""Write `report.html`, `report.md` with its figures, and the examples that the page reads.
+
+All but the examples is in the page itself: the file alone can be sent on.
+"""
 
 from __future__ import annotations
 
 import base64
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jinja2
 
-from orchestrator.report import figures, table
-from orchestrator.report.examples import Example, choose
+from orchestrator.report import benchmark, beside, figures, table
+from orchestrator.report.examples import write_examples
 from orchestrator.report.sources import Run, read_run
 
 TEMPLATES = Path(__file__).parent / "templates"
-MOST_EXAMPLES = 36
 
 
 class Figure(NamedTuple):
@@ -26,6 +30,21 @@ class Figure(NamedTuple):
     """`data:` address of the PNG."""
 
 
+class Board(NamedTuple):
+    """What the page shows of one benchmark."""
+
+    name: str
+    title: str
+    block: table.Block
+    swapped: bool
+    """Questions were also asked about other clips."""
+    warnings: list[benchmark.Warning]
+    measures: tuple[list[benchmark.Measure], list[tuple[str, list[str]]]]
+    comparisons: list[beside.Comparison]
+    parts: list[tuple[str, list[benchmark.CategoryRow]]]
+    figures: dict[str, Figure]
+
+
 def write_report(run_dir: Path) -> Path:
     """Write the report of the run in `runs/<name>` and return the path of `report.html`.
 
@@ -35,17 +54,16 @@ def write_report(run_dir: Path) -> Path:
 
 
 def write_pages(run: Run, out: Path) -> Path:
-    """Write the pages and figures of `run` into `out`; returns the path of `report.html`."""
+    """Write the pages, figures and examples of `run` into `out`; returns `report.html`'s path."""
     out.mkdir(parents=True, exist_ok=True)
     facts = {
         "run": run,
-        "scores": run.scores,
         "lines": table.lines,
         "baselines": table.baselines,
-        "groups": _groups(run.scores),
-        "headline": headline(run.scores),
-        "figures": draw(run, out),
-        "examples": _examples(run),
+        "benchmarks": [_board(name, block, out) for name, block in _blocks(run.scores).items()],
+        "headline": list(headline(run.scores)),
+        "figures": _curves(run, out),
+        "examples": _examples(run, out / "examples"),
         "settings": settings(run.recipe),
         **{name: getattr(table, name) for name in ("percent", "points", "span", "p_value")},
     }
@@ -64,34 +82,81 @@ def write_pages(run: Run, out: Path) -> Path:
     return out / "report.html"
 
 
-def draw(run: Run, out: Path) -> dict[str, Figure]:
-    """Draw what there are numbers for."""
-    drawn: dict[str, bool] = {}
-    if run.scores is not None:
-        drawn["scores"] = figures.draw_scores(run.scores, out / "scores.png")
-        drawn["confusion"] = figures.draw_confusion(run.scores, out / "confusion.png")
-    drawn["sft"] = figures.draw_curves(run.sft, figures.SFT, out / "sft.png", wide=2)
-    drawn["rl"] = figures.draw_curves(run.rl, figures.RL, out / "rl.png", wide=4)
+def headline(scores: dict[str, Any] | None) -> Iterator[str]:
+    """The result, one sentence a benchmark."""
+    if scores is None:
+        yield "Not evaluated yet."
+    for name, block in _blocks(scores).items():
+        said = ", ".join(
+            f"{line.name} {table.percent(line.accuracy)} % ({table.span(line.interval)})"
+            for line in table.lines(block)
+        )
+        own = block["baselines"]["all"]
+        where = "held-out questions" if name == "held_out" else f"questions of {_title(name)}"
+        yield (
+            f"Accuracy on {block['n']:,} {where} about {block['clips']:,} clips: {said}. "
+            f"{table.constant(own['majority_answer'])} scores {table.percent(own['majority'])} %."
+        )
+
+
+def _blocks(scores: dict[str, Any] | None) -> dict[str, table.Block]:
+    return scores["benchmarks"] if scores else {}
+
+
+def _title(name: str) -> str:
+    return name.replace("_", " ").replace("camerabench", "CameraBench")
+
+
+def _board(name: str, block: table.Block, out: Path) -> Board:
+    return Board(
+        name=name,
+        title=_title(name),
+        block=block,
+        swapped=any("swapped" in checkpoint for checkpoint in block["checkpoints"].values()),
+        warnings=list(benchmark.warnings(block)),
+        measures=benchmark.measures(block),
+        comparisons=beside.comparisons(block),
+        parts=benchmark.parts(block),
+        figures=_drawn(
+            out,
+            {
+                f"{name}-scores": figures.draw_scores(block, out / f"{name}-scores.png"),
+                f"{name}-confusion": figures.draw_confusion(block, out / f"{name}-confusion.png"),
+            },
+        ),
+    )
+
+
+def _curves(run: Run, out: Path) -> dict[str, Figure]:
+    return _drawn(
+        out,
+        {
+            "sft": figures.draw_curves(run.sft, figures.SFT, out / "sft.png", wide=2),
+            "rl": figures.draw_curves(run.rl, figures.RL, out / "rl.png", wide=4),
+        },
+    )
+
+
+def _drawn(out: Path, drawn: dict[str, bool]) -> dict[str, Figure]:
+    """By what a figure shows; those that had something to show."""
     return {
-        name: Figure(name, f"{name}.png", _data_address(out / f"{name}.png"))
+        name.rpartition("-")[2]: Figure(name, f"{name}.png", _data_address(out / f"{name}.png"))
         for name, done in drawn.items()
         if done
     }
 
 
-def headline(scores: dict[str, Any] | None) -> str:
-    """The result in one sentence."""
-    if scores is None:
-        return "Not evaluated yet."
-    said = [
-        f"{line.name} {table.percent(line.accuracy)} % ({table.span(line.interval)})"
-        for line in table.lines(scores)
+def _examples(run: Run, out: Path) -> list[str]:
+    """Write the examples of every benchmark that has some, and return their names."""
+    shutil.rmtree(out, ignore_errors=True)
+    config = run.config
+    if config is None:
+        return []
+    return [
+        name
+        for name, answers in run.answers.items()
+        if write_examples(name, answers, run.index(name), config.prompt.tags, out)
     ]
-    majority = table.percent(scores["baselines"]["all"]["majority"])
-    return (
-        f"Accuracy on {scores['n']:,} held-out questions about {scores['clips']:,} clips: "
-        f"{', '.join(said)}. Always giving the most frequent answer scores {majority} %."
-    )
 
 
 def settings(recipe: Any) -> dict[str, str]:
@@ -113,24 +178,6 @@ def settings(recipe: Any) -> dict[str, str]:
     }
     found = {name: _dig(recipe, dotted) for name, dotted in wanted.items()}
     return {name: f"{value}" for name, value in found.items() if value is not None}
-
-
-def _groups(scores: dict[str, Any] | None) -> list[tuple[str, list[str]]]:
-    """The tables below the headline: a title, and the groups that are its blocks."""
-    if scores is None:
-        return []
-    kinds = {"task": "Tasks", "dataset": "Data sets", "category": "Categories"}
-    found = [
-        (title, [name for name in scores["baselines"] if name.startswith(f"{kind}/")])
-        for kind, title in kinds.items()
-    ]
-    return [(title, names) for title, names in found if len(names) > 1]
-
-
-def _examples(run: Run) -> list[Example]:
-    if not run.answers or run.index is None or run.config is None:
-        return []
-    return choose(run.answers, run.index, run.config.prompt.tags, MOST_EXAMPLES)
 
 
 def _dig(tree: Any, dotted: str) -> Any:

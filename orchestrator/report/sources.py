@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +12,7 @@ from typing import Any
 
 from data_builders.frames import FrameIndex
 from orchestrator.evaluation.config import EvalConfig
-from orchestrator.evaluation.predictions import read_predictions
+from orchestrator.evaluation.predictions import Prediction, read_predictions
 from orchestrator.evaluation.questions import asked
 from orchestrator.evaluation.scoring import Scored, score_predictions
 from reward_plugins.errors import CamReasonerError
@@ -47,26 +48,27 @@ class Run:
         path = self._file("eval", "eval.json")
         return None if path is None else EvalConfig.model_validate_json(path.read_text())
 
-    @property
-    def benchmark(self) -> str | None:
-        """The benchmark that the page shows: the recipe's first."""
-        return None if self.config is None else next(iter(self.config.benchmarks))
-
-    @cached_property
-    def index(self) -> FrameIndex | None:
+    def index(self, benchmark: str) -> FrameIndex:
         """The frames that the checkpoints saw."""
-        config, name = self.config, self.benchmark
-        return None if config is None or name is None else asked(config, name).frames
+        assert self.config is not None
+        return asked(self.config, benchmark).frames
 
     @cached_property
-    def answers(self) -> dict[str, Scored]:
-        """The verdicts on each checkpoint's answers to the clips as shown."""
-        config, benchmark = self.config, self.benchmark
-        if config is None or benchmark is None or self.scores is None:
+    def answers(self) -> dict[str, dict[str, Scored]]:
+        """By benchmark, the verdicts on each checkpoint's answers to the clips as shown."""
+        config = self.config
+        if config is None or self.scores is None:
             return {}
-        rows = [row for row in read_predictions(config.predictions) if row.benchmark == benchmark]
-        scored = score_predictions(asked(config, benchmark).samples, rows, config)
-        return {name: scored[name, "shown"] for name in config.checkpoints}
+        rows: dict[str, list[Prediction]] = defaultdict(list)
+        for row in read_predictions(config.predictions):
+            rows[row.benchmark].append(row)
+        return {name: self._verdicts(config, name, rows[name]) for name in config.benchmarks}
+
+    @staticmethod
+    def _verdicts(config: EvalConfig, benchmark: str, rows: list[Prediction]) -> dict[str, Scored]:
+        samples = asked(config, benchmark).samples
+        scored = score_predictions(samples, rows, config, benchmark)
+        return {name: each for (name, condition), each in scored.items() if condition == "shown"}
 
     @cached_property
     def sft(self) -> list[Row]:

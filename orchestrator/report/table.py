@@ -1,15 +1,21 @@
-"""The headline: each checkpoint's accuracy, what chance would do, and whether it looked."""
+"""The headline: each checkpoint's accuracy, what chance would do, and whether it looked.
+
+A block is what `scores.json` holds of one benchmark.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from rich.console import Group
 from rich.table import Table
+
+Block = dict[str, Any]
 
 
 class Line(NamedTuple):
-    """One checkpoint, or one baseline, in one group of questions."""
+    """One checkpoint in one group of questions."""
 
     name: str
     n: int
@@ -33,21 +39,23 @@ BASELINES = {
     "text_only": "text alone",
     "chance": "guessing",
 }
+LONGEST = 12
+"""Characters of an answer that still fits a terminal's first column."""
 
 
-def lines(scores: dict[str, Any], group: str = "all") -> Iterator[Line]:
+def lines(block: Block, group: str = "all") -> Iterator[Line]:
     """The checkpoints in order, each against the one before."""
     before: str | None = None
-    for name, checkpoint in scores["checkpoints"].items():
+    for name, checkpoint in block["checkpoints"].items():
         shown = checkpoint["shown"].get(group)
         if not shown or not shown["n"]:
             continue
-        test = _test(scores, before, name, group)
+        test = _test(block, before, name, group)
         yield Line(
             name=name,
             n=shown["n"],
             accuracy=shown["accuracy"],
-            interval=_interval(shown),
+            interval=interval(shown),
             swapped=checkpoint.get("swapped", {}).get(group, {}).get("accuracy"),
             format=shown["format"],
             answered=shown["answered"],
@@ -60,36 +68,54 @@ def lines(scores: dict[str, Any], group: str = "all") -> Iterator[Line]:
         before = name
 
 
-def _interval(shown: dict[str, Any]) -> tuple[float, float]:
+def interval(shown: dict[str, Any]) -> tuple[float, float]:
     """From the bootstrap over clips; Wilson's where all or none are right, and it has no width."""
     low, high = shown["bootstrap"] if 0 < shown["correct"] < shown["n"] else shown["wilson"]
     return low, high
 
 
-def baselines(scores: dict[str, Any], group: str = "all") -> dict[str, float]:
+def baselines(block: Block, group: str = "all") -> dict[str, float]:
     """What each baseline scores, by its description."""
-    return {words: scores["baselines"][group][name] for name, words in BASELINES.items()}
+    own = block["baselines"][group]
+    words = {**BASELINES, "majority": always(own["majority_answer"])}
+    return {words[name]: own[name] for name in BASELINES}
 
 
-def summary_table(scores: dict[str, Any]) -> Table:
-    """The headline for a terminal of 80 columns: all questions, then one block a task."""
-    title = f"Accuracy, %, on {scores['n']:,} held-out questions about {scores['clips']:,} clips"
+def always(answer: str) -> str:
+    """The best constant answer in words: itself, where it is short."""
+    return f'always "{answer}"' if len(answer) <= LONGEST else BASELINES["majority"]
+
+
+def constant(answer: str) -> str:
+    """`always` at the start of a sentence."""
+    if len(answer) > LONGEST:
+        return "Always giving the most frequent answer"
+    return f'Always answering "{answer}"'
+
+
+def summary_table(scores: dict[str, Any]) -> Group:
+    """The headline for a terminal of 80 columns: a table for each benchmark."""
+    return Group(*(_table(name, block) for name, block in scores["benchmarks"].items()))
+
+
+def _table(name: str, block: Block) -> Table:
+    """All questions, then one part a task."""
+    title = f"Accuracy, %, on {name}: {block['n']:,} questions about {block['clips']:,} clips"
     table = Table(title=title, box=None, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column("", no_wrap=True)
     for column in ("n", "accuracy", "95 %", "swapped", "format", "gain", "p"):
         table.add_column(column, justify="right", no_wrap=True)
-    tasks = [name for name in scores["baselines"] if name.startswith("task/")]
+    tasks = [group for group in block["baselines"] if group.startswith("task/")]
     for group in ["all", *tasks] if len(tasks) > 1 else ["all"]:
-        _add_block(table, scores, group)
+        _add_part(table, block, group)
     return table
 
 
-def _add_block(table: Table, scores: dict[str, Any], group: str) -> None:
-    title = group.partition("/")[2].replace("_", " ") or "all questions"
-    table.add_row(f"[bold]{title}")
-    for line in lines(scores, group):
+def _add_part(table: Table, block: Block, group: str) -> None:
+    table.add_row(f"[bold]{spoken(group)}")
+    for line in lines(block, group):
         table.add_row(*_cells(line))
-    for words, accuracy in baselines(scores, group).items():
+    for words, accuracy in baselines(block, group).items():
         table.add_row(f"  [dim]{words}", "", f"[dim]{percent(accuracy)}")
 
 
@@ -105,6 +131,11 @@ def _cells(line: Line) -> list[str]:
         points(line.gain) if line.versus else "",
         p_value(line.p),
     ]
+
+
+def spoken(group: str) -> str:
+    """`category/pan_left` as `pan left`."""
+    return group.partition("/")[2].replace("_", " ") or "all questions"
 
 
 def percent(share: float | None) -> str:
@@ -132,8 +163,8 @@ def p_value(p: float | None) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def _test(scores: dict[str, Any], first: str | None, second: str, group: str) -> dict[str, Any]:
-    for test in scores["pairs"]:
+def _test(block: Block, first: str | None, second: str, group: str) -> dict[str, Any]:
+    for test in block["pairs"]:
         if (test["first"], test["second"], test["group"]) == (first, second, group):
             found: dict[str, Any] = test
             return found

@@ -40,7 +40,8 @@ def compare(first: Record, second: Record, console: Console) -> None:
     else:
         console.say(f"{escape(first.name)} and {escape(second.name)} do not differ")
     if first.scores and second.scores:
-        console.out.print(_scores(first, second))
+        for benchmark in dict.fromkeys([*_boards(first), *_boards(second)]):
+            console.out.print(_scores(benchmark, first, second))
 
 
 def differences(first: Record, second: Record) -> Iterator[Difference]:
@@ -98,13 +99,21 @@ def _results(record: Record) -> dict[str, str]:
     return {stage: digest[:16] for stage, digest in sums.items()}
 
 
-def _scores(first: Record, second: Record) -> Table:
-    table = Table(title="Accuracy, %", box=None, padding=(0, 2, 0, 0), pad_edge=False)
+def _boards(record: Record) -> dict[str, Any]:
+    boards: dict[str, Any] = (record.scores or {}).get("benchmarks", {})
+    return boards
+
+
+def _scores(benchmark: str, first: Record, second: Record) -> Table:
+    table = Table(
+        title=f"Accuracy, %, on {benchmark}", box=None, padding=(0, 2, 0, 0), pad_edge=False
+    )
     table.add_column("")
     for column in (first.name, "95 %", second.name, "95 %", "difference"):
         table.add_column(escape(column), justify="right")
     sides: list[dict[str, Line]] = [
-        {line.name: line for line in lines(record.scores or {})} for record in (first, second)
+        {line.name: line for line in (lines(board) if board else ())}
+        for board in (_boards(record).get(benchmark) for record in (first, second))
     ]
     for name in dict.fromkeys([*sides[0], *sides[1]]):
         one, other = (side.get(name) for side in sides)

@@ -138,7 +138,7 @@ def test_every_checkpoint_answered_every_question_and_its_swapped_control(run: P
 def test_the_report_is_a_page_with_the_scores(run: Path) -> None:
     page = (run / "report" / "report.html").read_text()
     scores = json.loads((run / "eval" / "scores.json").read_text())
-    assert f"{scores['n']:,}" in page
+    assert f"{scores['benchmarks']['held_out']['n']:,}" in page
     assert (run / "report" / "report.md").is_file()
 
 

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from eval_fixtures import make_config, prediction, sample, write_predictions
 
-from orchestrator.evaluation.config import EvaluationError
-from orchestrator.evaluation.score import score
+from orchestrator.evaluation import score as scoring_command
+from orchestrator.evaluation.config import EvalConfig, EvaluationError
 
 SAMPLES = [sample(n) for n in range(8)]
+
+
+def score(config: EvalConfig) -> dict[str, Any]:
+    """The scores of the only benchmark."""
+    return scoring_command.score(config)["benchmarks"]["held_out"]
 
 
 def letters(right: int) -> list[str]:
@@ -44,7 +50,7 @@ def test_scores_count_what_the_reward_would(tmp_path: Path) -> None:
 def test_the_file_holds_what_is_returned(tmp_path: Path) -> None:
     config = make_config(tmp_path, SAMPLES)
     write_predictions(config, answers(6))
-    scores = score(config)
+    scores = scoring_command.score(config)
     assert json.loads(config.scores.read_text()) == json.loads(json.dumps(scores))
 
 

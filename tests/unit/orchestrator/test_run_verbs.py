@@ -84,7 +84,8 @@ def test_diff_shows_the_scores_of_both(tmp_path: Path, capsys: pytest.CaptureFix
         finished_run(tmp_path, name, [f"seed={right}"], stages=("data", "eval"))
         shown = {"n": 60, "correct": right, "accuracy": right / 60, "bootstrap": [0.4, 0.8]}
         shown |= {"wilson": [0.4, 0.8], "format": 1.0, "answered": 1.0, "errors": 0}
-        scores = {"checkpoints": {"rl": {"shown": {"all": shown}}}, "pairs": [], "n": 60}
+        board = {"checkpoints": {"rl": {"shown": {"all": shown}}}, "pairs": [], "n": 60}
+        scores = {"benchmarks": {"held_out": board}}
         (tmp_path / name / "eval" / "scores.json").write_text(json.dumps(scores))
     text = told(capsys, tmp_path, "diff", "a", "b")[1]
     assert "rl 50.0 40.0 to 80.0 75.0 40.0 to 80.0 +25.0" in text

@@ -7,15 +7,16 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fabricated import fabricate, noise_samples
 from rich.console import Console
 
 from orchestrator.report.__main__ import main
-from orchestrator.report.examples import choose
+from orchestrator.report.examples import ordered
 from orchestrator.report.figures import RL, draw_curves, smooth
-from orchestrator.report.pages import headline, settings, write_report
+from orchestrator.report.pages import headline, settings, write_pages, write_report
 from orchestrator.report.sources import ReportError, Run, read_run
 from orchestrator.report.table import lines, p_value, percent, points, span, summary_table
 
@@ -50,27 +51,55 @@ class Strict(HTMLParser):
         assert self.open.pop() == tag, f"</{tag}> at {self.getpos()}"
 
 
-def test_the_page_is_well_formed_and_needs_no_other_file(page: str) -> None:
-    assert Strict(page).open == []
-    addresses = re.findall(r'(?:src|href)="([^"]{0,40})', page)
+def board(run_dir: Path) -> dict[str, Any]:
+    return json.loads((run_dir / "eval/scores.json").read_text())["benchmarks"]["held_out"]
+
+
+def chunk(run_dir: Path, name: str) -> list[Any]:
+    """The arguments of the call in a script of the examples."""
+    text = (run_dir / "report/examples/held_out" / f"{name}.js").read_text()
+    return json.loads(re.sub(r"^report\.\w+\((.*)\);\n$", r"[\1]", text))
+
+
+def test_the_page_is_well_formed_and_its_figures_are_in_it(page: str) -> None:
+    html = page[: page.index("<script>")]
+    assert Strict(html.replace("</main>", "</main></body></html>")).open == []
+    addresses = re.findall(r'(?:src|href)="([^"]{0,40})', html)
     assert addresses and all(address.startswith("data:image/png;base64,") for address in addresses)
 
 
-def test_the_page_shows_scores_baselines_curves_and_examples(page: str, run_dir: Path) -> None:
-    scores = json.loads((run_dir / "eval/scores.json").read_text())
-    for line in lines(scores):
+def test_the_page_shows_scores_baselines_and_curves(page: str, run_dir: Path) -> None:
+    for line in lines(board(run_dir)):
         assert f'<td class="big">{percent(line.accuracy)}</td>' in page
         assert span(line.interval) in page
-    for words in ("majority answer", "text alone", "swapped clip", "So the camera turns."):
+    for words in ("always &#34;", "text alone", "swapped clip", "macro", "balanced", "tokens"):
         assert words in page
     for alt in ("accuracy by task", "SFT curves", "RL curves", "confusion"):
         assert f'alt="{alt}"' in page
-    assert page.count("<article") == 16 and "Not run yet" not in page
+    assert "Not run yet" not in page
 
 
-def test_text_of_questions_and_responses_is_escaped(page: str) -> None:
-    assert "&lt;b&gt;&amp;" in page and "? <b>&" not in page
-    assert "the camera &lt;pan&gt;" in page
+def test_every_question_is_among_the_examples_with_its_frames(page: str, run_dir: Path) -> None:
+    name, index = chunk(run_dir, "index")
+    _, number, texts = chunk(run_dir, "0")
+    assert (name, number, len(texts), len(index["verdicts"])) == ("held_out", 0, 16, 16)
+    assert index["checkpoints"] == list(NAMES)
+    for text in texts:
+        assert (run_dir / "report/examples/frames" / text["strip"][0]).stat().st_size > 500
+        assert len(text["answers"]) == 3
+    assert any("So the camera turns." in str(text) for text in texts)
+
+
+def test_text_of_a_run_is_escaped_in_the_page(run_dir: Path) -> None:
+    scores = json.loads((run_dir / "eval/scores.json").read_text())
+    own = scores["benchmarks"]["held_out"]["baselines"]["all"]
+    own["majority_answer"] = "<b>&"
+    sentence = next(headline(scores))
+    assert "<b>&" in sentence
+    run = read_run(run_dir)
+    run.__dict__["scores"] = scores
+    page = write_pages(run, run_dir / "escaped").read_text()
+    assert "&lt;b&gt;&amp;" in page and "<b>&" not in page[: page.index("<script>")]
 
 
 def test_the_markdown_has_the_table_and_its_figures_exist(run_dir: Path, page: str) -> None:
@@ -79,21 +108,18 @@ def test_the_markdown_has_the_table_and_its_figures_exist(run_dir: Path, page: s
         "**base**",
         "**sft**",
         "**rl**",
-    ]
-    figures = re.findall(r"\]\((\w+\.png)\)", text)
-    assert set(figures) == {"scores.png", "confusion.png", "sft.png", "rl.png"}
+    ] * 2  # the accuracies, and the other measures
+    figures = re.findall(r"\]\(([\w-]+\.png)\)", text)
+    assert set(figures) == {"held_out-scores.png", "held_out-confusion.png", "sft.png", "rl.png"}
     assert all((run_dir / "report" / name).stat().st_size > 5000 for name in figures)
 
 
 def test_examples_take_turns_and_start_with_what_changed(run_dir: Path, page: str) -> None:
-    run = read_run(run_dir)
-    assert run.index is not None and run.config is not None
-    few = choose(run.answers, run.index, run.config.prompt.tags, most=5)
-    every = choose(run.answers, run.index, run.config.prompt.tags, most=99)
-    patterns = {example.verdicts for example in every}
-    assert len({example.verdicts for example in few}) == min(5, len(patterns))
-    assert few[0].changed and few[0].verdicts.endswith("✓")
-    assert len(every) == 16 and len(every[0].frames) == 4
+    questions = ordered(read_run(run_dir).answers["held_out"])
+    patterns = {question.verdicts for question in questions}
+    first = [question.verdicts for question in questions[: len(patterns)]]
+    assert set(first) == patterns and len(questions) == 16
+    assert first[0][-1] == "1" and len(set(first[0])) == 2
 
 
 def test_the_stage_writes_the_same_page(run_dir: Path, page: str, tmp_path: Path) -> None:
@@ -102,8 +128,9 @@ def test_the_stage_writes_the_same_page(run_dir: Path, page: str, tmp_path: Path
     config = tmp_path / "report.json"
     config.write_text(json.dumps({"recipe": recipe, "stages": stages, "out": str(tmp_path)}))
     main([str(config)])
-    examples = re.compile(r"<article.*</article>", re.DOTALL)
-    assert examples.findall((tmp_path / "report.html").read_text()) == examples.findall(page)
+    tables = re.compile(r"<section.*?</section>", re.DOTALL)
+    assert tables.findall((tmp_path / "report.html").read_text())[0] == tables.findall(page)[0]
+    assert (tmp_path / "examples/held_out/0.js").is_file()
 
 
 def test_stages_that_have_not_run_are_said_to_be_missing(tmp_path: Path) -> None:
@@ -160,7 +187,7 @@ def test_the_terminal_table_fits_80_columns(run_dir: Path) -> None:
     console.print(summary_table(scores))
     text = console.export_text()
     assert "…" not in text
-    for line in lines(scores):
+    for line in lines(board(run_dir)):
         assert re.search(rf"{line.name}\s+{line.n}\s+{percent(line.accuracy)}", text)
 
 
@@ -173,8 +200,9 @@ def test_numbers_are_printed_as_papers_do() -> None:
 
 def test_the_headline_names_the_majority_baseline(run_dir: Path) -> None:
     scores = json.loads((run_dir / "eval/scores.json").read_text())
-    majority = percent(scores["baselines"]["all"]["majority"])
-    assert f"most frequent answer scores {majority} %" in headline(scores)
+    own = board(run_dir)["baselines"]["all"]
+    said = f'answering "{own["majority_answer"]}" scores {percent(own["majority"])} %'
+    assert said in next(headline(scores))
 
 
 def test_settings_are_those_the_recipe_has() -> None:
@@ -185,7 +213,7 @@ def test_settings_are_those_the_recipe_has() -> None:
 
 
 def test_none_right_has_an_interval_with_a_width(run_dir: Path) -> None:
-    scores = json.loads((run_dir / "eval/scores.json").read_text())
-    shown = scores["checkpoints"]["base"]["shown"]["all"]
+    block = board(run_dir)
+    shown = block["checkpoints"]["base"]["shown"]["all"]
     shown.update(correct=0, accuracy=0.0, bootstrap=[0.0, 0.0], wilson=[0.0, 0.19])
-    assert next(lines(scores)).interval == (0.0, 0.19)
+    assert next(lines(block)).interval == (0.0, 0.19)

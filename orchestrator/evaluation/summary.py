@@ -1,0 +1,107 @@
+"""One checkpoint's scores on one benchmark, by group."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+
+from orchestrator.evaluation import measures, statistics
+from orchestrator.evaluation.groups import members
+from orchestrator.evaluation.reliability import Judged, reliability
+from orchestrator.evaluation.scoring import Scored
+
+Dollars = tuple[float, float]
+"""Of a million prompt tokens and of a million answer tokens."""
+
+
+def summarise(
+    scored: Scored, seed: int, price: Dollars | None = None, judged: Judged | None = None
+) -> dict[str, Any]:
+    """Scores by group. Engine errors count in none of them; "all" says how many there were."""
+    scores = {}
+    for name, positions in members(scored.samples).items():
+        rows = scored.subset(positions)
+        scores[name] = {
+            **_score(rows, seed), **_costs(rows, price), **reliability(rows, judged, seed)
+        }  # fmt: skip
+    scores.setdefault("all", {"n": 0})["errors"] = scored.errors
+    return scores
+
+
+def _score(scored: Scored, seed: int) -> dict[str, Any]:
+    n, right = len(scored.samples), int(scored.correct.sum())
+    clips = [sample.clip for sample in scored.samples]
+    ranked = _ranking(scored)
+    return {
+        "n": n,
+        "clips": len(set(clips)),
+        "correct": right,
+        "accuracy": right / n,
+        "wilson": statistics.wilson(right, n),
+        "bootstrap": statistics.clustered_interval(scored.correct.astype(float), clips, seed),
+        "macro_accuracy": _macro(scored),
+        "pair_accuracy": _pairs(scored),
+        "published_rule": _share(scored),
+        "balanced_accuracy": measures.balanced_accuracy(scored.samples, scored.correct),
+        "f1": measures.f1(scored.samples, scored.letters),
+        "ranking": None if ranked is None else ranked._asdict(),
+        "macro_ap": None if ranked is None else _macro_ap(scored),
+        "format": float(scored.formatted.mean()),
+        "answered": sum(letter is not None for letter in scored.letters) / n,
+    }
+
+
+def _macro(scored: Scored) -> float:
+    """Mean of the categories' accuracies: each category counts the same."""
+    _, index = np.unique([sample.category for sample in scored.samples], return_inverse=True)
+    return float(np.mean(np.bincount(index, weights=scored.correct) / np.bincount(index)))
+
+
+def _ranking(scored: Scored) -> measures.Ranking | None:
+    return measures.ranking(scored.samples, [row.probabilities for row in scored.predictions])
+
+
+def _macro_ap(scored: Scored) -> float | None:
+    """Mean over the categories of their average precision, of those that have one."""
+    ranked = [
+        _ranking(scored.subset(positions))
+        for name, positions in members(scored.samples).items()
+        if name.startswith("category/")
+    ]
+    found = [each.ap for each in ranked if each is not None and each.ap is not None]
+    return float(np.mean(found)) if found else None
+
+
+def _pairs(scored: Scored) -> float | None:
+    """Share of CameraBench's pairs with every question right (two clips a pair, chance a quarter).
+
+    None where questions come in no pairs. A pair that lacks an answer is left out.
+    """
+    verdicts: dict[str, list[bool]] = defaultdict(list)
+    for sample, correct in zip(scored.samples, scored.correct.tolist(), strict=True):
+        if (pair := sample.provenance.get("pair")) is None:
+            return None
+        verdicts[pair].append(correct)
+    whole = max(map(len, verdicts.values()))
+    return float(np.mean([all(each) for each in verdicts.values() if len(each) == whole]))
+
+
+def _share(scored: Scored) -> float | None:
+    """Accuracy by the rule of the published rows; None where some question has none."""
+    share = float(scored.published.mean())
+    return None if np.isnan(share) else share
+
+
+def _costs(scored: Scored, price: Dollars | None) -> dict[str, float | None]:
+    """Means of one question."""
+    rows = scored.predictions
+    tokens = float(np.mean([row.tokens for row in rows]))
+    prompt = float(np.mean([row.prompt_tokens for row in rows]))
+    return {
+        "tokens": tokens,
+        "prompt_tokens": prompt,
+        "seconds": float(np.mean([row.seconds for row in rows])),
+        "dollars": None if price is None else (prompt * price[0] + tokens * price[1]) / 1e6,
+    }
