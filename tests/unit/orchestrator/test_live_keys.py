@@ -12,6 +12,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
+from data_builders.trajectory_specs import EndpointSpec
 from orchestrator.plan import Plan, make_plan
 from orchestrator.recipe import Recipe, load_recipe
 from orchestrator.recipe.load import _all_keys
@@ -20,6 +21,7 @@ from orchestrator.recipe.rules import broken_rules
 READ_ELSEWHERE = {
     "expected": "shown when a run starts",
     "cluster.address": "where the launcher connects",
+    "eval.judge.endpoint.temperature": "only 0 is allowed: a judge repeats itself",
     "review.port": "where the review page is served",
     "review.sample": "what the review page shows",
 }
@@ -66,6 +68,12 @@ def bases() -> Iterator[dict[str, Any]]:
             whole["sft"]["prompt"] = whole["prompt"]
             whole["eval"]["benchmarks"] = ["held_out", "synthetic"]
             whole["eval"]["models"] = {"served": {"base_url": "http://localhost/v1", "model": "m"}}
+            whole["eval"]["judge"] = {
+                "endpoint": EndpointSpec(model="m", temperature=0.0).model_dump(mode="json"),
+                "benchmarks": ["held_out", "synthetic"],
+                "labels": None,
+                "failures_in_a_row": 9,
+            }
             if name == "tiny":
                 whole["data"]["sources"] += ["folder"]
                 whole["data"]["folder"] = {"clips": "clips", "questions": "questions.csv"}
