@@ -58,7 +58,7 @@ def build(name: str) -> None:
 
 def freeze(name: str) -> str:
     """What is installed in environment `name`, as a requirements file; 0.05 s."""
-    command = [_uv_path(), "pip", "freeze", "--quiet", "--python", str(interpreter(name))]
+    command = [uv_path(), "pip", "freeze", "--quiet", "--python", str(interpreter(name))]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise EnvironmentBuildError(f"`{' '.join(command)}` failed:\n{done.stderr.strip()}")
@@ -76,7 +76,7 @@ def _stamp(name: str) -> str:
 
 
 def _uv(*arguments: str) -> None:
-    command = [_uv_path(), *arguments, "--quiet"]
+    command = [uv_path(), *arguments, "--quiet"]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if result.returncode:
         tail = "\n".join(result.stderr.strip().splitlines()[-12:])
@@ -86,7 +86,8 @@ def _uv(*arguments: str) -> None:
         )
 
 
-def _uv_path() -> str:
+def uv_path() -> str:
+    """Where uv is: `UV`, the path, or `.tools`; raises `EnvironmentBuildError` without it."""
     path = shutil.which(os.environ.get("UV", "uv")) or shutil.which(str(ROOT / ".tools/bin/uv"))
     if path is None:
         raise EnvironmentBuildError("uv is not installed: run `make setup`, which installs it")
