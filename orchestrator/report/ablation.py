@@ -21,6 +21,12 @@ from orchestrator.report.table import p_value, percent, points, span
 from orchestrator.sweep import Arm, SweepSpec
 
 CHECKPOINT = "rl"
+PAPER_COLUMN = {
+    "camerabench_binary": "binary",
+    "camerabench_vqa_match": "multiple_choice",
+    "camerabench_vqa_as_released": "multiple_choice",
+}
+"""Where a sweep's `paper` has the numbers of a data set."""
 Interval = tuple[float, float]
 
 
@@ -113,10 +119,12 @@ def _answers(arm: Arm) -> dict[str, tuple[bool, str, tuple[str, ...]]]:
 
 def _cells(sweep: SweepSpec, known: Mapping[str, _Verdicts], reference: str) -> Iterator[Cell]:
     groups = {group for verdicts in known.values() for names in verdicts.groups for group in names}
+    data_sets = sorted(group for group in groups if group.startswith("dataset/"))
     tasks = sorted(group for group in groups if group.startswith("task/"))
-    for group in ["all", *tasks] if len(tasks) != 1 else tasks:
-        task = group.removeprefix("task/")
-        paper = sweep.expected(task)
+    parts = data_sets if len(data_sets) > 1 else tasks  # the paper's columns are CameraBench's
+    for group in ["all", *parts] if len(parts) != 1 else parts:
+        task = group.partition("/")[2] or group
+        paper = sweep.expected(PAPER_COLUMN.get(task, task))
         cells = [_cell(task, group, label, known, reference) for label in known]
         tests = [cell.p for cell in cells if cell.p is not None]
         corrected = iter(statistics.holm(tests))
@@ -189,23 +197,31 @@ def _markdown(rows: Sequence[Sequence[str]]) -> str:
 
 def _draw(sweep: SweepSpec, cells: Sequence[Cell], path: Path) -> None:
     """Accuracy with its interval by value, a line a task, and the paper's dashed."""
+    tasks = list(dict.fromkeys(cell.task for cell in cells))
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(5, 3))
-        for task, color in zip(
-            dict.fromkeys(cell.task for cell in cells), CHECKPOINTS[1:], strict=False
-        ):
+        figure, axes = plt.subplots(figsize=(5.5, 3.4))
+        for number, task in enumerate(tasks):
+            aside = 0.06 * (number - (len(tasks) - 1) / 2)  # or the intervals would hide each other
+            color = CHECKPOINTS[1:][number % (len(CHECKPOINTS) - 1)]
             own = [cell for cell in cells if cell.task == task]
-            at = [sweep.labels.index(cell.label) for cell in own]
-            mean = 100 * np.array([cell.accuracy for cell in own])
-            ends = 100 * np.array([cell.interval for cell in own]).T
-            bars = np.abs(ends - mean)
-            axes.errorbar(at, mean, bars, color=color, marker="o", label=task.replace("_", " "))
-            told = [(a, 100 * c.paper) for a, c in zip(at, own, strict=True) if c.paper is not None]
-            if told:
-                axes.plot(*zip(*told, strict=True), "--", color=color, label=f"{task}, paper")
+            _draw_task(sweep, own, color, aside, axes)
         axes.set_xticks(range(len(sweep.labels)), sweep.labels)
         axes.set_xlabel(sweep.key)
         axes.set_ylabel("Accuracy, %")
-        axes.legend(frameon=False, fontsize=7)
+        axes.grid(axis="x", visible=False)
+        axes.legend(
+            frameon=False, fontsize=7, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0)
+        )
         figure.savefig(path)
         plt.close(figure)
+
+
+def _draw_task(sweep: SweepSpec, own: Sequence[Cell], color: str, aside: float, axes: Any) -> None:
+    name = own[0].task.replace("_", " ")
+    at = np.array([sweep.labels.index(cell.label) for cell in own])
+    mean = 100 * np.array([cell.accuracy for cell in own])
+    bars = np.abs(100 * np.array([cell.interval for cell in own]).T - mean)
+    axes.errorbar(at + aside, mean, bars, color=color, marker="o", ms=4, capsize=2, label=name)
+    told = [(a, 100 * c.paper) for a, c in zip(at, own, strict=True) if c.paper is not None]
+    if told:
+        axes.plot(*zip(*told, strict=True), "--", color=color, label=f"{name}, paper")

@@ -212,6 +212,32 @@ def test_the_table_stands_beside_the_papers_column(
     assert (to / "plot.png").read_bytes()[:4] == b"\x89PNG"
 
 
+def test_beside_other_data_sets_the_papers_column_is_camerabenchs(
+    tmp_path: Path, launches: Launches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sets = ("camerabench_binary", "camerabench_vqa_match", "shotbench")
+    rows = {
+        f"q{number}": (
+            number % 4 > 0,
+            f"clip{number}",
+            (
+                "all",
+                f"dataset/{sets[number % 3]}",
+                f"task/{('binary', 'multiple_choice')[number % 2]}",
+            ),
+        )
+        for number in range(60)
+    }
+    monkeypatch.setattr(ablation, "_answers", lambda arm: rows)
+    arms, reference = arms_of(tmp_path, "group_size")
+    run_arms(arms, Console())
+    ablation.write_ablation(load_sweep("group_size"), arms, reference, {}, tmp_path)
+    cells = json.loads((tmp_path / "table.json").read_text())["cells"]
+    told = {cell["task"]: cell["paper"] for cell in cells if cell["label"] == "8"}
+    wanted = {"all": None, sets[0]: 0.784, sets[1]: 0.745, sets[2]: None}
+    assert told == pytest.approx(wanted)
+
+
 def test_several_seeds_are_averaged_and_not_tested_as_one(
     tmp_path: Path, launches: Launches, answers: None
 ) -> None:
