@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -88,7 +89,7 @@ def sample(
         root,
         ROOT / recipe.data.cache_dir,
         recipe.shown,
-        workers=min(recipe.data.workers, len(clips)),
+        workers=min(recipe.data.workers, len(clips), os.cpu_count() or 1),
         max_quarantined=1.0,
     )
     shown = {
