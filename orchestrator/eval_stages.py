@@ -26,6 +26,8 @@ SOURCES = (
     "orchestrator/evaluation/benchmarks.py",
 )
 """What decides the benchmarks' questions."""
+MATCHING = ("reward_plugins/ota.py", "reward_plugins/as_released.py")
+"""What decides whether an answer is right."""
 
 
 def has_benchmarks(recipe: Recipe) -> bool:
@@ -96,7 +98,7 @@ def evaluation(recipe: Recipe, done: dict[str, Path]) -> Draft:
         commands=tuple(_commands(recipe, bool(here))),
         files={str(OUT / "eval.json"): stages.to_json(config)},
         resources=Resources(recipe.cluster.cpus_per_stage, gpus, recipe.cluster.pin),
-        sources=("orchestrator/evaluation", "data_builders/frames.py", "reward_plugins/ota.py"),
+        sources=("orchestrator/evaluation", *stages.SEEN, *MATCHING),
         needs=tuple(here),
     )
 

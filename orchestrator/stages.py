@@ -47,6 +47,15 @@ REWARD = (
     "reward_plugins/ema_grpo.py",
 )
 """What decides a reward and an advantage, whichever trainer asks."""
+SEEN = (
+    "data_builders/frames.py",
+    "data_builders/frame_store.py",
+    "data_builders/decoding.py",
+    "data_builders/prompt.py",
+)
+"""What decides the text and the frames that a model sees."""
+GIVEN = ("data_builders/prepare.py", "data_builders/export.py", *SEEN)
+"""What decides what a trainer reads."""
 
 
 def data(recipe: Recipe, done: dict[str, Path]) -> Draft:
@@ -136,17 +145,17 @@ def model(recipe: Recipe, done: dict[str, Path]) -> Draft:
             "out": str(OUT / "checkpoint"),
         }
         command = module(environment(recipe, "sft"), "data_builders.tiny_model", "model.json")
-        source = "data_builders/tiny_model.py"
+        sources: tuple[str, ...] = ("data_builders/tiny_model.py", "data_builders/prompt.py")
     else:
         config = {"path": str(recipe.model.path), "out": str(OUT / "checkpoint")}
         command = module("orchestrator", "data_builders.models", "model.json")
-        source = "data_builders/models.py"
+        sources = ("data_builders/models.py", "data_builders/hub.py")
     return Draft(
         name="model",
         commands=(command,),
         files={str(OUT / "model.json"): to_json(config)},
         resources=Resources(recipe.cluster.cpus_per_stage, pin=recipe.cluster.pin),
-        sources=(source,),
+        sources=sources,
         needs=(done["data"],),
         given=_local_model(recipe),
     )

@@ -22,6 +22,8 @@ NAME: Final = re.compile(
     r"(?:^|[_.-])(?:token|api_?key|access_key|secret(?:_key)?|password|passwd|credentials?)$", re.I
 )
 """How a variable or key that holds a secret is called."""
+FLAG: Final = re.compile(r"^--(?:api-key|hf-token|token)(?:=|$)")
+"""A command's word for a secret: other users of the machine can read command lines."""
 VALUE: Final = re.compile(r"[\w+/=.-]{16,}")
 LEAST: Final = 8
 """Shorter values of such variables are words, and would be found everywhere."""
@@ -64,6 +66,8 @@ def _what(key: str, text: str, known: Mapping[str, str]) -> str | None:
     for what, shape in SHAPES.items():
         if re.search(shape, text):
             return what
+    if FLAG.search(text):
+        return "a key on a command line"
     return "a secret, by its name" if NAME.search(key) and VALUE.fullmatch(text) else None
 
 
@@ -72,6 +76,8 @@ def _variable(what: str) -> str:
         return "only that variable"
     if "URL" in what:
         return "the variable that the endpoint's api_key_variable names"
+    if "command line" in what:
+        return "VLLM_API_KEY"
     return "HF_TOKEN" if "Hugging Face" in what else "HF_TOKEN, WANDB_API_KEY or OPENAI_API_KEY"
 
 

@@ -54,12 +54,7 @@ def rl(recipe: Recipe, done: dict[str, Path]) -> Draft:
             **reward.files(recipe),
         },
         resources=Resources(1, pin=recipe.cluster.pin),
-        sources=(
-            *stages.REWARD,
-            "reward_plugins/easyr1_plugin",
-            "data_builders/export.py",
-            "data_builders/frames.py",
-        ),
+        sources=(*stages.REWARD, *stages.GIVEN, "reward_plugins/easyr1_plugin"),
         needs=(done["data"] / "rl.parquet", stages.starting_policy(recipe, done)),
     )
 

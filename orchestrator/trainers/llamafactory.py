@@ -63,7 +63,7 @@ def sft(recipe: Recipe, done: dict[str, Path]) -> Draft:
             recipe.cluster.pin,
             recipe.cluster.nodes,
         ),
-        sources=("data_builders/export.py", "data_builders/frames.py", "data_builders/prompt.py"),
+        sources=stages.GIVEN,
         needs=(done["data"] / "sft.parquet", done["model"] / "checkpoint"),
     )
 

@@ -37,6 +37,7 @@ def test_no_recipe_of_ours_is_taken_for_a_secret(name: str) -> None:
             "shortone",
             "api_key_variable",
         ),
+        ("rl.extra.words=['--api-key={}']", "rl.extra.words.0", "short", "VLLM_API_KEY"),
         ("unknown.key={}", "unknown.key", PLANTED["HF_TOKEN"], "HF_TOKEN"),
     ],
 )

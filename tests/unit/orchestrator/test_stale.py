@@ -3,12 +3,14 @@
 import os
 from pathlib import Path
 
+import grimp
 import pytest
 
 from orchestrator import plan as planning
 from orchestrator import stage as staging
 from orchestrator.plan import Plan, make_plan
 from orchestrator.recipe import load_recipe
+from orchestrator.stage import Stage
 from tests.unit.orchestrator.finished import finished_run
 
 STAGES = ["data", "model", "sft", "rl", "merge", "eval", "report"]
@@ -102,6 +104,8 @@ def test_a_changed_lock_reruns_what_runs_in_its_environment(
         ("data_builders/camerabench.py", []),
         ("data_builders/tiny_model.py", ["model", "sft", "rl", "merge", "eval", "report"]),
         ("data_builders/export.py", ["sft", "rl", "merge", "eval", "report"]),
+        ("data_builders/decoding.py", ["sft", "rl", "merge", "eval", "report"]),
+        ("data_builders/prompt.py", ["model", "sft", "rl", "merge", "eval", "report"]),
         ("orchestrator/evaluation/statistics.py", ["eval", "report"]),
         ("orchestrator/report/figures.py", ["report"]),
         ("orchestrator/cli.py", []),
@@ -156,3 +160,57 @@ def test_the_users_own_files_count_by_content(tmp_path: Path) -> None:
     assert stale(there, plan()) == [name for name in STAGES if name != "data"]
     (model / "config.json").write_text("{}")
     assert stale(there, plan()) == []
+
+
+PLUMBING = (
+    "data_builders/camerabench.py",  # for git's hash, where it is not a source
+    "data_builders/chat.py",
+    "data_builders/ledger.py",
+    "data_builders/motion.py",
+    "data_builders/progress.py",
+    "data_builders/sample.py",
+    "data_builders/source_specs.py",
+    "data_builders/specs.py",
+    "data_builders/trajectory_specs.py",
+    "data_builders/workers.py",
+    "orchestrator/checks",
+    "reward_plugins/errors.py",
+    "reward_plugins/own.py",
+    "reward_plugins/reward.py",  # an evaluation only matches answers
+)
+"""Imported by stages without deciding their results: they carry, check and count."""
+
+
+@pytest.mark.parametrize("overrides", [(), ("rl.trainer=easyr1",)])
+def test_whatever_a_stage_imports_is_a_source_of_it_or_plumbing(
+    overrides: tuple[str, ...], tmp_path: Path
+) -> None:
+    graph = grimp.build_graph("orchestrator", "reward_plugins", "data_builders", cache_dir=None)
+    plan = plan_of(tmp_path, *overrides)
+    undeclared = {
+        (stage.name, module)
+        for stage in plan.stages
+        if stage.name in ("model", "sft", "rl", "merge", "eval")
+        for module in _imported(graph, stage)
+        if not _is_under(module, (*_sources(stage), *PLUMBING))
+    }
+    assert undeclared == set()
+
+
+def _sources(stage: Stage) -> tuple[str, ...]:
+    names = (name.partition("source ") for name in stage.ingredients)
+    return tuple(source for before, found, source in names if found and not before)
+
+
+def _imported(graph: grimp.ImportGraph, stage: Stage) -> set[str]:
+    named = {c.argv[1] for c in stage.commands if c.argv[0] == "-m"}
+    named |= {f"{name}.__main__" for name in named}
+    modules = {
+        m for name in named & graph.modules for m in (name, *graph.find_upstream_modules(name))
+    }
+    paths = {module.replace(".", "/") + ".py" for module in modules}
+    return {path for path in paths if (staging.ROOT / path).is_file()}
+
+
+def _is_under(path: str, sources: tuple[str, ...]) -> bool:
+    return any(path == source or path.startswith(f"{source}/") for source in sources)
