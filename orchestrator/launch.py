@@ -78,7 +78,7 @@ def _run_stage(plan: Plan, stage: Stage, address: str, console: Console) -> None
     finally:
         nodes.release()
     if stage.name == "sft":
-        llamafactory.name_checkpoints(stage.directory)
+        llamafactory.finish(stage.directory)
     took = time.time() - started
     facts = {"started": started, "seconds": took, "command_seconds": seconds, "log": str(log)}
     runs.finish(stage, {**facts, "machine": machine, **origin, **manifest.result(stage)})

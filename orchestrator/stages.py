@@ -226,7 +226,7 @@ def report(recipe: Recipe, done: dict[str, Path]) -> Draft:
         commands=(module("orchestrator", "orchestrator.report", "report.json"),),
         files={str(OUT / "report.json"): to_json(config)},
         resources=Resources(1, pin=recipe.cluster.pin),
-        sources=("orchestrator/report",),
+        sources=("orchestrator/report", "orchestrator/history.py"),
         needs=(done["eval"],),
     )
 

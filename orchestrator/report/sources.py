@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from data_builders.frames import FrameIndex
+from orchestrator import history
 from orchestrator.evaluation.config import EvalConfig
 from orchestrator.evaluation.predictions import Prediction, read_predictions
 from orchestrator.evaluation.questions import asked
@@ -73,22 +74,13 @@ class Run:
     @cached_property
     def sft(self) -> list[Row]:
         """Rows of the SFT log, by step: `step`, `loss`, and `grad_norm` where it was kept."""
-        checkpoints = self._directory("sft") / "checkpoints"
-        states = [read_json(p) for p in checkpoints.glob("checkpoint-*/trainer_state.json")]
-        if states:
-            newest = max(states, key=lambda state: int(state["global_step"]))
-            return [row for row in newest["log_history"] if "loss" in row]
-        path = self._file("sft", "checkpoints/trainer_log.jsonl")
-        rows = [] if path is None else read_jsonl(path)
-        return [{**row, "step": row["current_steps"]} for row in rows if "loss" in row]
+        return history.read(self._directory("sft"))
 
     @cached_property
     def rl(self) -> list[Row]:
         """Rows of the RL metrics, by step: the trainer's own keys, and `step`."""
-        path = self._file("rl", "metrics.jsonl")
-        rows = [] if path is None else read_jsonl(path)
         batch = (self.recipe.get("rl") or {}).get("prompts_per_step")
-        return [{**_kept_share(row["data"], batch), "step": row["step"]} for row in rows]
+        return [_with_kept_share(row, batch) for row in history.read(self._directory("rl"))]
 
     @cached_property
     def manifests(self) -> dict[str, Row]:
@@ -104,10 +96,10 @@ class Run:
         return path if path.is_file() else None
 
 
-def _kept_share(data: Row, batch: int | None) -> Row:
+def _with_kept_share(row: Row, batch: int | None) -> Row:
     """The metrics of a step, with the share of its groups that filtering kept where it is known."""
-    generated = data.get("training/filter_groups/generated_prompts")
-    return {**data, "groups/kept_share": batch / generated} if batch and generated else data
+    generated = row.get("training/filter_groups/generated_prompts")
+    return {**row, "groups/kept_share": batch / generated} if batch and generated else row
 
 
 def read_run(directory: Path) -> Run:
@@ -128,17 +120,3 @@ def read_json(path: Path) -> Row:
     if not isinstance(value, dict):
         raise ReportError(f"{path} holds a {type(value).__name__}, not an object")
     return value
-
-
-def read_jsonl(path: Path) -> list[Row]:
-    """The objects of a file with one a line, without a last line that is still being written."""
-    return list(_rows(path))
-
-
-def _rows(path: Path) -> Iterator[Row]:
-    *whole, _ = path.read_text().split("\n")
-    for number, line in enumerate(whole, start=1):
-        try:
-            yield json.loads(line)
-        except ValueError as error:
-            raise ReportError(f"{path}:{number} is not JSON ({error})") from error

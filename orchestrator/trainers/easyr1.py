@@ -30,10 +30,10 @@ def rl(recipe: Recipe, done: dict[str, Path]) -> Draft:
         stages.environment(recipe, "easyr1"),
         ("-m", f"{PLUGIN}.launch", str(OUT / "train.json")),
         progress=Progress(
-            path=str(OUT / "checkpoints" / "experiment_log.jsonl"),
+            path=str(OUT / "metrics.jsonl"),
             step="step",
             total=recipe.rl.max_steps or "total",
-            metric="reward.overall",
+            metric="data.reward/overall",
         ),
     )
     return Draft(

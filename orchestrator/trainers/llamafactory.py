@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from orchestrator import stages
+from orchestrator import history, stages
 from orchestrator.errors import StageError
 from orchestrator.recipe import Recipe
 from orchestrator.stage import OUT, Command, Draft, Progress, Resources
@@ -147,6 +147,13 @@ def deepspeed_config(recipe: Recipe) -> dict[str, Any]:
             "stage3_gather_16bit_weights_on_model_save": True,
         },
     }
+
+
+def finish(directory: Path) -> None:
+    """Give a finished SFT stage names for its checkpoints, and its metrics in the common form."""
+    name_checkpoints(directory)
+    rows = history.sft(directory / "checkpoints")
+    (directory / history.FILE).write_text(history.to_text(rows))
 
 
 def name_checkpoints(directory: Path) -> list[str]:

@@ -218,7 +218,7 @@ def _trainer(recipe: Recipe) -> dict[str, Any]:
         "trainer.resume_mode": "auto",
         "trainer.project_name": "camreasoner",
         "trainer.experiment_name": recipe.name,
-        "trainer.logger": ["file", *rl.loggers],
+        "trainer.logger": list(rl.loggers),
         "trainer.default_local_dir": str(OUT / "checkpoints"),
         "trainer.rollout_data_dir": str(OUT / "rollouts"),
     }

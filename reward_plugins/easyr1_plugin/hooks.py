@@ -27,6 +27,7 @@ from types import ModuleType
 from typing import Any, cast
 
 from reward_plugins.errors import CamReasonerError
+from reward_plugins.metrics_history import MetricsHistory
 
 NAME = "ema_grpo"
 STATE_FILE = "ema_grpo.json"
@@ -75,6 +76,16 @@ class _Watch(importlib.abc.MetaPathFinder):
         return spec
 
 
+def metrics_history(config: Mapping[str, Any]) -> MetricsHistory:
+    """EasyR1's `file` logger, as `metrics.jsonl` beside the checkpoints.
+
+    The stock one empties its file whenever it starts (verl/utils/logger/logger.py:72), and v0.3.2
+    has none.
+    """
+    checkpoints = Path(config["trainer"]["save_checkpoint_path"])
+    return MetricsHistory(checkpoints.parent / "metrics.jsonl")
+
+
 def extend(trainer: ModuleType) -> None:
     """Teach EasyR1's trainer module `ema_grpo`; doing it twice changes nothing."""
     if NAME in list(trainer.AdvantageEstimator):
@@ -82,9 +93,7 @@ def extend(trainer: ModuleType) -> None:
     from verl.trainer.core_algos import register_adv_estimator
     from verl.utils.logger.logger import LOGGERS
 
-    from reward_plugins.easyr1_plugin.metrics_file import MetricsFile
-
-    LOGGERS["file"] = MetricsFile
+    LOGGERS["file"] = metrics_history
     estimator, module, make_enum = Estimator(), cast(Any, trainer), cast(Any, Enum)
     register_adv_estimator(NAME)(estimator.advantages)
     members = {member.name: member.value for member in module.AdvantageEstimator}

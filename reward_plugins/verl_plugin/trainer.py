@@ -1,6 +1,8 @@
 """verl's synchronous trainer, as mode `sync_ema`: it knows tasks and keeps the EMA's state."""
 
+import os
 from collections.abc import Sequence
+from numbers import Real
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -13,15 +15,18 @@ from verl.trainer.ppo.v1.trainer_base import register_trainer
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 
 from reward_plugins.ema_grpo import load_state, save_state
+from reward_plugins.metrics_history import MetricsHistory
 from reward_plugins.verl_plugin import estimator
 
 STATE_FILE = "ema_grpo.json"
 MODE = "sync_ema"
+HISTORY = "VERL_FILE_LOGGER_PATH"
+"""Where the metrics go: the variable of verl's own file logger (utils/tracking.py:526)."""
 
 
 @register_trainer(MODE)
 class EmaTrainer(PPOTrainerSync):
-    """Overrides four protected methods of `verl/trainer/ppo/v1/trainer_base.py`."""
+    """Overrides four protected methods and a hook of `verl/trainer/ppo/v1/trainer_base.py`."""
 
     def __init__(self, config: DictConfig) -> None:
         # The base compares the mode's name with "sync" and builds an asynchronous buffer otherwise.
@@ -30,7 +35,14 @@ class EmaTrainer(PPOTrainerSync):
         self.uses_ema = config.algorithm.adv_estimator == estimator.NAME
         self.dispatched = (0, 0)  # step, prompts fetched for it
         estimator.ESTIMATOR.configure(config.algorithm)
+        self.metrics: dict[str, Any] = {}
+        self.history = MetricsHistory(Path(os.environ[HISTORY]))
         super().__init__(config)
+
+    def on_train_begin(self) -> None:
+        """Log to our history too: verl's own file logger empties its file when a run resumes."""
+        super().on_train_begin()
+        self.logger.logger["history"] = self.history
 
     def _fetch_one_gen_batch(self) -> TensorDict:
         """Name groups by step and order, so that a run can be repeated; verl's names are random."""
@@ -44,6 +56,7 @@ class EmaTrainer(PPOTrainerSync):
     def _compute_advantage(self, batch: KVBatchMeta, metrics: dict[str, Any]) -> KVBatchMeta:
         rows = _real_rows(batch)
         metrics.update(_reward_means(rows["extra_fields"]))
+        self.metrics = metrics
         if not self.uses_ema:
             return super()._compute_advantage(batch, metrics)
         estimator.ESTIMATOR.tasks = dict(zip(rows["uid"], rows["data_source"], strict=True))
@@ -52,7 +65,13 @@ class EmaTrainer(PPOTrainerSync):
         return batch
 
     def _save_checkpoint(self) -> None:
-        """Write the EMA's state first: verl names a checkpoint the latest only once it is whole."""
+        """Write the EMA's state first: verl names a checkpoint the latest only once it is whole.
+
+        The step's metrics so far, too: verl logs them after the checkpoint, and a run killed in
+        between resumes behind this step.
+        """
+        known = {k: v for k, v in self.metrics.items() if isinstance(v, Real)}
+        self.history.log(known, self.global_steps)
         if self.uses_ema:
             save_state(self._checkpoint() / STATE_FILE, estimator.ESTIMATOR.normalizer)
         super()._save_checkpoint()

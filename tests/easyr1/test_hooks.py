@@ -165,9 +165,9 @@ def test_the_metrics_file_survives_a_resume(fresh: Any, tmp_path: Path) -> None:
     config = {"trainer": {"save_checkpoint_path": str(tmp_path / "checkpoints")}}
     for step in (1, 2):  # a start and a resume
         Tracker(["file"], config).log({"reward/overall": 0.5, "ema_grpo/std/binary": 0.3}, step)
-    lines = (tmp_path / "checkpoints/experiment_log.jsonl").read_text().splitlines()
-    metrics = {"reward": {"overall": 0.5}, "ema_grpo": {"std": {"binary": 0.3}}}
-    assert [json.loads(line) for line in lines] == [{"step": n, **metrics} for n in (1, 2)]
+    lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    metrics = {"reward/overall": 0.5, "ema_grpo/std/binary": 0.3}
+    assert [json.loads(line) for line in lines] == [{"step": n, "data": metrics} for n in (1, 2)]
 
 
 def test_stock_grpo_is_untouched(fresh: Any) -> None:

@@ -95,11 +95,13 @@ def test_the_trainer_trains_and_resumes(config: dict[str, Any], tmp_path: Path) 
     for task, values in state(2).items():  # not begun anew: the EMA has hardly moved
         assert state(3)[task] == pytest.approx(values, rel=1e-4)
     assert state(3) != state(2)
-    lines = (checkpoints / "experiment_log.jsonl").read_text().splitlines()
-    logged = {line["step"]: line["ema_grpo"]["std"] for line in map(json.loads, lines)}
-    assert {step: set(stds) for step, stds in logged.items()} == {
-        n: set(state(n)) for n in (1, 2, 3)
-    }
+    lines = (checkpoints.parent / "metrics.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert [row["step"] for row in rows] == [1, 2, 3]
+    prefix = "ema_grpo/std/"
+    for row in rows:
+        stds = {key.removeprefix(prefix) for key in row["data"] if key.startswith(prefix)}
+        assert stds == set(state(row["step"]))
     target = tmp_path / "merged"
     count = merge(MergeConfig(source=checkpoints, target=target))
     trained, start = load(str(target)), load(config["worker"]["actor"]["model"]["model_path"])

@@ -1,16 +1,20 @@
 """What the trainer adds to verl's: tasks, names of groups, and a state that survives."""
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from omegaconf import OmegaConf
 from tensordict import NonTensorStack, TensorDict
 from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
+from verl.utils.tracking import Tracking
 
 from reward_plugins.ema_grpo import EmaStateError
+from reward_plugins.metrics_history import MetricsHistory
 from reward_plugins.verl_plugin import trainer as module
 from reward_plugins.verl_plugin.estimator import ESTIMATOR
 from reward_plugins.verl_plugin.trainer import STATE_FILE, EmaTrainer
@@ -25,6 +29,7 @@ def trainer(tmp_path: Path) -> EmaTrainer:
         {"trainer": {"default_local_dir": str(tmp_path), "resume_mode": "auto"}}
     )
     trainer.uses_ema, trainer.global_steps, trainer.dispatched = True, 0, (0, 0)
+    trainer.history, trainer.metrics = MetricsHistory(tmp_path / "metrics.jsonl"), {}
     ESTIMATOR.configure({})
     return trainer
 
@@ -122,3 +127,20 @@ def test_only_real_rows_have_tasks_and_stds_become_metrics(
     assert ESTIMATOR.tasks == {"a": "binary", "b": "letters"}
     assert metrics["ema_grpo/std/t"] == 0.5
     assert metrics["reward/format"] == 0.5
+
+
+def test_a_run_killed_after_its_checkpoint_has_that_step_in_its_history(
+    trainer: EmaTrainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(PPOTrainerSync, "_save_checkpoint", lambda self: None)
+    trainer.global_steps, trainer.uses_ema = 2, False
+    trainer.history.log({"reward/format": 0.4, "perf/throughput": 9.0}, 1)
+    trainer.metrics = {"reward/format": 0.5, "filtered": {0.0: 3}}
+    trainer._save_checkpoint()  # killed here
+    resumed = Tracking("p", "e", [])
+    trainer.logger, trainer.history = resumed, MetricsHistory(tmp_path / "metrics.jsonl")
+    trainer.on_train_begin()
+    resumed.log({"reward/format": np.float32(0.75)}, 3)
+    lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    rows = {row["step"]: row["data"]["reward/format"] for row in map(json.loads, lines)}
+    assert rows == {1: 0.4, 2: 0.5, 3: 0.75}

@@ -13,6 +13,7 @@ import pytest
 from fabricated import fabricate, noise_samples
 from rich.console import Console
 
+from orchestrator.history import HistoryError
 from orchestrator.report.__main__ import main
 from orchestrator.report.examples import ordered
 from orchestrator.report.figures import RL, draw_curves, smooth
@@ -151,7 +152,7 @@ def test_a_half_written_last_row_of_a_log_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").write_text('{"step": 1, "data": {"x": 2}}\n{"step": 2, "da')
     assert Run({}, {"rl": tmp_path}).rl == [{"x": 2, "step": 1}]
     (tmp_path / "metrics.jsonl").write_text('{"step" 1}\n')
-    with pytest.raises(ReportError, match=r"metrics\.jsonl:1 is not JSON"):
+    with pytest.raises(HistoryError, match=r"metrics\.jsonl:1 is not JSON"):
         _ = Run({}, {"rl": tmp_path}).rl
 
 

@@ -1,0 +1,57 @@
+"""A run's metrics as JSON lines, one a step, without gaps or duplicates across resumes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+class MetricsHistory:
+    """`{"step", "data"}` rows in a file that a resumed run goes on with.
+
+    A resumed trainer goes back to its checkpoint and logs again what came after it: rows of later
+    steps go, and a step that is there already takes the new values. So do the several rows that a
+    trainer logs for one step. A last line that a crash cut short goes too.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._steps: list[tuple[int, int]] = []  # step, and where its line starts
+        self._end = 0
+        for line in path.read_bytes().splitlines(keepends=True) if path.exists() else ():
+            if line.endswith(b"\n"):
+                self._steps.append((json.loads(line)["step"], self._end))
+                self._end += len(line)
+
+    def log(self, data: Mapping[str, Any], step: int) -> None:
+        """Write the metrics of `step`; numbers of other libraries become Python's."""
+        with self.path.open("rb+" if self.path.exists() else "wb+") as file:
+            metrics = {**self._taken_back(file, step), **data}
+            self._steps.append((step, self._end))
+            row = {"step": step, "data": metrics}
+            line = json.dumps(row, separators=(",", ":"), default=_number).encode() + b"\n"
+            file.seek(self._end)
+            file.write(line)
+            file.truncate()
+            self._end += len(line)
+
+    def finish(self) -> None:
+        """Trainers call this at the end; each line is already written."""
+
+    def _taken_back(self, file: Any, step: int) -> dict[str, Any]:
+        """Forget rows from `step` on; the metrics of `step` itself, if it was there."""
+        known: dict[str, Any] = {}
+        while self._steps and self._steps[-1][0] >= step:
+            last, self._end = self._steps.pop()
+            if last == step:
+                file.seek(self._end)
+                known = json.loads(file.readline())["data"]
+        return known
+
+
+def _number(value: Any) -> Any:
+    """A number of NumPy or torch as Python's, anything else as its text."""
+    return value.item() if hasattr(value, "item") else str(value)
