@@ -14,6 +14,7 @@ from orchestrator.errors import RunLockedError
 from orchestrator.outputs import MANIFEST
 from orchestrator.plan import Plan
 from orchestrator.stage import Stage
+from orchestrator.trainers.extra import flat
 
 
 def is_done(stage: Stage) -> bool:
@@ -67,6 +68,16 @@ def stale_ingredients(plan: Plan, stage: Stage) -> list[str]:
     if not path.is_file():
         return []
     return changed_ingredients(json.loads(path.read_text())["ingredients"], stage)
+
+
+def changed_keys(plan: Plan, stage: Stage) -> list[str]:
+    """Keys of the recipe that differ since the run last finished this stage: `key: old -> new`."""
+    path = plan.directory / stage.name / MANIFEST
+    if not path.is_file() or "recipe" not in (manifest := json.loads(path.read_text())):
+        return []
+    before, now = flat(manifest["recipe"]), flat(plan.recipe.model_dump(mode="json"))
+    keys = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+    return [f"{key}: {before.get(key)} -> {now.get(key)}" for key in keys]
 
 
 def changed_ingredients(before: Mapping[str, str], stage: Stage) -> list[str]:

@@ -73,7 +73,9 @@ def status(recipe: Recipe, directory: Path, console: Console) -> None:
         if runs.is_done(stage):
             console.say(f"[green]✔ {stage.name}[/]  done, fingerprint {stage.fingerprint}")
         elif changed := runs.stale_ingredients(made, stage):
-            console.say(f"[yellow]• {stage.name}[/]  stale: changed {', '.join(changed)}")
+            console.say(f"[yellow]• {stage.name}[/]  stale: changed {escape(', '.join(changed))}")
+            for key in runs.changed_keys(made, stage):
+                console.say(f"    [dim]{escape(key)}[/]")
         else:
             console.say(f"• {stage.name}  not run yet")
 

@@ -142,6 +142,23 @@ def test_the_report_is_a_page_with_the_scores(run: Path) -> None:
     assert (run / "report" / "report.md").is_file()
 
 
+def test_a_run_is_rebuilt_from_its_manifest_to_the_last_file(run: Path) -> None:
+    alone = run.parent / "alone"
+    alone.mkdir()
+    (alone / "recipe.json").write_text((run / "recipe.json").read_text())
+    (alone / "data").symlink_to(os.readlink(run / "data"))
+    command = [sys.executable, "-m", "orchestrator", "repro", "alone", f"runs_dir={run.parent}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    files = json.loads((run / "data" / "manifest.json").read_text())["outputs"]["files"]
+    assert f"data: {files} of {files} files equal" in done.stdout, done.stdout + done.stderr
+
+
+def test_a_merge_is_checked_and_its_check_recorded(run: Path) -> None:
+    found = json.loads((run / "merge" / "manifest.json").read_text())["metrics"]
+    assert found["written_in"] == "float32" and found["weights_differing"] == 0
+    assert found["logprob_largest_difference"] == 0
+
+
 def test_a_second_run_reuses_every_stage(run: Path) -> None:
     output = orchestrate(run.parent, "run")
     assert len(re.findall("reused", output)) == 7

@@ -6,6 +6,7 @@ from pathlib import Path
 import grimp
 import pytest
 
+from orchestrator import cli
 from orchestrator import plan as planning
 from orchestrator import stage as staging
 from orchestrator.plan import Plan, make_plan
@@ -48,6 +49,19 @@ def test_a_changed_clip_reruns_what_reads_clips(done: Plan, tmp_path: Path) -> N
     assert "changed in data" in after.stage("sft").ingredients
     _rewrite(clip, before)
     assert stale(done, plan_of(tmp_path)) == []
+
+
+def test_status_says_why(
+    done: Plan, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    where = ["status", "recipe=tiny", f"runs_dir={tmp_path}"]
+    assert cli.main(where) == 0
+    assert "data  done" in capsys.readouterr().out
+    assert cli.main([*where, "data.synthetic.seed=7"]) == 0
+    shown = capsys.readouterr().out
+    assert "data  stale: changed file @OUT@/data.json" in shown
+    assert "data.synthetic.seed: 0 -> 7" in shown
 
 
 def test_a_clip_that_is_only_gone_or_touched_reruns_nothing(done: Plan, tmp_path: Path) -> None:
