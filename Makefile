@@ -6,7 +6,7 @@ UV     := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 CLI     = UV=$(UV) .venv/bin/python -m orchestrator
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-banner predict serve test setup data review model sft rl merge eval report plan doctor status run ablate show diff repro publish clean-runs bench lint lock
+.PHONY: help demo demo-banner predict serve test setup data review model sft rl merge eval report plan doctor status run ablate show diff repro publish clean-runs bench lint docs lock
 
 help: ## list the targets
 	@echo "usage: make <target> [RECIPE=$(RECIPE)] [ARGS=\"key=value ...\"]"
@@ -63,6 +63,8 @@ lint: .venv/ready ## format, lint, types, import contracts
 	.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy && .venv/bin/lint-imports
 bench: .venv/ready ## the measured numbers; BENCH="demo" times the demo in a fresh clone
 	@UV=$(UV) .venv/bin/python -m bench $(BENCH)
+docs: .venv/ready ## write docs/reference.md from the schema
+	@.venv/bin/python -m docs.generator.reference
 lock: $(UV) ## recompile the lock files in envs/
 	PATH="$(dir $(UV)):$$PATH" envs/lock
 

@@ -33,6 +33,7 @@ class EndpointSpec(Spec):
     attempts: int = Field(default=4, gt=0)
     """Tries of a request, with growing pauses, on time-outs, 408, 409, 429 and 5xx."""
     temperature: float = Field(default=0.7, ge=0)
+    """Softmax temperature of its answers; 0 takes the likeliest token."""
     max_tokens: int = Field(default=1024, gt=0)
     """Longest answer, in tokens."""
     extra_body: dict[str, Any] = Field(default_factory=dict)
