@@ -65,13 +65,15 @@ class Audit:
 def audit(samples: Iterable[Sample], clips: Path | None = None) -> Audit:
     """Audit `samples` of all splits; `clips`, the data root, lets equal clips be known by content.
 
+    Questions without options, whose answers can't be guessed from them, count in the overlap only.
     Raises `FileNotFoundError` for a clip that isn't under `clips`.
     """
     groups: dict[str, list[Sample]] = defaultdict(list)
-    for sample in samples:
-        groups[f"{sample.dataset}/{sample.split}"].append(sample)
+    everything = list(samples)
+    for sample in everything:
+        if sample.options:
+            groups[f"{sample.dataset}/{sample.split}"].append(sample)
     datasets = {name: audit_dataset(rows) for name, rows in sorted(groups.items())}
-    everything = [s for rows in groups.values() for s in rows]
     overlap = contamination(everything, clips)
     said = [line for name, one in datasets.items() for line in _findings(name, one)]
     return Audit(datasets, overlap, (*said, *overlap.findings()))

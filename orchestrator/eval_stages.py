@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from data_builders.trajectory_specs import EndpointSpec
-from orchestrator import envs, stages
+from orchestrator import envs, own_reward, stages
 from orchestrator.recipe import Recipe
 from orchestrator.recipe.evaluation import EvaluatedModel, short_name
 from orchestrator.recipe.own_code import own_function
@@ -87,6 +87,7 @@ def evaluation(recipe: Recipe, done: dict[str, Path]) -> Draft:
         "max_questions": own.max_questions,
         "judge": _judge(recipe),
         "matching": recipe.rl.reward.matching,
+        "reward": _own_reward(recipe),
         "seed": recipe.seed,
         "workers": recipe.data.workers,
         "max_quarantined": recipe.data.max_quarantined,
@@ -96,7 +97,7 @@ def evaluation(recipe: Recipe, done: dict[str, Path]) -> Draft:
     return Draft(
         name="eval",
         commands=tuple(_commands(recipe, bool(here))),
-        files={str(OUT / "eval.json"): stages.to_json(config)},
+        files={str(OUT / "eval.json"): stages.to_json(config), **own_reward.files(recipe)},
         resources=Resources(recipe.cluster.cpus_per_stage, gpus, recipe.cluster.pin),
         sources=("orchestrator/evaluation", *stages.SEEN, *MATCHING),
         needs=tuple(here),
@@ -123,6 +124,11 @@ def _judge(recipe: Recipe) -> dict[str, Any] | None:
         return None
     labels = str(ROOT / own.labels) if own.labels else None
     return {**own.model_dump(mode="json"), "labels": labels}
+
+
+def _own_reward(recipe: Recipe) -> dict[str, Any] | None:
+    own = own_reward.function(recipe)
+    return own and {"function": f"{own[0]}:{own[1]}", "arguments": own_reward.arguments(recipe)}
 
 
 def _fetched(recipe: Recipe) -> list[str]:

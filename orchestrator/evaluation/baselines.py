@@ -46,8 +46,8 @@ def by_group(samples: Sequence[Sample]) -> dict[str, dict[str, Any]]:
 
 
 def chance(samples: Sequence[Sample]) -> float:
-    """Expected accuracy of a uniform guess among the options."""
-    return float(np.mean([1 / len(sample.options) for sample in samples]))
+    """Expected accuracy of a uniform guess among the options; nobody guesses without any."""
+    return float(np.mean([1 / len(s.options) if s.options else 0.0 for s in samples]))
 
 
 def majority(samples: Sequence[Sample]) -> Majority:
@@ -82,12 +82,12 @@ def _guessed(samples: Sequence[Sample], folds: Sequence[int], by_text: bool) -> 
         for question in (sample.question, ""):  # "" gathers all questions
             counts[question, fold][right] += 1
             counts[question, -1][right] += 1
-    hits = []
+    hits, answers = [], sorted({sample.answer for sample in samples if not sample.options})
     for sample, fold in zip(samples, folds, strict=True):
-        options = sample.options if by_text else sample.letters
+        options = (sample.options if by_text else sample.letters) or answers
         seen = [
             tuple(counts[q, -1][option] - counts[q, fold][option] for q in (sample.question, ""))
             for option in options
         ]
-        hits.append(sample.letters[seen.index(max(seen))] == sample.answer)
+        hits.append((sample.letters or answers)[seen.index(max(seen))] == sample.answer)
     return hits

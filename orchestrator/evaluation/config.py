@@ -55,6 +55,14 @@ class Imported(Spec):
 Checkpoint = Path | Server | Imported
 
 
+class OwnReward(Spec):
+    """What scores answers to questions without options."""
+
+    function: str
+    """`path/to/file.py:name`."""
+    arguments: dict[str, Any]
+
+
 class EvalConfig(Spec):
     """The JSON that all commands of the stage read: prepare, answer, collect, score."""
 
@@ -83,6 +91,8 @@ class EvalConfig(Spec):
     """Who reads the responses; None leaves RefineShot's scores of reliability out."""
     matching: Literal["strict", "as_released"]
     """How an answer is read, as in the reward."""
+    reward: OwnReward | None = None
+    """The recipe's own reward, if it has one."""
     seed: int
     workers: int
     max_quarantined: float

@@ -100,7 +100,8 @@ def _jobs(config: EvalConfig, spec: JudgeSpec) -> Iterator[_Request]:
             if row.benchmark == benchmark and row.condition == "shown" and row.error is None:
                 sample = samples[row.sample_id]
                 text = user_text(sample, config.prompt)
-                yield _Request(row, sample.question, sample.options, text)
+                if sample.options:  # its prompts ask which option a response means
+                    yield _Request(row, sample.question, sample.options, text)
 
 
 def _of_job(own: Judge, job: _Request) -> Judgement:

@@ -53,9 +53,11 @@ def f1(samples: Sequence[Sample], letters: Sequence[str | None]) -> float:
 def answer_classes(samples: Sequence[Sample], letters: Sequence[str | None]) -> list[str | None]:
     """What each of `letters` stands for.
 
-    The option's text where all questions offer the same texts, in any order; else the letter.
+    The option's text where all questions offer the same texts, in any order; else the letter, or
+    the answer itself without options.
     """
-    if len({frozenset(sample.options) for sample in samples}) > 1:
+    offered = {frozenset(sample.options) for sample in samples}
+    if len(offered) > 1 or frozenset() in offered:
         return list(letters)
     return [
         None if letter is None else sample.options[sample.letters.index(letter)]

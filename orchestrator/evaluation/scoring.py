@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,11 @@ from orchestrator.evaluation.config import EvalConfig, EvaluationError, Imported
 from orchestrator.evaluation.matching import published_rule
 from orchestrator.evaluation.predictions import Prediction
 from reward_plugins.ota import answer_block, answer_letter
+from reward_plugins.own import load_reward
 from reward_plugins.reward import compute_score
+
+ENOUGH = 0.5
+"""A graded answer of more accuracy than this is right; those to options are 0 or 1."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,8 @@ class Scored:
     samples: tuple[Sample, ...]
     predictions: tuple[Prediction, ...]
     letters: tuple[str | None, ...]
-    """The option each response names; None where it names none, or several."""
+    """The option each response names; None where it names none, or several. Without options, the
+    answer as it stands."""
     correct: NDArray[np.bool_]
     formatted: NDArray[np.bool_]
     """The response has the blocks of the answer format, in order."""
@@ -109,28 +114,42 @@ def _faults(
 def _judge(by_id: dict[str, Sample], rows: Sequence[Prediction], config: EvalConfig) -> Scored:
     answered = [row for row in rows if row.error is None]
     samples = tuple(by_id[row.sample_id] for row in answered)
-    verdicts = [
-        compute_score(
-            sample.task,
-            row.response,
-            sample.answer,
+    pairs = list(zip(samples, (row.response or "" for row in answered), strict=True))
+    verdicts = [_verdict(*pair, config) for pair in pairs]
+    return Scored(
+        samples=samples,
+        predictions=tuple(answered),
+        letters=tuple(_given(*pair) for pair in pairs),
+        correct=np.array([verdict["accuracy"] > ENOUGH for verdict in verdicts], dtype=bool),
+        formatted=np.array([verdict["format"] > 0 for verdict in verdicts], dtype=bool),
+        published=np.array([_by_published_rule(*pair) for pair in pairs], dtype=float),
+        errors=len(rows) - len(answered),
+    )
+
+
+def _verdict(sample: Sample, response: str, config: EvalConfig) -> Mapping[str, float]:
+    """The reward's own; without options, that of the recipe's file."""
+    truth = (sample.task, response, sample.answer)
+    if sample.options:
+        return compute_score(
+            *truth,
             {"options": sample.options, "sample_id": sample.id},
             gate_accuracy_on_format=False,
             matching=config.matching,
             tags=config.prompt.tags,
         )
-        for sample, row in zip(samples, answered, strict=True)
-    ]
-    pairs = list(zip(samples, (row.response or "" for row in answered), strict=True))
-    return Scored(
-        samples=samples,
-        predictions=tuple(answered),
-        letters=tuple(answer_letter(answer_block(text), sample.options) for sample, text in pairs),
-        correct=np.array([verdict["accuracy"] > 0 for verdict in verdicts], dtype=bool),
-        formatted=np.array([verdict["format"] > 0 for verdict in verdicts], dtype=bool),
-        published=np.array([_by_published_rule(*pair) for pair in pairs], dtype=float),
-        errors=len(rows) - len(answered),
-    )
+    if config.reward is None:
+        raise EvaluationError(
+            f"question {sample.id!r} has no options: set rl.reward.function to what scores it"
+        )
+    info = {"sample_id": sample.id, "provenance": sample.provenance}
+    return load_reward(config.reward.function)(*truth, info, **config.reward.arguments)
+
+
+def _given(sample: Sample, response: str) -> str | None:
+    """The letter that a response names, or without options its answer."""
+    block = answer_block(response)
+    return answer_letter(block, sample.options) if sample.options else block
 
 
 def _by_published_rule(sample: Sample, response: str) -> float:

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import reward_plugins
-from orchestrator import stages
+from orchestrator import own_reward, stages
 from orchestrator.recipe import Recipe
 from orchestrator.stage import OUT, Command, Draft, Progress, Resources
-from orchestrator.trainers import reward
 from orchestrator.trainers.extra import merged
 
 PLUGIN = "reward_plugins.easyr1_plugin"
@@ -51,7 +50,7 @@ def rl(recipe: Recipe, done: dict[str, Path]) -> Draft:
                 recipe, done, "easyr1", recipe.rl.frames, "rl"
             ),
             str(OUT / "train.json"): stages.to_json(train_config(recipe, done)),
-            **reward.files(recipe),
+            **own_reward.files(recipe),
         },
         resources=Resources(1, pin=recipe.cluster.pin),
         sources=(*stages.REWARD, *stages.GIVEN, "reward_plugins/easyr1_plugin"),
@@ -164,11 +163,11 @@ def _rollout(recipe: Recipe) -> dict[str, Any]:
 
 
 def _reward(recipe: Recipe) -> dict[str, Any]:
-    own = reward.function(recipe)
+    own = own_reward.function(recipe)
     given = {"function": f"{own[0]}:{own[1]}"} if own else {}
     return {
         "reward_function": f"{REWARD}:compute_scores",
-        "reward_function_kwargs": {**reward.arguments(recipe), **given},
+        "reward_function_kwargs": {**own_reward.arguments(recipe), **given},
     }
 
 

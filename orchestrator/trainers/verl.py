@@ -11,10 +11,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from orchestrator import stages
+from orchestrator import own_reward, stages
 from orchestrator.recipe import Recipe
 from orchestrator.stage import OUT, Command, Draft, Progress, Resources
-from orchestrator.trainers import reward
 from orchestrator.trainers.extra import flat, merged
 
 PLUGIN = "reward_plugins.verl_plugin"
@@ -51,7 +50,7 @@ def rl(recipe: Recipe, done: dict[str, Path]) -> Draft:
                 recipe, done, "verl", recipe.rl.frames, "rl"
             ),
             str(OUT / "train.json"): stages.to_json(train_config(recipe, done)),
-            **reward.files(recipe),
+            **own_reward.files(recipe),
         },
         resources=Resources(1, pin=recipe.cluster.pin),
         sources=(*stages.REWARD, *stages.GIVEN, "reward_plugins/verl_plugin"),
@@ -196,8 +195,8 @@ def _algorithm(recipe: Recipe) -> dict[str, Any]:
 
 def _reward(recipe: Recipe) -> dict[str, Any]:
     key = "reward.custom_reward_function"
-    path, name = reward.function(recipe) or ("pkg://reward_plugins.reward", "compute_score")
-    given = flat(reward.arguments(recipe), f"+{key}.reward_kwargs.")
+    path, name = own_reward.function(recipe) or ("pkg://reward_plugins.reward", "compute_score")
+    given = flat(own_reward.arguments(recipe), f"+{key}.reward_kwargs.")
     return {f"{key}.path": str(path), f"{key}.name": name, **given}
 
 

@@ -1,4 +1,4 @@
-"""The reward in a trainer's config: this project's, or the recipe's own file."""
+"""What a trainer and the evaluation are told of the reward: this project's, or an own file."""
 
 from __future__ import annotations
 
