@@ -51,6 +51,8 @@ def test_a_finished_stage_leaves_its_log_and_manifest_and_is_not_run_again(tmp_p
     stage = run(plan)
     manifest = runs.read_manifest(stage)
     assert Path(manifest["log"]).read_text() == "hi\n"
+    assert manifest["machine"]["cpus"] > 0
+    assert manifest["recipe"]["name"] == manifest["run"] == "tiny"
     run(plan)
     assert (tmp_path / "ran").read_text() == "x"
 

@@ -13,6 +13,8 @@ from orchestrator.plan import Plan, make_plan
 from orchestrator.recipe import load_recipe
 from orchestrator.stage import Stage
 
+TOKEN = "hf_" + "a1B2" * 9
+
 
 @pytest.fixture
 def plan(tmp_path: Path) -> Plan:
@@ -66,7 +68,9 @@ def test_the_code_that_ran_can_be_had_back(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "a.py").write_text("x = 2\n")
     (tmp_path / "new.py").write_text("y = 3\n")
     (tmp_path / "clip.mp4").write_bytes(bytes(100))
+    (tmp_path / "notes.txt").write_text(f"token {TOKEN}\n")
     dirty, patch = provenance.code()
+    assert TOKEN not in patch and "token [redacted]" in patch
     assert dirty["dirty"] and dirty["commit"] == clean["commit"]
     git("checkout", "a.py")
     (tmp_path / "new.py").unlink()
