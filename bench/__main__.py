@@ -17,6 +17,7 @@ ENVIRONMENT = {
     "plan": "orchestrator",
     "frames": "orchestrator",
     "data": "orchestrator",
+    "score": "orchestrator",
     "eval": "eval",
     "demo": "orchestrator",
     "test": "orchestrator",

@@ -86,6 +86,7 @@ def evaluation(recipe: Recipe, done: dict[str, Path]) -> Draft:
         "swap_control": own.swap_control,
         "max_questions": own.max_questions,
         "judge": _judge(recipe),
+        "vllm": str(envs.interpreter(stages.environment(recipe, "eval")).with_name("vllm")),
         "matching": recipe.rl.reward.matching,
         "reward": _own_reward(recipe),
         "seed": recipe.seed,
@@ -93,7 +94,8 @@ def evaluation(recipe: Recipe, done: dict[str, Path]) -> Draft:
         "max_quarantined": recipe.data.max_quarantined,
         "out": str(OUT),
     }
-    gpus = stages.gpus_of_one_node(recipe) if here else 0
+    computes = here or (own.judge and own.judge.endpoint.serve is not None)
+    gpus = stages.gpus_of_one_node(recipe) if computes else 0
     return Draft(
         name="eval",
         commands=tuple(_commands(recipe, bool(here))),

@@ -21,6 +21,7 @@ from data_builders.chat import Chat, ChatError, EndpointError, check_endpoint
 from data_builders.ledger import Ledger
 from data_builders.progress import Meter
 from data_builders.prompt import user_text
+from data_builders.serving import served
 from orchestrator.evaluation.config import EvalConfig, EvaluationError, run_command
 from orchestrator.evaluation.judge_labels import Calibration, Label, calibrate, read_labels
 from orchestrator.evaluation.judge_prompts import (
@@ -37,6 +38,7 @@ from orchestrator.evaluation.questions import asked
 
 log = logging.getLogger(__name__)
 
+KEY = "eval.judge.endpoint"
 Job = TypeVar("Job")
 
 
@@ -67,14 +69,17 @@ def judge(config: EvalConfig) -> int:
     spec = config.judge
     if spec is None:
         raise EvaluationError("eval.judge: the recipe names no judge; give its endpoint")
-    check_endpoint(spec.endpoint, "eval.judge.endpoint")
+    if spec.endpoint.serve is None:
+        check_endpoint(spec.endpoint, KEY)
     jobs = list(_jobs(config, spec))
-    meter = Meter(config.out / "progress.jsonl", "judging")
-    with _ledger(config) as ledger:
+    labels = read_labels(spec.labels)
+    with (
+        served(spec.endpoint, KEY, config.vllm, config.out / "judge-server.log"),
+        _ledger(config) as ledger,
+    ):
         own = Judge(spec, ledger)
-        labels = read_labels(spec.labels)
-        found = _map(lambda label: _of_label(own, label), labels, spec)
-        measured = calibrate(labels, found)
+        measured = calibrate(labels, _map(lambda label: _of_label(own, label), labels, spec))
+        meter = Meter(config.out / "progress.jsonl", "judging")
         rows = _map(lambda job: _of_job(own, job), jobs, spec, meter)
     write_atomically(config.calibration, json.dumps(measured._asdict(), indent=1))
     judged = [row or _failed(job) for row, job in zip(rows, jobs, strict=True)]

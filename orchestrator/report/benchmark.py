@@ -33,7 +33,7 @@ def _at(*path: str) -> Callable[[dict[str, Any]], float | None]:
 MEASURES = (
     Measure("sample-weighted", "every question counts the same", _at("accuracy")),
     Measure("macro", "every category counts the same", _at("macro_accuracy")),
-    Measure("whole pairs", "both clips of a pair right; chance 25 %", _at("pair_accuracy")),
+    Measure("whole pairs", "every question about a pair of clips right", _at("pair_accuracy")),
     Measure(
         "published rule", "answers read as the published rows' code does", _at("published_rule")
     ),
@@ -71,6 +71,8 @@ def warnings(block: Block) -> Iterator[Warning]:
         if errors := checkpoint["shown"]["all"]["errors"]:
             text = f"{name}: {errors:,} questions failed in the engine and are left out."
             yield Warning(False, text)
+        if checkpoint["shown"]["all"].get("answered") == 0:
+            yield Warning(False, f"{name}: no response names an option.")
 
 
 def _of_baselines(block: Block, group: str) -> Iterator[Warning]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from orchestrator.evaluation.published import Published, derive, remarks, tables
+from orchestrator.evaluation.published import Derived, Published, derive, remarks, tables
 from orchestrator.report.table import Block, always
 
 Cells = list[float | None]
@@ -87,8 +87,14 @@ def _theirs(table: Published) -> Iterator[Beside]:
         found = derive(table, model)
         yield Beside(
             model, "published", found.printed,
-            sum(found.weighted) / 2, sum(found.macro) / 2, found.follows, cells,
+            _middle(found, "weighted"), _middle(found, "macro"), found.follows, cells,
         )  # fmt: skip
+
+
+def _middle(found: Derived, kind: str) -> float:
+    """Of what the cells allow; the printed average where they allow that."""
+    low, high = getattr(found, kind)
+    return found.printed if kind in found.follows else (low + high) / 2
 
 
 def _value(table: Published, shown: dict[str, Any], column: str) -> float | None:

@@ -18,6 +18,14 @@ from orchestrator.report import benchmark, beside, figures, table
 from orchestrator.report.examples import write_examples
 from orchestrator.report.sources import Run, read_run
 
+NAMES = {
+    "camerabench": "CameraBench",
+    "motionbench": "MotionBench",
+    "refineshot": "RefineShot",
+    "shotbench": "ShotBench",
+    "vqa": "VQA",
+}
+"""How benchmarks write themselves."""
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -92,7 +100,7 @@ def headline(scores: dict[str, Any] | None) -> Iterator[str]:
             for line in table.lines(block)
         )
         own = block["baselines"]["all"]
-        where = "held-out questions" if name == "held_out" else f"questions of {_title(name)}"
+        where = _title(name) if name == "held_out" else f"questions of {_title(name)}"
         yield (
             f"Accuracy on {block['n']:,} {where} about {block['clips']:,} clips: {said}. "
             f"{table.constant(own['majority_answer'])} scores {table.percent(own['majority'])} %."
@@ -104,7 +112,9 @@ def _blocks(scores: dict[str, Any] | None) -> dict[str, table.Block]:
 
 
 def _title(name: str) -> str:
-    return name.replace("_", " ").replace("camerabench", "CameraBench")
+    if name == "held_out":
+        return "held-out questions"
+    return " ".join(NAMES.get(word, word) for word in name.split("_"))
 
 
 def _board(name: str, block: table.Block, out: Path) -> Board:
