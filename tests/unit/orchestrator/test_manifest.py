@@ -74,6 +74,7 @@ def test_the_code_that_ran_can_be_had_back(tmp_path: Path, monkeypatch: pytest.M
     assert dirty["dirty"] and dirty["commit"] == clean["commit"]
     git("checkout", "a.py")
     (tmp_path / "new.py").unlink()
+    (tmp_path / "notes.txt").unlink()
     (tmp_path / "patch").write_text(patch)
     git("apply", "patch")
     assert (tmp_path / "a.py").read_text() == "x = 2\n"
