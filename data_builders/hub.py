@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
@@ -25,14 +24,11 @@ from filelock import FileLock
 from huggingface_hub import HfApi, constants, errors, get_token, hf_hub_url
 from huggingface_hub.file_download import http_get
 from huggingface_hub.hf_api import RepoSibling
-from huggingface_hub.utils.tqdm import tqdm
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from data_builders.camerabench import git_blob_sha1
+from data_builders.hub_progress import Meter, Total
 from reward_plugins.errors import CamReasonerError
-
-Meter = Callable[[int, int], None]
-"""Called with (bytes done, bytes in all)."""
 
 LISTING = ".fetched.json"
 _WORKERS = 4
@@ -53,23 +49,6 @@ class Source(BaseModel):
     patterns: tuple[str, ...] = ("*",)
     """Glob patterns of the files wanted."""
     kind: Literal["dataset", "model"] = "dataset"
-
-
-CAMERABENCH_TEST_CLIPS = Source(repo="syCen/Videos4CameraBench", patterns=("*.mp4",))
-"""1,071 clips, 4.39 GB, CC BY 4.0."""
-CAMERABENCH_TRAIN_CLIPS = Source(repo="chancharikm/cambench_train_videos", patterns=("videos.zip",))
-SHOTBENCH = Source(
-    repo="Vchitect/ShotBench",
-    revision="03c0ce17a9a8c77ecfdd7f4c66c534c23bd7b596",
-    patterns=("test.tsv", "images.tar", "videos.tar"),
-)
-"""3.34 GB, Apache-2.0."""
-MOTIONBENCH = Source(
-    repo="zai-org/MotionBench", revision="37e193ef23b55aa6876355a044c9cb7462779645"
-)
-"""CC BY-NC-SA 4.0; 5,385 clips, of which its camera-motion questions need a few hundred."""
-SHOTQA = Source(repo="Vchitect/ShotQA")
-"""Gated; CC BY-NC-ND 4.0."""
 
 
 class _Listing(BaseModel):
@@ -108,7 +87,7 @@ def fetch(
             raise errors.OfflineModeIsEnabled("HF_HUB_OFFLINE is set")
         commit, files = retry(_wanted, source, endpoint)
         sizes = {file.rfilename: file.size or 0 for file in files}
-        one = partial(_fetch_one, source, commit, target, endpoint, _Total(meter, sizes))
+        one = partial(_fetch_one, source, commit, target, endpoint, Total(meter, sizes))
         with ThreadPoolExecutor(_WORKERS) as pool:
             list(pool.map(lambda file: retry.copy()(one, file), files))
     _write_listing(target, _Listing(source=source, commit=commit, sizes=sizes))
@@ -152,7 +131,7 @@ def _fetch_one(
     commit: str,
     target: Path,
     endpoint: str | None,
-    total: _Total,
+    total: Total,
     file: RepoSibling,
 ) -> None:
     path, size = _inside(target, file.rfilename), file.size or 0
@@ -252,40 +231,6 @@ def _explained(source: Source, target: Path) -> Iterator[None]:
             f"fetching {source.repo} failed: {type(error).__name__}: {error}; what arrived is kept "
             f"in {target}: try again (HF_ENDPOINT and HF_TOKEN name another server and your token)"
         ) from error
-
-
-class _Total:
-    """Bytes of all files together, whichever threads fetch them."""
-
-    def __init__(self, meter: Meter | None, sizes: dict[str, int]) -> None:
-        self._meter, self._size = meter, sum(sizes.values())
-        self._done, self._lock = 0, threading.Lock()
-
-    def add(self, count: int) -> None:
-        with self._lock:
-            self._done += count
-            if self._meter is not None:
-                self._meter(self._done, self._size)
-
-    @contextmanager
-    def counting(self, size: int) -> Iterator[type[tqdm]]:
-        """A progress bar that counts a file's bytes; at the end it counts whole or not at all."""
-        counted, add = 0, self.add
-
-        class Bar(tqdm):
-            def update(self, n: float | None = 1) -> bool | None:
-                nonlocal counted
-                counted += int(n or 0)
-                add(int(n or 0))
-                shown: bool | None = super().update(n)
-                return shown
-
-        whole = 0
-        try:
-            yield Bar
-            whole = size  # more than was counted, if part of it was there before
-        finally:
-            add(whole - counted)
 
 
 def _write_listing(target: Path, listing: _Listing) -> None:

@@ -23,7 +23,7 @@ class ModelConfig(Spec):
     out: Path
 
 
-def obtain(path: str, out: Path, meter: hub.Meter | None = None) -> None:
+def obtain(path: str, out: Path, meter: Meter | None = None) -> None:
     """Make `out` the checkpoint `path`: a link to a directory, or what the Hub has under the id.
 
     Raises `HubError`.

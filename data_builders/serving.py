@@ -20,7 +20,7 @@ GRACE_SECONDS = 30.0
 
 
 @contextmanager
-def served(spec: EndpointSpec, key: str, vllm: Path, output: Path) -> Iterator[None]:
+def served(spec: EndpointSpec, key: str, vllm: Path | None, output: Path) -> Iterator[None]:
     """While this lasts, `spec.model` answers at `spec.base_url`; nothing to do without `serve`.
 
     What the server prints goes to `output`. Raises `EndpointError`, with the recipe's `key`, when
@@ -50,7 +50,7 @@ def served(spec: EndpointSpec, key: str, vllm: Path, output: Path) -> Iterator[N
             process.wait()
 
 
-def command(spec: EndpointSpec, vllm: Path) -> list[str]:
+def command(spec: EndpointSpec, vllm: Path | None) -> list[str]:
     """The words that start the server (vLLM 0.24's `vllm serve`)."""
     address = urlsplit(spec.base_url)
     where = ["--host", str(address.hostname), "--port", str(address.port or 80)]

@@ -10,6 +10,7 @@ from typing import Literal
 
 from data_builders import (
     camerabench,
+    catalogue,
     hub,
     motionbench,
     refineshot,
@@ -20,24 +21,14 @@ from data_builders import (
 from data_builders.archives import extract
 from data_builders.camerabench import AnnotationsError
 from data_builders.github import CAMERABENCH_ANNOTATIONS, fetch_folder
+from data_builders.hub_progress import Meter
 from data_builders.sample import Sample
-from data_builders.source_specs import SourceName
 
 VqaBuild = Literal["match", "as_released"]
 
-REPOSITORIES: dict[SourceName, tuple[str, ...]] = {
-    "camerabench": (hub.CAMERABENCH_TRAIN_CLIPS.repo, hub.CAMERABENCH_TEST_CLIPS.repo),
-    "shotqa": (hub.SHOTQA.repo,),
-    "shotbench": (hub.SHOTBENCH.repo,),
-    "shotbench_camera_movement": (hub.SHOTBENCH.repo,),
-    "refineshot": (hub.SHOTBENCH.repo,),
-    "motionbench_camera": (hub.MOTIONBENCH.repo,),
-}
-"""Data sets on the Hub that a source needs."""
-
 
 def camerabench_test(
-    root: Path, vqa: VqaBuild = "match", meter: hub.Meter | None = None
+    root: Path, vqa: VqaBuild = "match", meter: Meter | None = None
 ) -> list[Sample]:
     """CameraBench's test questions, binary and VQA, with their clips under `root`.
 
@@ -45,7 +36,7 @@ def camerabench_test(
     numbers' file, to the byte). Downloads 4.4 GB the first time.
     """
     annotations = fetch_folder(CAMERABENCH_ANNOTATIONS, root / "camerabench" / "annotations")
-    hub.fetch(hub.CAMERABENCH_TEST_CLIPS, root / "camerabench" / "test", meter)
+    hub.fetch(catalogue.CAMERABENCH_TEST_CLIPS, root / "camerabench" / "test", meter)
     build = camerabench.vqa_match if vqa == "match" else camerabench.vqa_as_released
     return located([*camerabench.binary(annotations), *build(annotations)], root)
 
@@ -54,7 +45,7 @@ def camerabench_train(
     root: Path,
     annotations: Path | None = None,
     released: Path | None = None,
-    meter: hub.Meter | None = None,
+    meter: Meter | None = None,
 ) -> list[Sample]:
     """Training questions from the released RL file or from training annotations; one is needed.
 
@@ -70,56 +61,58 @@ def camerabench_train(
             "no training questions: name CamReasoner's camerabench_rl.json, or the folder of the "
             "training annotations that CameraBench gives out on request"
         )
-    archives = hub.fetch(hub.CAMERABENCH_TRAIN_CLIPS, root / "camerabench" / "downloads", meter)
+    archives = hub.fetch(
+        catalogue.CAMERABENCH_TRAIN_CLIPS, root / "camerabench" / "downloads", meter
+    )
     extract(archives / "videos.zip", root / "camerabench" / "train")
     return located(samples, root)
 
 
-def shotbench_test(root: Path, meter: hub.Meter | None = None) -> list[Sample]:
+def shotbench_test(root: Path, meter: Meter | None = None) -> list[Sample]:
     """ShotBench's 3,572 questions in eight dimensions, 3,108 of them on still images."""
-    folder = hub.fetch(hub.SHOTBENCH, root / "shotbench" / "downloads", meter)
+    folder = hub.fetch(catalogue.SHOTBENCH, root / "shotbench" / "downloads", meter)
     for media in ("images", "videos"):
         extract(folder / f"{media}.tar", root / "shotbench" / media)
     return located(shotbench.questions(folder / "test.tsv"), root)
 
 
-def refineshot_test(root: Path, meter: hub.Meter | None = None) -> list[Sample]:
+def refineshot_test(root: Path, meter: Meter | None = None) -> list[Sample]:
     """RefineShot's version of ShotBench's questions, on the same media."""
     return refineshot.refine(shotbench_test(root, meter))
 
 
-def shotbench_movement(root: Path, meter: hub.Meter | None = None) -> list[Sample]:
+def shotbench_movement(root: Path, meter: Meter | None = None) -> list[Sample]:
     """ShotBench's 464 questions about camera movement (the paper's Table 3), without its images."""
-    source = hub.SHOTBENCH.model_copy(update={"patterns": ("test.tsv", "videos.tar")})
+    source = catalogue.SHOTBENCH.model_copy(update={"patterns": ("test.tsv", "videos.tar")})
     folder = hub.fetch(source, root / "shotbench" / "movement", meter)
     extract(folder / "videos.tar", root / "shotbench" / "videos")
     return located(shotbench.camera_movement(shotbench.questions(folder / "test.tsv")), root)
 
 
-def motionbench_test(root: Path, meter: hub.Meter | None = None) -> list[Sample]:
+def motionbench_test(root: Path, meter: Meter | None = None) -> list[Sample]:
     """MotionBench's 385 questions about camera motion, with their clips alone.
 
     Clips that it took from other public data sets must be put into `root` by hand, as its page
     says; until then they are quarantined.
     """
-    listing = hub.MOTIONBENCH.model_copy(update={"patterns": (f"*/{motionbench.LISTING}",)})
+    listing = catalogue.MOTIONBENCH.model_copy(update={"patterns": (f"*/{motionbench.LISTING}",)})
     folder = hub.fetch(listing, root / "motionbench" / "questions")
     samples = motionbench.questions(folder / motionbench.FOLDER / motionbench.LISTING)
     names = sorted({PurePosixPath(sample.clip).name for sample in samples})
     clips = tuple(f"{motionbench.FOLDER}/*/{escape(name)}" for name in names)
-    wanted = hub.MOTIONBENCH.model_copy(update={"patterns": clips})
+    wanted = catalogue.MOTIONBENCH.model_copy(update={"patterns": clips})
     hub.fetch(wanted, root / "motionbench" / "clips", meter)
     return located(samples, root)
 
 
 def shotqa_train(
-    root: Path, sft: str, rl: str, meter: hub.Meter | None = None
+    root: Path, sft: str, rl: str, meter: Meter | None = None
 ) -> dict[Literal["sft", "rl"], list[Sample]]:
     """ShotQA's questions for each stage; `sft` and `rl` are glob patterns of their files.
 
     Gated: its terms must be accepted on the Hub, and HF_TOKEN set.
     """
-    folder = hub.fetch(hub.SHOTQA, root / "shotqa" / "downloads", meter)
+    folder = hub.fetch(catalogue.SHOTQA, root / "shotqa" / "downloads", meter)
     for archive in sorted(folder.rglob("*")):
         if archive.name.endswith((".zip", ".tar", ".tar.gz")):
             extract(archive, root / "shotqa" / "media" / archive.name.partition(".")[0])

@@ -36,8 +36,8 @@ class TeachingConfig(Spec):
     cache: Path
     replies: Path
     """Paid replies, shared by all recipes: another one asks for much the same."""
-    vllm: Path
-    """Executable that serves models of an endpoint with `serve`."""
+    vllm: Path | None
+    """Executable that serves the models of endpoints with `serve`; None where there are none."""
     workers: int
     max_quarantined: float
 
@@ -52,7 +52,7 @@ def check_endpoints(config: TeachingConfig) -> None:
     for key, spec in _endpoints(config.trajectories):
         if spec.serve is None:
             check_endpoint(spec, key)
-        elif not config.vllm.is_file():
+        elif config.vllm is None or not config.vllm.is_file():
             raise EndpointError(f"{key}.serve: no vLLM at {config.vllm}; run `make setup`")
 
 

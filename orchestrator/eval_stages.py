@@ -18,6 +18,7 @@ ENGINES = "orchestrator/evaluation/engines"
 SOURCES = (
     "data_builders/models.py",
     "data_builders/sources.py",
+    "data_builders/catalogue.py",
     "data_builders/camerabench.py",
     "data_builders/shotbench.py",
     "data_builders/refineshot.py",

@@ -11,23 +11,16 @@ from orchestrator import envs
 from orchestrator.recipe import Recipe
 from orchestrator.stage import OUT, ROOT, Command, Draft, Progress, Resources
 
+_FETCHED = ("data_builders/sources.py", "data_builders/catalogue.py")
 _BUILDERS = {
     "synthetic": ("data_builders/synthetic",),
-    "camerabench": (
-        "data_builders/sources.py",
-        "data_builders/camerabench.py",
-        "data_builders/rl_questions.py",
-    ),
-    "shotqa": ("data_builders/sources.py", "data_builders/shotqa.py"),
+    "camerabench": (*_FETCHED, "data_builders/camerabench.py", "data_builders/rl_questions.py"),
+    "shotqa": (*_FETCHED, "data_builders/shotqa.py"),
     "folder": ("data_builders/folder.py",),
-    "shotbench": ("data_builders/sources.py", "data_builders/shotbench.py"),
-    "shotbench_camera_movement": ("data_builders/sources.py", "data_builders/shotbench.py"),
-    "refineshot": (
-        "data_builders/sources.py",
-        "data_builders/shotbench.py",
-        "data_builders/refineshot.py",
-    ),
-    "motionbench_camera": ("data_builders/sources.py", "data_builders/motionbench.py"),
+    "shotbench": (*_FETCHED, "data_builders/shotbench.py"),
+    "shotbench_camera_movement": (*_FETCHED, "data_builders/shotbench.py"),
+    "refineshot": (*_FETCHED, "data_builders/shotbench.py", "data_builders/refineshot.py"),
+    "motionbench_camera": (*_FETCHED, "data_builders/motionbench.py"),
     "trajectories": (
         "data_builders/teaching.py",
         "data_builders/trajectories.py",
@@ -108,7 +101,7 @@ def _teaching(recipe: Recipe) -> dict[str, Any] | None:
         "frames": frames(recipe, None),
         "cache": str(ROOT / own.cache_dir),
         "replies": str(ROOT / own.download_dir / "trajectories" / "replies.jsonl"),
-        "vllm": str(envs.interpreter(environment(recipe, "eval")).with_name("vllm")),
+        "vllm": _vllm(recipe) if _serves(recipe) else None,
         "workers": own.workers,
         "max_quarantined": own.max_quarantined,
     }
@@ -120,6 +113,10 @@ def _serves(recipe: Recipe) -> tuple[Command, ...]:
     if own is None or not any(spec and spec.serve is not None for spec in (own.teacher, own.judge)):
         return ()
     return (Command(environment(recipe, "eval"), ("-c", "import vllm")),)
+
+
+def _vllm(recipe: Recipe) -> str:
+    return str(envs.interpreter(environment(recipe, "eval")).with_name("vllm"))
 
 
 def _located(source: Spec | None) -> dict[str, Any] | None:

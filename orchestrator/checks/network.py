@@ -46,7 +46,7 @@ def repositories(plan: Plan) -> Iterator[Verdict]:
 
 
 def _data_sets(recipe: Recipe) -> list[str]:
-    from data_builders.sources import REPOSITORIES
+    from data_builders.catalogue import REPOSITORIES
 
     names = (repo for source in recipe.data.sources for repo in REPOSITORIES.get(source, ()))
     return [*dict.fromkeys(names)]

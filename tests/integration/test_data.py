@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_builders import hub
+from data_builders import catalogue, hub
 from data_builders.decoding import write_lossless
 from data_builders.hub import Source
 from data_builders.sample import read_samples
@@ -67,8 +67,8 @@ def downloads(root: Path) -> Path:
             if name < "c":
                 zipped.write(home / "test" / name, f"videos/{name}")
                 (home / "test" / name).unlink()
-    fetched(home / "test", hub.CAMERABENCH_TEST_CLIPS)
-    fetched(home / "downloads", hub.CAMERABENCH_TRAIN_CLIPS)
+    fetched(home / "test", catalogue.CAMERABENCH_TEST_CLIPS)
+    fetched(home / "downloads", catalogue.CAMERABENCH_TRAIN_CLIPS)
     annotate(home / "annotations", ("x.mp4", "y.mp4"))
     annotate(root / "training", ("a.mp4", "b.mp4"))
     return root / "downloads"

@@ -17,7 +17,7 @@ import pytest
 from fake_server import FakeServer, written
 
 from data_builders import build as stage
-from data_builders import hub, sources, teaching
+from data_builders import catalogue, hub, sources, teaching
 from data_builders.build import BuildConfig, build
 from data_builders.camerabench import AnnotationsError
 from data_builders.chat import EndpointError
@@ -47,7 +47,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     def fetch(source: Source, target: Path, meter: object = None) -> Path:
         target.mkdir(parents=True, exist_ok=True)
-        if source == hub.CAMERABENCH_TRAIN_CLIPS:
+        if source == catalogue.CAMERABENCH_TRAIN_CLIPS:
             with zipfile.ZipFile(target / "videos.zip", "w") as zipped:
                 for clip in (root / "train").iterdir():
                     zipped.write(clip, f"videos/{clip.name}")
@@ -275,7 +275,7 @@ def test_a_teacher_that_the_stage_serves_writes_all_the_same(
     began: list[str] = []
 
     @contextmanager
-    def serve(spec: EndpointSpec, key: str, vllm: Path, output: Path) -> Iterator[None]:
+    def serve(spec: EndpointSpec, key: str, vllm: Path | None, output: Path) -> Iterator[None]:
         began.append(key)
         yield
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from data_builders import hub, sources
+from data_builders import catalogue, hub, sources
 from data_builders.camerabench import AnnotationsError
 from data_builders.hub import Source
 from data_builders.sample import Sample
@@ -69,7 +69,7 @@ def test_camerabench_comes_with_its_clips(
 ) -> None:
     clip = "IWv0EhEGmNI.16.6.mp4"
     _touch(tmp_path / "hub", f"videos/{clip}")
-    network = Network({hub.CAMERABENCH_TEST_CLIPS.repo: tmp_path / "hub"})
+    network = Network({catalogue.CAMERABENCH_TEST_CLIPS.repo: tmp_path / "hub"})
     monkeypatch.setattr(hub, "fetch", network.fetch)
     monkeypatch.setattr(sources, "fetch_folder", lambda *_: published / "camerabench")
     samples = sources.camerabench_test(tmp_path / "data")
@@ -89,7 +89,7 @@ def test_training_questions_find_their_unpacked_clips(
     (tmp_path / "hub").mkdir()
     with zipfile.ZipFile(tmp_path / "hub" / "videos.zip", "w") as zipped:
         zipped.writestr("cam/v1.mp4", b"clip")
-    network = Network({hub.CAMERABENCH_TRAIN_CLIPS.repo: tmp_path / "hub"})
+    network = Network({catalogue.CAMERABENCH_TRAIN_CLIPS.repo: tmp_path / "hub"})
     monkeypatch.setattr(hub, "fetch", network.fetch)
     row = {
         "problem": "Does it pan?", "answer": "A", "videos": ["video/v1.mp4"],
@@ -113,7 +113,7 @@ def test_shotbench_comes_with_refineshot_and_media(
     for media in ("images", "videos"):
         with tarfile.open(tmp_path / "hub" / f"{media}.tar", "w") as tarred:
             tarred.addfile(tarfile.TarInfo(f"{media}/empty"))
-    network = Network({hub.SHOTBENCH.repo: tmp_path / "hub"})
+    network = Network({catalogue.SHOTBENCH.repo: tmp_path / "hub"})
     monkeypatch.setattr(hub, "fetch", network.fetch)
     samples = sources.shotbench_test(tmp_path / "data")
     refined = sources.refineshot_test(tmp_path / "data")
@@ -133,13 +133,13 @@ def test_the_movement_questions_come_without_the_images(
 
     def fetch(source: Source, target: Path, meter: object = None) -> Path:
         asked.append(source)
-        return Network({hub.SHOTBENCH.repo: tmp_path / "hub"}).fetch(source, target)
+        return Network({catalogue.SHOTBENCH.repo: tmp_path / "hub"}).fetch(source, target)
 
     monkeypatch.setattr(hub, "fetch", fetch)
     samples = sources.shotbench_movement(tmp_path / "data")
     assert len(samples) == 464 and {s.category for s in samples} == {"camera_movement"}
     assert asked[0].patterns == ("test.tsv", "videos.tar")
-    assert asked[0].revision == hub.SHOTBENCH.revision
+    assert asked[0].revision == catalogue.SHOTBENCH.revision
 
 
 def test_motionbench_fetches_its_questions_and_the_clips_they_need(
@@ -157,7 +157,7 @@ def test_motionbench_fetches_its_questions_and_the_clips_they_need(
 
     def fetch(source: Source, target: Path, meter: object = None) -> Path:
         asked.append(source)
-        return Network({hub.MOTIONBENCH.repo: tmp_path / "hub"}).fetch(source, target)
+        return Network({catalogue.MOTIONBENCH.repo: tmp_path / "hub"}).fetch(source, target)
 
     monkeypatch.setattr(hub, "fetch", fetch)
     (sample,) = sources.motionbench_test(tmp_path / "data")
@@ -179,7 +179,7 @@ def test_shotqa_finds_each_stages_file_and_its_media(
         with tarfile.open(tmp_path / "hub" / f"{media}.tar", "w") as tarred:
             for film in ("film", "other"):
                 tarred.addfile(tarfile.TarInfo(f"{media}/{film}/1.x"))
-    network = Network({hub.SHOTQA.repo: tmp_path / "hub"})
+    network = Network({catalogue.SHOTQA.repo: tmp_path / "hub"})
     monkeypatch.setattr(hub, "fetch", network.fetch)
     train = sources.shotqa_train(tmp_path / "data", "*sft*.json*", "*grpo*.json*")
     assert [s.clip for s in train["sft"]] == ["shotqa/media/images/images/film/1.x"]
