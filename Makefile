@@ -6,7 +6,7 @@ UV     := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 CLI     = UV=$(UV) .venv/bin/python -m orchestrator
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-banner predict serve test setup data review model sft rl merge eval report plan doctor status run ablate show diff repro publish clean-runs bench lint docs lock
+.PHONY: help demo demo-banner predict serve test setup data review model sft rl merge eval export report plan doctor status run ablate show diff repro publish clean-runs bench lint docs lock
 
 help: ## list the targets
 	@echo "usage: make <target> [RECIPE=$(RECIPE)] [ARGS=\"key=value ...\"]"
@@ -16,7 +16,7 @@ demo: RECIPE = tiny
 demo: demo-banner .venv/ready ## the whole pipeline on a tiny model, without a GPU: data, SFT, GRPO, merge, eval, report
 	@$(CLI) run recipe=$(RECIPE) $(ARGS)
 
-run setup data review model sft rl merge eval report plan doctor status: .venv/ready
+run setup data review model sft rl merge eval export report plan doctor status: .venv/ready
 	@$(CLI) $@ recipe=$(RECIPE) $(ARGS)
 
 demo-banner:
@@ -31,7 +31,8 @@ model: ## the base model: build the tiny one, or fetch it from the Hub
 sft: ## supervised fine-tuning in LLaMA-Factory
 rl: ## GRPO in verl or EasyR1
 merge: ## sharded RL checkpoint to Hugging Face format
-eval: ## evaluate the recipe's checkpoints on held-out clips
+eval: ## evaluate checkpoints and other models on the benchmarks
+export: ## write the benchmarks for lmms-eval and VLMEvalKit
 report: ## write runs/RECIPE/report/
 plan: ## print and write every file and command that would run
 doctor: ## check recipe, machine and environments before anything starts

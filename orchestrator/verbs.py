@@ -59,6 +59,26 @@ def review(recipe: Recipe, directory: Path, console: Console) -> None:
     serve(recipe, made.stage("data").directory, made.directory / "review", console)
 
 
+def export(recipe: Recipe, directory: Path, console: Console) -> None:
+    """Write the benchmarks' questions for lmms-eval and VLMEvalKit."""
+    from orchestrator.evaluation.config import EvalConfig
+    from orchestrator.evaluation.interop.export import export
+    from orchestrator.evaluation.prepare import write_frames
+    from orchestrator.evaluation.questions import asked
+    from orchestrator.launch import launch
+
+    made = make_plan(recipe, directory)
+    stage = made.stage("eval")
+    sources = [s for s in made.stages if s.name in ("data", "benchmarks") and stage.reads(s)]
+    launch(made, sources, console)
+    text = stage.files[str(stage.directory / "eval.json")]
+    to = made.directory / "export"
+    config = EvalConfig.model_validate_json(text).model_copy(update={"out": to})
+    write_frames(config)
+    for path in export(config, [asked(config, name) for name in config.benchmarks], to):
+        console.say(f"[bold]written[/] {path}")
+
+
 def setup(recipe: Recipe, directory: Path, console: Console) -> None:
     """Build the environments that the recipe needs."""
     from orchestrator.launch import build_environments
@@ -113,6 +133,7 @@ VERBS: dict[str, Verb] = {
     "rl": _until("rl", "GRPO in verl or EasyR1."),
     "merge": _until("merge", "Sharded RL checkpoint to Hugging Face format."),
     "eval": _until("eval", "Evaluate the recipe's checkpoints on held-out questions."),
+    "export": export,
     "report": _until("report", "Write the report page."),
     "plan": plan,
     "doctor": doctor,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import sys
+from collections.abc import Iterator
 
 from orchestrator.evaluation.config import (
     EvalConfig,
@@ -13,6 +15,7 @@ from orchestrator.evaluation.config import (
     run_command,
 )
 from orchestrator.evaluation.identity import identity
+from orchestrator.evaluation.interop.answers import read_answers
 from orchestrator.evaluation.ledger import Answer, opened
 from orchestrator.evaluation.predictions import Prediction, write_predictions
 from orchestrator.evaluation.questions import Asked, Question, asked
@@ -36,7 +39,9 @@ def collect(config: EvalConfig) -> int:
 def _of_checkpoint(config: EvalConfig, name: str, boards: list[Asked]) -> list[Prediction]:
     checkpoint = config.checkpoints[name]
     if isinstance(checkpoint, Imported):
-        raise NotImplementedError
+        rows = [row for board in boards for row in _imported(config, name, checkpoint, board)]
+        _check(name, rows)
+        return rows
     model = identity(checkpoint)
     engine = SERVED if isinstance(checkpoint, Server) else config.engine
     with opened(config.answers, model) as ledger:
@@ -59,6 +64,19 @@ def _of_checkpoint(config: EvalConfig, name: str, boards: list[Asked]) -> list[P
     return rows
 
 
+def _imported(
+    config: EvalConfig, name: str, source: Imported, board: Asked
+) -> Iterator[Prediction]:
+    """What the file lacks, and every question about a swapped clip, counts as an error."""
+    path = source.predictions.get(board.benchmark)
+    given = {} if path is None else read_answers(path, board.samples)
+    model = "imported" if path is None else hashlib.sha256(path.read_bytes()).hexdigest()[:32]
+    for question in board.questions(config):
+        response = given.get(question.sample.id) if question.condition == "shown" else None
+        error = None if response is not None else f"no answer in {path or 'any file'}"
+        yield _prediction(board, name, model, question, Answer(response, error))
+
+
 def _check(name: str, rows: list[Prediction]) -> None:
     failed = [row for row in rows if row.error is not None]
     if rows and len(failed) == len(rows):
@@ -67,7 +85,7 @@ def _check(name: str, rows: list[Prediction]) -> None:
         )
     if failed:
         log.warning(
-            "%s: %d of %d answers are engine errors; run again to retry",
+            "%s: %d of %d questions have no answer and are left out of its scores",
             name, len(failed), len(rows),
         )  # fmt: skip
 

@@ -1,7 +1,7 @@
 """What fails without a model: `python -m orchestrator.evaluation.prepare <config.json>`.
 
-Frames of every clip, weights of every checkpoint, an answer from every server, a reading of every
-imported file. A missing or unreadable clip is an error here, not in the scores.
+Frames of every clip, an answer from every server, a reading of every imported file. A missing or
+unreadable clip is an error here, not in the scores.
 """
 
 from __future__ import annotations
@@ -12,17 +12,28 @@ import sys
 from data_builders.chat import check_endpoint
 from data_builders.frames import FrameIndex, materialise
 from data_builders.progress import Meter
-from orchestrator.evaluation.config import EvalConfig, Server, run_command
-from orchestrator.evaluation.questions import select
+from orchestrator.evaluation.config import EvalConfig, Imported, Server, run_command
+from orchestrator.evaluation.interop.answers import read_answers
+from orchestrator.evaluation.questions import asked, select
 
 log = logging.getLogger(__name__)
 
 
 def prepare(config: EvalConfig) -> None:
-    """Check the servers, decode what is not in the cache yet, and write the frame indices."""
+    """Check servers and files, decode what is not in the cache yet, write the frame indices."""
     for name, checkpoint in config.checkpoints.items():
         if isinstance(checkpoint, Server):
             check_endpoint(checkpoint.endpoint, f"eval.models.{name}")
+    write_frames(config)
+    for checkpoint in config.checkpoints.values():
+        if isinstance(checkpoint, Imported):
+            for benchmark in config.benchmarks.keys() & checkpoint.predictions.keys():
+                samples = asked(config, benchmark).samples
+                read_answers(checkpoint.predictions[benchmark], samples)
+
+
+def write_frames(config: EvalConfig) -> None:
+    """Decode every benchmark's clips, and say which are left out, and why."""
     for benchmark in config.benchmarks:
         index = _materialise(config, benchmark)
         for clip, reason in index.quarantined:

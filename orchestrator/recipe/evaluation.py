@@ -26,7 +26,7 @@ class EvaluatedModel(Spec):
     """Address of an OpenAI-compatible server, up to and with the version."""
     model: str | None = None
     """The name that the server gives the model."""
-    predictions: dict[BenchmarkName, str] = Field(default={})
+    predictions: dict[str, str] = Field(default={})
     """Files of answers by benchmark, as lmms-eval or VLMEvalKit writes them."""
 
     @model_validator(mode="after")
@@ -102,6 +102,13 @@ class EvalSpec(Spec):
                 raise ValueError(f"{', '.join(names)} names something twice")
         if taken := {"base", "sft", "rl"} & set(self.models):
             raise ValueError(f"eval.models: {', '.join(sorted(taken))} names a checkpoint of ours")
+        known = {short_name(name) for name in self.benchmarks}
+        for name, model in self.models.items():
+            if strange := sorted(set(model.predictions) - known):
+                raise ValueError(
+                    f"eval.models.{name}.predictions: {', '.join(strange)} is not among "
+                    f"eval.benchmarks ({', '.join(sorted(known))})"
+                )
         if ("synthetic" in self.benchmarks) and self.synthetic is None:
             raise ValueError("eval.benchmarks lists synthetic, but eval.synthetic is null")
         if self.judge and (foreign := set(self.judge.benchmarks) - set(self.benchmarks)):

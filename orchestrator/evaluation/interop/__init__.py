@@ -1,0 +1,1 @@
+"""Questions for other harnesses, and their answers: lmms-eval and VLMEvalKit."""
