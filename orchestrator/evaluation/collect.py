@@ -39,7 +39,7 @@ def collect(config: EvalConfig) -> int:
 def _of_checkpoint(config: EvalConfig, name: str, boards: list[Asked]) -> list[Prediction]:
     checkpoint = config.checkpoints[name]
     if isinstance(checkpoint, Imported):
-        rows = [row for board in boards for row in _imported(config, name, checkpoint, board)]
+        rows = [row for board in boards for row in _imported(name, checkpoint, board)]
         _check(name, rows)
         return rows
     model = identity(checkpoint)
@@ -64,17 +64,17 @@ def _of_checkpoint(config: EvalConfig, name: str, boards: list[Asked]) -> list[P
     return rows
 
 
-def _imported(
-    config: EvalConfig, name: str, source: Imported, board: Asked
-) -> Iterator[Prediction]:
-    """What the file lacks, and every question about a swapped clip, counts as an error."""
+def _imported(name: str, source: Imported, board: Asked) -> Iterator[Prediction]:
+    """Answers to the clips as shown; what the file lacks counts as an error."""
     path = source.predictions.get(board.benchmark)
-    given = {} if path is None else read_answers(path, board.samples)
-    model = "imported" if path is None else hashlib.sha256(path.read_bytes()).hexdigest()[:32]
-    for question in board.questions(config):
-        response = given.get(question.sample.id) if question.condition == "shown" else None
-        error = None if response is not None else f"no answer in {path or 'any file'}"
-        yield _prediction(board, name, model, question, Answer(response, error))
+    if path is None:
+        return
+    given = read_answers(path, board.samples)
+    model = hashlib.sha256(path.read_bytes()).hexdigest()[:32]
+    for sample in board.samples:
+        response = given.get(sample.id)
+        answer = Answer(response, None if response is not None else f"no answer in {path}")
+        yield _prediction(board, name, model, Question(sample, sample.clip, "shown"), answer)
 
 
 def _check(name: str, rows: list[Prediction]) -> None:
