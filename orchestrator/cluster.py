@@ -9,7 +9,10 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import psutil
 
 from orchestrator.errors import ResourceError
 from orchestrator.recipe import Recipe
@@ -18,6 +21,8 @@ from orchestrator.stage import Stage
 LOGICAL_CPUS = 32
 """CPU slots of a local Ray: verl's actors each take one and mostly wait."""
 OBJECT_STORE_BYTES = 500_000_000
+DAEMONS = ("gcs_server", "raylet")
+START_TRIES = 3
 KNOCK_SECONDS = 5.0
 
 
@@ -59,8 +64,7 @@ def connected(recipe: Recipe) -> Iterator[str]:
         except ConnectionError as error:
             raise _unreachable(recipe.cluster.address, error) from error
     else:
-        ray.init(
-            address="local",  # without it Ray would join whatever else runs on this machine
+        _start_local(
             num_cpus=max(LOGICAL_CPUS, os.cpu_count() or 1),
             num_gpus=recipe.cluster.gpus_per_node,
             object_store_memory=OBJECT_STORE_BYTES,
@@ -74,6 +78,61 @@ def connected(recipe: Recipe) -> Iterator[str]:
         yield str(ray.get_runtime_context().gcs_address)
     finally:
         ray.shutdown()
+
+
+def _start_local(**options: Any) -> None:
+    """Start a Ray of our own: without `local` it would join whatever else runs on this machine."""
+    import ray
+
+    for left in reversed(range(START_TRIES)):
+        try:
+            ray.init(address="local", **options)
+            return
+        except Exception as error:  # Ray raises no class of its own after 30 s on a busy machine
+            if not left or "timed out during startup" not in str(error):
+                raise
+            for daemon in _daemons():
+                daemon.kill()
+
+
+def _daemons() -> list[psutil.Process]:
+    """Ray's own processes that this one started."""
+    return [p for p in psutil.Process().children(recursive=True) if p.name() in DAEMONS]
+
+
+class Session:
+    """A Ray cluster for the length of a run: joined when first needed, and again after `drop`."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._recipe = recipe
+        self._stack = ExitStack()
+        self._address: str | None = None
+        self._daemons: list[psutil.Process] = []
+
+    def address(self) -> str:
+        """Where drivers join it. Raises what `connected` does."""
+        if self._address is None:
+            self._address = self._stack.enter_context(connected(self._recipe))
+            self._daemons = _daemons()
+        return self._address
+
+    def alive(self) -> bool:
+        """Whether Ray's own processes on this machine, if they are ours, still run.
+
+        Ray itself notices late, and ends this very process a minute after its GCS is gone.
+        """
+        return self._address is not None and all(map(_runs, self._daemons))
+
+    def drop(self) -> None:
+        """Leave the cluster; one of our own ends, with every process in it."""
+        self._address, self._daemons = None, []
+        self._stack.close()
+
+    close = drop
+
+
+def _runs(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
 def check_address(address: str) -> None:

@@ -19,6 +19,10 @@ class StageError(CamReasonerError, RuntimeError):
     """A stage's process ended without its result; the message names its log."""
 
 
+class NodeLostError(StageError):
+    """Ray lost a node that a stage ran on, or the process that followed the stage there."""
+
+
 class RunLockedError(CamReasonerError, RuntimeError):
     """Another process is working on the same stage directory."""
 

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from orchestrator import cluster, envs, manifest, runs
+from rich.markup import escape
+
+from orchestrator import checkpoints, cluster, envs, manifest, runs
+from orchestrator.attempts import Attempts
+from orchestrator.deaths import Death
 from orchestrator.errors import StageError
+from orchestrator.execute import AttemptError, attempt
 from orchestrator.plan import Plan
-from orchestrator.stage import ROOT, Command, Stage
+from orchestrator.stage import Stage
 from orchestrator.trainers import llamafactory
 from orchestrator.ui import Console
-
-if TYPE_CHECKING:
-    from orchestrator.nodes import Nodes
 
 TAIL_LINES = 25
 
@@ -24,7 +26,8 @@ TAIL_LINES = 25
 def launch(plan: Plan, stages: Sequence[Stage], console: Console) -> None:
     """Bring every stage of `stages` to its manifest, in order; finished ones are reused.
 
-    Raises `StageError` when a stage's process fails (its log is named), `ResourceError` when the
+    A stage that dies is started again from its newest whole checkpoint. Raises `StageError` when
+    that can't help or didn't (cause, log and what to override), `ResourceError` when the
     machine or the cluster is too small, `RunLockedError` when another process owns a stage.
     """
     waiting = [stage for stage in stages if not runs.is_done(stage)]
@@ -37,12 +40,13 @@ def launch(plan: Plan, stages: Sequence[Stage], console: Console) -> None:
     if any(c.environment != "orchestrator" for stage in waiting for c in stage.commands):
         cluster.check_gpus(plan.recipe)  # data and report need none
     build_environments(waiting, console)
-    with cluster.connected(plan.recipe) as address:
+    with closing(cluster.Session(plan.recipe)) as session:
+        session.address()
         cluster.check_nodes(waiting)
         for stage in waiting:
             with runs.owned(stage):
                 if not runs.is_done(stage):
-                    _run_stage(plan, stage, address, console)
+                    _bring(plan, stage, session, console)
             runs.show_in_run(plan, stage)
 
 
@@ -59,49 +63,67 @@ def build_environment(name: str, console: Console) -> None:
             envs.build(name)
 
 
-def _run_stage(plan: Plan, stage: Stage, address: str, console: Console) -> None:
-    from orchestrator.nodes import Nodes
-
+def _bring(plan: Plan, stage: Stage, session: cluster.Session, console: Console) -> None:
+    """Start the stage until it is done, at most `recovery.max_attempts` times."""
     _check_needs(stage)
     runs.write_files(stage)
     origin = manifest.origin(plan, stage)
-    log = _next_log(stage)
-    started = time.time()
-    console.started(stage, log)
-    nodes = Nodes(stage.resources)
-    try:
-        machine = nodes.machine()
-        seconds = [_run_command(nodes, stage, c, address, log, console) for c in stage.commands]
-    except BaseException:
-        nodes.stop()
-        raise
-    finally:
-        nodes.release()
+    attempts, most = Attempts(stage.directory), plan.recipe.recovery.max_attempts
+    started, deaths = time.time(), list[Death]()
+    while True:
+        newest = checkpoints.newest(plan.recipe, stage, console)
+        log = attempts.start(newest)
+        console.started(stage, log)
+        try:
+            with _noted(attempts):
+                done = attempt(plan.recipe, stage, session, log, console)
+            break
+        except AttemptError as error:
+            deaths.append(error.death)
+            if (why := _why_stop(deaths, most)) is not None:
+                raise StageError(_failure(stage, deaths, why, error.log)) from None
+            console.say(_again(stage, deaths, most))
+            session.drop()  # with all that the dead attempt may have left in it
     if stage.name == "sft":
         llamafactory.finish(stage.directory)
     took = time.time() - started
-    facts = {"started": started, "seconds": took, "command_seconds": seconds, "log": str(log)}
-    runs.finish(stage, {**facts, "machine": machine, **origin, **manifest.result(stage)})
+    facts = {"started": started, "seconds": took, "log": str(log), **asdict(done)}
+    runs.finish(stage, {**facts, **origin, **manifest.result(stage)})
     console.finished(stage, took)
 
 
-def _run_command(
-    nodes: Nodes, stage: Stage, command: Command, address: str, log: Path, console: Console
-) -> float:
-    started = time.monotonic()
-    environ = {"PYTHONPATH": str(ROOT), "RAY_ADDRESS": address, **command.environ}
-    argv = [str(envs.interpreter(command.environment)), *command.argv]
-    end = 0, log
-    with closing(console.following(stage, command)) as follow:
-        next(follow)
-        for item in nodes.run(command.nodes, argv, environ, stage.directory, log):
-            if isinstance(item, list):
-                follow.send(item)
-            else:
-                end = item
-    if end[0] != 0:
-        raise StageError(_failure(stage, command, *end))
-    return time.monotonic() - started
+@contextmanager
+def _noted(attempts: Attempts) -> Iterator[None]:
+    """Note how the attempt ends."""
+    try:
+        yield
+    except AttemptError as error:
+        death = error.death
+        attempts.end("died", death.place, death.cause, death.advice)
+        raise
+    except KeyboardInterrupt:
+        attempts.end("interrupted")
+        raise
+    attempts.end("done")
+
+
+def _why_stop(deaths: Sequence[Death], most: int) -> str | None:
+    """Why another attempt is not worth it."""
+    last = deaths[-1]
+    if last.final is not None:
+        return last.final
+    if len(deaths) > 1 and deaths[-2].place == last.place:
+        return "it died there twice"
+    if len(deaths) >= most:
+        return f"recovery.max_attempts is {most}"
+    return None
+
+
+def _again(stage: Stage, deaths: Sequence[Death], most: int) -> str:
+    last = deaths[-1]
+    advice = f"; if it comes again, try {' or '.join(last.advice)}" if last.advice else ""
+    text = f"{stage.name} died with {last.cause} in {last.place}{advice}"
+    return f"[yellow]↻ {escape(text)}[/]\n[yellow]↻ attempt {len(deaths) + 1} of {most}[/]"
 
 
 def _check_needs(stage: Stage) -> None:
@@ -115,17 +137,12 @@ def _check_needs(stage: Stage) -> None:
             )
 
 
-def _next_log(stage: Stage) -> Path:
-    directory = stage.directory / "logs"
-    directory.mkdir(exist_ok=True)
-    return directory / f"attempt_{len(list(directory.glob('attempt_*.log'))) + 1}.log"
-
-
-def _failure(stage: Stage, command: Command, code: int, log: Path) -> str:
+def _failure(stage: Stage, deaths: Sequence[Death], why: str, log: Path) -> str:
+    last = deaths[-1]
     tail = log.read_text(errors="replace").splitlines()[-TAIL_LINES:]
-    cause = f"signal {-code}" if code < 0 else f"exit code {code}"
+    again = f" (attempt {len(deaths)})" if len(deaths) > 1 else ""
+    advice = "".join(f"\n  try {override}" for override in last.advice)
     return (
-        f"stage {stage.name!r} died with {cause} in "
-        f"{command.argv[1]} (environment {command.environment}). The last lines of {log}:\n  "
-        + "\n  ".join(tail)
+        f"stage {stage.name!r} died with {last.cause} in {last.place}{again}; not tried again: "
+        f"{why}.{advice}\nThe last lines of {log}:\n  " + "\n  ".join(tail)
     )

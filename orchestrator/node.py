@@ -9,15 +9,24 @@ import sys
 from codecs import getincrementaldecoder
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from ray.util import get_node_ip_address
 
-from orchestrator import provenance
+from orchestrator import provenance, stacks
 from orchestrator.recipe.secrets import redact
 
 SUPERVISOR = (sys.executable, "-m", "orchestrator.supervise")
 OWN_TO_RAY_WORKER = ("RAY_JOB_ID", "RAY_RAYLET_PID", "RAY_WORKER_ID", "RAY_NODE_ID")
+
+
+class Exit(NamedTuple):
+    """How a command ended."""
+
+    code: int
+    """128 and the number of the signal that ended it, or its own exit code."""
+    memory_kills: int
+    """Processes that the kernel killed on this node for memory while it ran."""
 
 
 class StageRunner:
@@ -25,19 +34,23 @@ class StageRunner:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
+        self._argv: list[str] = []
 
     def run(
         self, argv: Sequence[str], environ: Mapping[str, str], directory: str, log: str
-    ) -> Iterator[list[str] | int]:
-        """Yield lists of log lines while the command runs, and its exit code at the end.
+    ) -> Iterator[list[str] | Exit]:
+        """Yield lists of log lines while the command runs, and how it ended at the end.
 
         The log goes to the file `log` on this node too. The command is the child of a
         supervisor that ends its whole process tree when this actor dies.
         """
         Path(log).parent.mkdir(exist_ok=True)
+        kills = memory_kills()
         with Path(log).open("ab", buffering=0) as file:
+            lock = Path(log).with_name(".running")
+            self._argv = [*SUPERVISOR, str(lock), *argv]
             self._process = subprocess.Popen(
-                [*SUPERVISOR, *argv],
+                self._argv,
                 cwd=directory,
                 env=command_environ(environ, Path(argv[0]).parent),
                 stdin=subprocess.DEVNULL,
@@ -46,7 +59,7 @@ class StageRunner:
             )
             assert self._process.stdout is not None
             yield from _lines(self._process.stdout, file)
-        yield self._process.wait()
+        yield Exit(self._process.wait(), memory_kills() - kills)
 
     def machine(self) -> dict[str, Any]:
         """The machine this stage runs on."""
@@ -58,11 +71,24 @@ class StageRunner:
         with socket.create_server((address, 0)) as server:
             return address, int(server.getsockname()[1])
 
+    def dump_stacks(self, path: str) -> None:
+        """Write to `path` what every Python process of the command, and of Ray here, is at."""
+        stacks.dump(Path(path), stacks.supervised(self._argv) + stacks.ray_workers())
+
     def stop(self) -> None:
         """Ask the running command's supervisor to end its process tree, and wait for it."""
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
             self._process.wait()
+
+
+def memory_kills() -> int:
+    """Processes that the kernel has killed for memory since this machine started."""
+    for line in Path("/proc/vmstat").read_text().splitlines():
+        name, _, count = line.partition(" ")
+        if name == "oom_kill":
+            return int(count)
+    return 0
 
 
 def command_environ(extra: Mapping[str, str], programs: Path) -> dict[str, str]:

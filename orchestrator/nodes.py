@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import ray
 from ray.exceptions import RayActorError
 from ray.util import placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from orchestrator.errors import StageError
-from orchestrator.node import StageRunner
+from orchestrator.errors import NodeLostError
+from orchestrator.node import Exit, StageRunner
 from orchestrator.stage import Resources
 
 STOP_SECONDS = 30.0
-End = tuple[int, Path]
-"""Exit code of a command, and the log of the node that says why."""
+DUMP_SECONDS = 120.0
+
+
+class End(NamedTuple):
+    """How a command ended, and the log of the node that says why."""
+
+    exit: Exit
+    log: Path
 
 
 class Nodes:
@@ -56,7 +62,7 @@ class Nodes:
 
         A second without lines yields an empty list. Where one node fails the others are stopped,
         for they would wait for it. Logs of further nodes are in `nodeN/` beside `log`. Raises
-        `StageError` when a node is lost.
+        `NodeLostError` when a node is lost.
         """
         logs = [log, *(log.parent / f"node{rank}" / log.name for rank in range(1, count))]
         ranks = [{**environ, **rank} for rank in self._rendezvous(count)]
@@ -66,12 +72,12 @@ class Nodes:
             )
             for rank, actor in enumerate(self._actors[:count])
         }
-        end: End = (0, log)
+        end = End(Exit(0, 0), log)
         for rank, item in _items(streams, logs):
             if isinstance(item, list):
                 yield item if rank == 0 else []
-            elif item and not end[0]:
-                end = item, logs[rank]
+            elif item.code and not end.exit.code:
+                end = End(item, logs[rank])
                 self.stop()
         yield end
 
@@ -82,6 +88,14 @@ class Nodes:
         address, port = ray.get(self._actors[0].free_address.remote())
         first = {"MASTER_ADDR": str(address), "MASTER_PORT": str(port)}
         return [{**first, "NODE_RANK": str(rank)} for rank in range(count)]
+
+    def dump_stacks(self, log: Path) -> None:
+        """Write what every process is at beside `log`, one file a node."""
+        dumps = [
+            actor.dump_stacks.remote(str(log.with_suffix(f".node{rank}.stacks.txt")))
+            for rank, actor in enumerate(self._actors)
+        ]
+        ray.wait(dumps, num_returns=len(dumps), timeout=DUMP_SECONDS)
 
     def stop(self) -> None:
         """End the running command's processes on every node that is still there."""
@@ -95,7 +109,7 @@ class Nodes:
         remove_placement_group(self._group)
 
 
-def _items(streams: dict[int, Any], logs: Sequence[Path]) -> Iterator[tuple[int, list[str] | int]]:
+def _items(streams: dict[int, Any], logs: Sequence[Path]) -> Iterator[tuple[int, list[str] | Exit]]:
     """(rank, item) as they come; (0, no lines) after each second without any."""
     left = dict(streams)
     while left:
@@ -109,4 +123,4 @@ def _items(streams: dict[int, Any], logs: Sequence[Path]) -> Iterator[tuple[int,
         except StopIteration:
             del left[rank]
         except RayActorError as error:
-            raise StageError(f"node {rank} was lost; its log is {logs[rank]}\n{error}") from None
+            raise NodeLostError(f"node {rank} was lost; its log is {logs[rank]}\n{error}") from None

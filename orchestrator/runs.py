@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -90,18 +91,20 @@ def changed_ingredients(before: Mapping[str, str], stage: Stage) -> list[str]:
 def owned(stage: Stage) -> Iterator[None]:
     """Hold the stage's directory alone; the kernel frees the lock of a killed process.
 
-    Raises `RunLockedError` when another process is working on it.
+    Raises `RunLockedError`, which names the other process, when one is working on it.
     """
     from filelock import FileLock, Timeout  # not needed to plan
 
     stage.directory.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(stage.directory / ".lock")
+    lock, owner = FileLock(stage.directory / ".lock"), stage.directory / ".owner"
     try:
         with lock.acquire(timeout=0):
+            write_atomically(owner, f"process {os.getpid()} on {socket.gethostname()}")
             yield
     except Timeout:
+        other = owner.read_text() if owner.is_file() else "another process"
         raise RunLockedError(
-            f"stage {stage.name!r} in {stage.directory} is being worked on by another process; "
+            f"stage {stage.name!r} in {stage.directory} is being worked on by {other}; "
             "wait for it, or stop it first"
         ) from None
 

@@ -214,7 +214,7 @@ def report(recipe: Recipe, done: dict[str, Path]) -> Draft:
     """The page with the table, the curves and a few clips."""
     unused = set() if "rl" in recipe.eval.checkpoints else {"rl", "merge"}
     config = {
-        "recipe": recipe.model_dump(mode="json", exclude={"review"}),
+        "recipe": recipe.model_dump(mode="json", exclude={"review", "recovery"}),
         "stages": {name: str(path) for name, path in done.items() if name not in unused},
         "out": str(OUT),
     }

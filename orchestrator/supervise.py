@@ -1,16 +1,17 @@
 """Run one command so that nothing of it outlives the Ray worker that asked for it.
 
-`python -m orchestrator.supervise <command ...>` is two processes. The *stub* is the worker's direct
-child; Linux tells it when the worker dies (PR_SET_PDEATHSIG). A dying Ray kills the stub outright,
-so the work is done by a *keeper*, forked away twice, which notices the stub's end by a pipe. The
-keeper is handed every orphan of the command, also one that forked twice (PR_SET_CHILD_SUBREAPER),
-and ends them all. It imports only psutil: it must start in no time.
+`python -m orchestrator.supervise <lock> <command ...>` is two processes. The *stub* is the worker's
+direct child; Linux tells it when the worker dies (PR_SET_PDEATHSIG). A dying Ray kills the stub
+outright, so the work is done by a *keeper*, forked away twice, which notices the stub's end by a
+pipe, and waits for the keeper before it by the file `lock`. The keeper is handed every orphan of
+the command, also one that forked twice (PR_SET_CHILD_SUBREAPER), and ends them all. It imports only psutil: it must start in no time.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import os
 import select
 import signal
@@ -37,7 +38,7 @@ def main() -> NoReturn:
         os.setsid()
         if os.fork() == 0:
             os.close(alive_write)
-            keep(sys.argv[1:], alive_read, code_write)
+            keep(sys.argv[1], sys.argv[2:], alive_read, code_write)
         os._exit(0)
     os.wait()
     os.close(code_write)
@@ -61,11 +62,13 @@ def wait(worker: int, alive: int, code: int) -> NoReturn:
     sys.exit(int(answer or STOPPED))
 
 
-def keep(command: list[str], alive: int, code: int) -> NoReturn:
+def keep(lock: str, command: list[str], alive: int, code: int) -> NoReturn:
     """The keeper: run the command until it ends or the stub is gone, then end what is left."""
     LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    # Freed by the kernel when this process is gone. A killed run's command may still be ending.
+    fcntl.flock(os.open(lock, os.O_CREAT | os.O_RDWR), fcntl.LOCK_EX)
     process = subprocess.Popen(command, start_new_session=True, preexec_fn=_default_signals)
     ended = os.pidfd_open(process.pid)
     ready, _, _ = select.select([ended, alive], [], [])

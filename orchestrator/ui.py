@@ -86,7 +86,7 @@ class Console:
 
     def following(self, stage: Stage, command: Command) -> Generator[None, list[str], None]:
         """Show the lines that are sent, and the progress that the command writes to its file."""
-        rows = _Rows(command.progress) if command.progress else None
+        rows = ProgressRows(command.progress) if command.progress else None
         with self._bar() as bar:
             task = bar.add_task(stage.name, total=None, metric="", visible=self.out.is_terminal)
             said = 0.0
@@ -130,7 +130,7 @@ class Console:
             self.out.print(f"  {stage.name} │ {text}", style="dim", markup=False)
 
 
-class _Rows:
+class ProgressRows:
     """Follows a file that grows by one JSON object a line."""
 
     def __init__(self, spec: ProgressSpec) -> None:

@@ -44,7 +44,7 @@ def disk(plan: Plan, free: int | None = None) -> Verdict:
     free = shutil.disk_usage(there).free if free is None else free
     text = f"disk: checkpoints take {wanted / 1e9:.1f} GB, {free / 1e9:.0f} GB are free in {there}"
     if wanted > free:
-        text += "; lower sft.keep_checkpoints or rl.keep_checkpoints, or set runs_dir="
+        text += "; lower sft.keep_last or rl.keep_last, or set runs_dir="
     return wanted <= free, text
 
 
@@ -59,9 +59,9 @@ def checkpoint_bytes(recipe: Recipe) -> float | None:
     size = model.parameters
     last = sft.epochs if sft.max_steps is None or sft.save_every == "epoch" else sft.max_steps
     every = 1 if sft.save_every == "epoch" else sft.save_every
-    saved = sft.keep_checkpoints or math.ceil(last / every)
+    saved = sft.keep_last or math.ceil(last / every)
     reinforced = (6 if rl.trainer == "easyr1" and rl.precision == "bf16" else 12) * size
-    return saved * 14.0 * size + (rl.keep_checkpoints + 1) * reinforced + 2 * 4.0 * size
+    return saved * 14.0 * size + (rl.keep_last + 1) * reinforced + 2 * 4.0 * size
 
 
 def video() -> Verdict:

@@ -156,8 +156,9 @@ class RlSpec(Spec):
     """Tokens of one micro-batch under dynamic batching."""
     save_every: int = Field(gt=0)
     """Steps between checkpoints."""
-    keep_checkpoints: int = Field(gt=0)
-    """How many checkpoints stay on disk."""
+    keep_last: int = Field(gt=0)
+    """Newest checkpoints that stay on disk. There is no `keep_best`: training validates nothing,
+    and each that is kept can be evaluated."""
     loggers: tuple[Literal["console", "tensorboard", "wandb", "swanlab", "trackio"], ...]
     """Where metrics go besides the run's own metrics file."""
     extra: dict[str, Any]

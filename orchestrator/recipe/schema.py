@@ -71,6 +71,15 @@ class ReviewSpec(Spec):
     """Where the page is served, on this machine only; 0 for any free port."""
 
 
+class RecoverySpec(Spec):
+    """What happens when a stage dies or stands still."""
+
+    max_attempts: int = Field(gt=0)
+    """Starts of a stage by one command; each goes on from the newest whole checkpoint."""
+    stall_minutes: float = Field(gt=0)
+    """A stage that logs nothing and makes no progress for so long is ended and started again."""
+
+
 class ClusterSpec(Spec):
     """The machines of the experiment."""
 
@@ -115,6 +124,8 @@ class Recipe(Spec):
     """Answers of each checkpoint to each benchmark's questions."""
     review: ReviewSpec
     """People's check of the trajectories: `make review`."""
+    recovery: RecoverySpec
+    """What happens when a stage dies or stands still."""
     cluster: ClusterSpec
     """The machines."""
 

@@ -54,8 +54,9 @@ class SftSpec(Spec):
     """Recompute activations in the backward pass, to save memory."""
     save_every: Literal["epoch"] | int
     """A checkpoint each epoch, or every so many steps."""
-    keep_checkpoints: int | None = Field(gt=0)
-    """How many checkpoints stay on disk; null keeps all (the SFT-epoch ablation needs all)."""
+    keep_last: int | None = Field(gt=0)
+    """Newest checkpoints that stay on disk; null keeps all (the SFT-epoch ablation needs them). The
+    best stays too with `val_size`, `eval_strategy` and `load_best_model_at_end` in `extra`."""
     log_every: int = Field(gt=0)
     """Steps between two rows of the loss curve."""
     loader_workers: int = Field(ge=0)

@@ -185,7 +185,7 @@ def _trainer(recipe: Recipe) -> dict[str, Any]:
         "val_freq": -1,
         "val_before_train": False,
         "save_freq": rl.save_every,
-        "save_limit": rl.keep_checkpoints,
+        "save_limit": rl.keep_last,
         "save_checkpoint_path": str(OUT / "checkpoints"),
         "find_last_checkpoint": True,
     }

@@ -104,7 +104,7 @@ def train_config(recipe: Recipe, done: dict[str, Path]) -> dict[str, Any]:
         "dataloader_num_workers": sft.loader_workers,
         "output_dir": str(OUT / "checkpoints"),
         "logging_steps": sft.log_every,
-        "save_total_limit": sft.keep_checkpoints,
+        "save_total_limit": sft.keep_last,
         "report_to": "none",
         "disable_tqdm": True,  # its rows come through trainer_log.jsonl
         "per_device_train_batch_size": sft.batch_size_per_device,

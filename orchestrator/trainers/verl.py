@@ -211,7 +211,7 @@ def _trainer(recipe: Recipe) -> dict[str, Any]:
         "trainer.total_epochs": rl.epochs,
         "trainer.total_training_steps": rl.max_steps,
         "trainer.save_freq": rl.save_every,
-        "trainer.max_actor_ckpt_to_keep": rl.keep_checkpoints,
+        "trainer.max_actor_ckpt_to_keep": rl.keep_last,
         "trainer.test_freq": -1,
         "trainer.val_before_train": False,
         "trainer.resume_mode": "auto",

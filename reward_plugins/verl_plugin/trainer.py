@@ -1,6 +1,7 @@
 """verl's synchronous trainer, as mode `sync_ema`: it knows tasks and keeps the EMA's state."""
 
 import os
+import shutil
 from collections.abc import Sequence
 from numbers import Real
 from pathlib import Path
@@ -32,6 +33,10 @@ class EmaTrainer(PPOTrainerSync):
         # The base compares the mode's name with "sync" and builds an asynchronous buffer otherwise.
         with open_dict(config):
             config.trainer.v1.trainer_mode = "sync"
+            # verl counts only what this process saved, and with 1 to keep it removes the old
+            # checkpoint before the new one is named the latest.
+            self.keep_last = config.trainer.max_actor_ckpt_to_keep
+            config.trainer.max_actor_ckpt_to_keep = None
         self.uses_ema = config.algorithm.adv_estimator == estimator.NAME
         self.dispatched = (0, 0)  # step, prompts fetched for it
         estimator.ESTIMATOR.configure(config.algorithm)
@@ -75,6 +80,8 @@ class EmaTrainer(PPOTrainerSync):
         if self.uses_ema:
             save_state(self._checkpoint() / STATE_FILE, estimator.ESTIMATOR.normalizer)
         super()._save_checkpoint()
+        if self.keep_last:
+            remove_old(Path(self.config.trainer.default_local_dir), self.keep_last)
 
     def _load_checkpoint(self) -> None:
         super()._load_checkpoint()
@@ -85,6 +92,13 @@ class EmaTrainer(PPOTrainerSync):
 
     def _checkpoint(self) -> Path:
         return Path(self.config.trainer.default_local_dir) / f"global_step_{self.global_steps}"
+
+
+def remove_old(checkpoints: Path, keep: int) -> None:
+    """Leave the newest `keep` checkpoints, once the newest of all is whole and named so."""
+    found = sorted(checkpoints.glob("global_step_*"), key=lambda p: int(p.name.rpartition("_")[2]))
+    for path in found[:-keep]:
+        shutil.rmtree(path)
 
 
 def _real_rows(batch: KVBatchMeta) -> Any:

@@ -30,6 +30,7 @@ def trainer(tmp_path: Path) -> EmaTrainer:
     )
     trainer.uses_ema, trainer.global_steps, trainer.dispatched = True, 0, (0, 0)
     trainer.history, trainer.metrics = MetricsHistory(tmp_path / "metrics.jsonl"), {}
+    trainer.keep_last = 2
     ESTIMATOR.configure({})
     return trainer
 
@@ -144,3 +145,19 @@ def test_a_run_killed_after_its_checkpoint_has_that_step_in_its_history(
     lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
     rows = {row["step"]: row["data"]["reward/format"] for row in map(json.loads, lines)}
     assert rows == {1: 0.4, 2: 0.5, 3: 0.75}
+
+
+def test_old_checkpoints_go_only_when_the_new_one_is_whole(
+    trainer: EmaTrainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def save(self: Any) -> None:
+        there.append(sorted(path.name for path in tmp_path.glob("global_step_*")))
+
+    there: list[list[str]] = []
+    monkeypatch.setattr(PPOTrainerSync, "_save_checkpoint", save)
+    for step in (8, 9, 10, 11):
+        trainer.global_steps = step
+        trainer._save_checkpoint()
+    names = [f"global_step_{step}" for step in (10, 11, 8, 9)]
+    assert there[-1] == [names[0], names[1], names[3]]
+    assert sorted(path.name for path in tmp_path.glob("global_step_*")) == names[:2]

@@ -81,8 +81,8 @@ def test_a_disk_too_small_for_the_checkpoints_is_told(tmp_path: Path) -> None:
 
 def test_fewer_kept_checkpoints_take_less_disk() -> None:
     wanted = machines.checkpoint_bytes
-    few = wanted(load_recipe("camreasoner_7b", ["rl.keep_checkpoints=1"]))
-    many = wanted(load_recipe("camreasoner_7b", ["rl.keep_checkpoints=9"]))
+    few = wanted(load_recipe("camreasoner_7b", ["rl.keep_last=1"]))
+    many = wanted(load_recipe("camreasoner_7b", ["rl.keep_last=9"]))
     assert few is not None and many is not None and few < many
 
 

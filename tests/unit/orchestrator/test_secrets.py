@@ -99,8 +99,8 @@ def test_a_log_is_blacked_out_across_reads(tmp_path: Path, monkeypatch: pytest.M
         "w(1, 'half é'.encode()[:-1]); w(1, 'é'.encode()[1:] + t.encode())"
     )
     log = tmp_path / "log"
-    *lines, exit_code = StageRunner().run([sys.executable, "-c", code], {}, str(tmp_path), str(log))
-    assert exit_code == 0
+    *lines, ended = StageRunner().run([sys.executable, "-c", code], {}, str(tmp_path), str(log))
+    assert ended.code == 0
     shown = [line for some in lines for line in some]  # type: ignore[union-attr]
     assert shown == [f"token {REDACTED} café", f"half é{REDACTED}"]
     assert log.read_bytes().decode() == f"token {REDACTED} café\rhalf é{REDACTED}"

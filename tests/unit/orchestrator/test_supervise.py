@@ -24,7 +24,8 @@ time.sleep(600)
 """
 PARENT = """
 import subprocess, sys, time
-subprocess.Popen([sys.executable, "-m", "orchestrator.supervise", sys.executable, *sys.argv[1:]])
+command = [sys.executable, "-m", "orchestrator.supervise", "lock", sys.executable, *sys.argv[1:]]
+subprocess.Popen(command)
 time.sleep(600)
 """
 
@@ -53,25 +54,36 @@ def wait_until_gone(pid: int) -> bool:
 
 
 @pytest.mark.parametrize("code", [0, 3])
-def test_the_exit_code_is_the_commands(code: int) -> None:
-    command = [sys.executable, "-m", "orchestrator.supervise"]
-    done = subprocess.run([*command, sys.executable, "-c", f"raise SystemExit({code})"])
+def test_the_exit_code_is_the_commands(code: int, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "orchestrator.supervise", "lock"]
+    done = subprocess.run(
+        [*command, sys.executable, "-c", f"raise SystemExit({code})"], cwd=tmp_path
+    )
     assert done.returncode == code
 
 
-def test_a_command_killed_by_a_signal_is_told_apart() -> None:
-    command = [sys.executable, "-m", "orchestrator.supervise"]
+def test_a_command_killed_by_a_signal_is_told_apart(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "orchestrator.supervise", "lock"]
     kill = "import os; os.kill(os.getpid(), 9)"
-    assert subprocess.run([*command, sys.executable, "-c", kill]).returncode == 128 + 9
+    done = subprocess.run([*command, sys.executable, "-c", kill], cwd=tmp_path)
+    assert done.returncode == 128 + 9
 
 
 @pytest.mark.slow
 def test_a_double_forked_process_that_ignores_sigterm_dies_with_the_supervisor(
-    stubborn: tuple[Path, Path],
+    stubborn: tuple[Path, Path], tmp_path: Path
 ) -> None:
     script, pid_file = stubborn
     supervisor = subprocess.Popen(
-        [sys.executable, "-m", "orchestrator.supervise", sys.executable, str(script), str(pid_file)]
+        [
+            sys.executable,
+            "-m",
+            "orchestrator.supervise",
+            sys.executable,
+            str(script),
+            str(pid_file),
+        ],
+        cwd=tmp_path,
     )
     pid = wait_for_pid(pid_file)
     supervisor.terminate()
@@ -80,9 +92,13 @@ def test_a_double_forked_process_that_ignores_sigterm_dies_with_the_supervisor(
 
 
 @pytest.mark.slow
-def test_everything_dies_when_the_worker_is_killed_outright(stubborn: tuple[Path, Path]) -> None:
+def test_everything_dies_when_the_worker_is_killed_outright(
+    stubborn: tuple[Path, Path], tmp_path: Path
+) -> None:
     script, pid_file = stubborn
-    worker = subprocess.Popen([sys.executable, "-c", PARENT, str(script), str(pid_file)])
+    worker = subprocess.Popen(
+        [sys.executable, "-c", PARENT, str(script), str(pid_file)], cwd=tmp_path
+    )
     pid = wait_for_pid(pid_file)
     os.kill(worker.pid, signal.SIGKILL)
     worker.wait()
