@@ -4,7 +4,8 @@
 direct child; Linux tells it when the worker dies (PR_SET_PDEATHSIG). A dying Ray kills the stub
 outright, so the work is done by a *keeper*, forked away twice, which notices the stub's end by a
 pipe, and waits for the keeper before it by the file `lock`. The keeper is handed every orphan of
-the command, also one that forked twice (PR_SET_CHILD_SUBREAPER), and ends them all. It imports only psutil: it must start in no time.
+the command, also one that forked twice (PR_SET_CHILD_SUBREAPER), and ends them all. It imports only
+psutil: it must start in no time.
 """
 
 from __future__ import annotations

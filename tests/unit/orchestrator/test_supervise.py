@@ -79,6 +79,7 @@ def test_a_double_forked_process_that_ignores_sigterm_dies_with_the_supervisor(
             sys.executable,
             "-m",
             "orchestrator.supervise",
+            "lock",
             sys.executable,
             str(script),
             str(pid_file),
