@@ -29,6 +29,8 @@ READ_ELSEWHERE = {
     "cluster.address": "where the launcher connects",
     "cluster.device": "`verl trainer.device`, and which environments are used",
     "eval.judge.endpoint.temperature": "nowhere: only 0 is allowed, a judge repeats itself",
+    "recovery.max_attempts": "what the launcher does when a stage dies",
+    "recovery.stall_minutes": "when the launcher ends a stage that stands still",
     "review.port": "where the review page is served",
     "review.sample": "what the review page shows",
     "rl.kl.enabled": "`verl actor_rollout_ref.actor.use_kl_loss`, `easyr1 algorithm.disable_kl`",
