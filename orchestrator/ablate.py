@@ -73,7 +73,8 @@ def run_arms(arms: Sequence[Arm], console: Console) -> dict[str, str]:
                 _bring(arm.plan, arm.plan.until(LAST), broken, console)
     else:
         console.say(f"[dim]{side_by_side} arms side by side[/]")
-        with ThreadPoolExecutor(side_by_side) as pool:
+        rows = {arm.plan.directory.name: arm.plan.until(LAST) for arm in arms}
+        with ThreadPoolExecutor(side_by_side) as pool, console.watching(rows):
             list(pool.map(lambda arm: _in_process(arm, broken), arms))
     found = ((arm.plan.directory.name, _why(arm.plan, broken)) for arm in arms)
     return {label: why for label, why in found if why is not None}

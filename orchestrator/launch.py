@@ -40,7 +40,8 @@ def launch(plan: Plan, stages: Sequence[Stage], console: Console) -> None:
     if any(c.environment != "orchestrator" for stage in waiting for c in stage.commands):
         cluster.check_gpus(plan.recipe)  # data and report need none
     build_environments(waiting, console)
-    with closing(cluster.Session(plan.recipe)) as session:
+    rows = {stage.name: [stage] for stage in stages}
+    with closing(cluster.Session(plan.recipe)) as session, console.watching(rows):
         session.address()
         cluster.check_nodes(waiting)
         for stage in waiting:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
+from orchestrator.progress import ProgressRows
 from orchestrator.stage import Progress
-from orchestrator.ui import ProgressRows
 
 
 class Watchdog:

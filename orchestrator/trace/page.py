@@ -10,9 +10,10 @@ from rich.table import Table
 
 from orchestrator.manifest import FOLDER, PATCH
 from orchestrator.outputs import altered
+from orchestrator.progress import clock
 from orchestrator.report.table import summary_table
 from orchestrator.trace.record import Record, headline
-from orchestrator.ui import Console, clock
+from orchestrator.ui import Console
 
 
 def show(record: Record, console: Console) -> None:

@@ -1,0 +1,111 @@
+"""How far a command is, read from the file that it writes its progress to."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from orchestrator.stage import Progress
+
+PACE_SECONDS = 120.0
+"""The pace is that of the last two minutes."""
+
+
+class ProgressRows:
+    """Follows a file that grows by one JSON object a line, from its present end on."""
+
+    def __init__(self, spec: Progress) -> None:
+        self._spec = spec
+        self._path = Path(spec.path)
+        self._read = self._path.stat().st_size if self._path.exists() else 0
+
+    def latest(self) -> tuple[float, float | None, str] | None:
+        """Steps done, steps in all and the metric of the newest whole row, if there is one."""
+        if not self._path.exists() or (size := self._path.stat().st_size) == self._read:
+            return None
+        with self._path.open("rb") as file:
+            file.seek(self._read if size > self._read else 0)  # a resumed run takes rows back
+            *whole, rest = file.read().split(b"\n")
+            self._read = file.tell() - len(rest)
+        if not whole:
+            return None
+        row = json.loads(whole[-1])
+        spec = self._spec
+        total = _dig(row, spec.total) if isinstance(spec.total, str) else spec.total
+        value = _dig(row, spec.metric) if spec.metric else row.get("what")
+        label = spec.metric.rpartition(".")[2]
+        metric = f"{label} {value:.3f}" if isinstance(value, float) else str(value or "")
+        return float(_dig(row, spec.step) or 0), total, metric
+
+
+class Position(NamedTuple):
+    """Where a command is."""
+
+    done: float
+    total: float | None
+    metric: str
+    rate: float | None
+    """Steps a second; None before two are done."""
+
+    @property
+    def left(self) -> float | None:
+        """Seconds to the end, where that is known."""
+        if self.total is None or not self.rate:
+            return None
+        return max(0.0, self.total - self.done) / self.rate
+
+    def __str__(self) -> str:
+        parts = [f"{self.done:g} of {f'{self.total:g}' if self.total else '?'}", self.metric]
+        parts += [pace(self.rate)] if self.rate else []
+        parts += [f"{clock(self.left)} left"] if self.left is not None else []
+        return ", ".join(part for part in parts if part)
+
+
+class Follower:
+    """The position of one command over time."""
+
+    def __init__(self, spec: Progress) -> None:
+        self._rows = ProgressRows(spec)
+        self._seen: deque[tuple[float, float]] = deque()
+        self.position: Position | None = None
+
+    def look(self, now: float) -> bool:
+        """Read what is new at the time `now`, in seconds; whether there was anything."""
+        row = self._rows.latest()
+        if row is None:
+            return False
+        done, total, metric = row
+        if self._seen and done < self._seen[-1][1]:
+            self._seen.clear()  # another loop of the command, or a resumed one
+        self._seen.append((now, done))
+        while len(self._seen) > 2 and self._seen[1][0] < now - PACE_SECONDS:
+            self._seen.popleft()
+        self.position = Position(done, total, metric, self._rate())
+        return True
+
+    def _rate(self) -> float | None:
+        (then, first), (now, last) = self._seen[0], self._seen[-1]
+        return (last - first) / (now - then) if now > then and last > first else None
+
+
+def pace(rate: float) -> str:
+    """Steps a second, or seconds a step where those are more than one."""
+    return f"{rate:.2g}/s" if rate >= 1 else f"{1 / rate:.1f} s/step"
+
+
+def clock(seconds: float) -> str:
+    """`75` as `1 min 15 s`."""
+    hours, rest = divmod(int(seconds), 3600)
+    if hours:
+        return f"{hours} h {rest // 60:02d} min"
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{seconds:.1f} s"
+
+
+def _dig(row: dict[str, Any], dotted: str) -> Any:
+    """`row["data"]["critic/rewards/mean"]` for `data.critic/rewards/mean`."""
+    head, _, rest = dotted.partition(".")
+    value = row.get(head)
+    return _dig(value, rest) if rest and isinstance(value, dict) else value
