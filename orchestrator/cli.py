@@ -30,7 +30,7 @@ def main(arguments: Sequence[str]) -> int:
     console = Console()
     known = {**verbs.VERBS, SWEEP: ablate, **OWN_ARGUMENTS}
     if not arguments or arguments[0] not in known:
-        console.say(f"{USAGE}\nverbs:")
+        console.text(f"{USAGE}\nverbs:")
         for name, verb in known.items():
             console.say(f"  {name:<10} {(verb.__doc__ or '').splitlines()[0]}")
         return 0 if arguments[:1] in (["help"], ["--help"], ["-h"]) else 2

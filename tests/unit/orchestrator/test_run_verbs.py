@@ -137,6 +137,13 @@ def test_misuse_shows_the_usage(
     assert code == 1 and f"usage: python -m orchestrator {arguments[0]}" in text
 
 
+def test_without_a_verb_the_usage_is_shown_whole(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([]) == 2
+    assert "<verb> [recipe=<name>] [<run> ...] [key=value ...]" in capsys.readouterr().out
+
+
 def test_clean_runs_shows_first_and_removes_only_what_no_run_links_to(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
