@@ -1,6 +1,7 @@
 """Every measured number: `make bench`, or some of them: `make bench BENCH="reward plan"`.
 
-`demo` and `test` take up to 20 minutes each and run only when they are named.
+`demo` and `test` take up to 20 minutes each and run only when they are named. Figures stand beside
+the stored ones (`bench/figures.py`).
 """
 
 from __future__ import annotations

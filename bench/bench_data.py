@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from bench.figures import figure
 from data_builders import camerabench
 from data_builders.audit import audit
 from data_builders.sample import Sample, read_samples, write_samples
@@ -34,7 +35,8 @@ def timed(what: str, work: Callable[[], Made]) -> Made:
     start = time.process_time()
     made = work()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"  {what:<44} {time.process_time() - start:6.2f} s   peak {peak:5.0f} MB")
+    figure(what, time.process_time() - start, "s")
+    figure(f"{what}: peak memory so far", peak, "MB")
     return made
 
 
@@ -71,7 +73,7 @@ def bench_synthetic(out: Path) -> None:
     before = _of_children()
     list(build_synthetic(spec, out, workers=1))
     seconds = _of_children() - before
-    print(f"synthetic clips of 8 x 56 x 56 px, a core (at least 40/s) {CLIPS / seconds:6.1f} /s")
+    figure("synthetic clips of 8 x 56 x 56 px, a core (bound: 40/s)", CLIPS / seconds, "/s")
 
 
 def _of_children() -> float:

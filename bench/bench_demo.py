@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 
+from bench.figures import figure
 from orchestrator.stage import ROOT
 
 
@@ -29,10 +30,9 @@ def main(target: str, folder: str | None = None) -> None:
             least = min(least, psutil.virtual_memory().available)
             time.sleep(0.5)
         minutes = (time.perf_counter() - started) / 60
-        print(
-            f"make {target}: {minutes:.1f} min from a fresh clone, exit code {process.returncode}"
-        )
-        print(f"peak memory over that of the idle machine: {(before - least) / 2**30:.1f} GiB")
+        print(f"make {target} from a fresh clone: exit code {process.returncode}")
+        figure(f"make {target} (bound: 20 min)", minutes, "min")
+        figure(f"make {target}: peak memory (bound: 12 GiB)", (before - least) / 2**30, "GiB")
         for manifest in sorted(clone.glob("runs/tiny/*/manifest.json"), key=_started):
             facts = json.loads(manifest.read_text())
             print(f"  {facts['stage']:8} {facts['seconds']:6.0f} s")

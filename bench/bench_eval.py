@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.figures import figure
 from data_builders.decoding import write_lossless
 from data_builders.frames import FrameIndex, materialise
 from data_builders.sample import Sample, write_samples
@@ -56,10 +57,9 @@ def compare(engine: HuggingFaceEngine, samples: list[Sample], index: FrameIndex,
     rates = {name: len(samples) / seconds(f) for name, f in (("one", one_by_one), ("all", grouped))}
     visual = index.meta(samples[0].clip).visual_tokens
     print(f"{len(samples)} questions on {CLIPS} clips, {side} px, {visual} visual tokens each")
-    print(f"  one at a time     {rates['one']:8.1f} questions/s")
-    print(
-        f"  grouped by clip   {rates['all']:8.1f} questions/s  {rates['all'] / rates['one']:.1f} x"
-    )
+    figure(f"eval {side} px, one question at a time", rates["one"], "/s")
+    figure(f"eval {side} px, grouped by clip", rates["all"], "/s")
+    figure(f"eval {side} px, grouped over one (bound: 4)", rates["all"] / rates["one"], "x")
 
 
 def request(sample: Sample, index: FrameIndex) -> Request:

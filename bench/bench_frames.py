@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 
+from bench.figures import figure
 from data_builders.decoding import decode
 from data_builders.export import to_easyr1, to_llamafactory, to_verl
 from data_builders.frames import FrameIndex, materialise
@@ -29,9 +30,9 @@ def main() -> None:
         decoding = best(lambda: decode(root / "clip.mp4", SPEC), 3)
         reading = best(lambda: index.load("clip.mp4"), 20)
         print("8 frames of a 720p clip of 4 s")
-        print(f"  decoding            {decoding * 1e3:8.1f} ms")
-        faster = f"{decoding / reading:.0f} x faster (at least 20 x)"
-        print(f"  warm, verified read {reading * 1e3:8.1f} ms  {faster}")
+        figure("frames: decoding", decoding * 1e3, "ms")
+        figure("frames: warm, verified read", reading * 1e3, "ms")
+        figure("frames: read over decoding (bound: 20)", decoding / reading, "x")
         bench_exports(index, root)
 
 
@@ -47,7 +48,7 @@ def bench_exports(index: FrameIndex, root: Path) -> None:
     print(f"{SAMPLES:,} samples, processor seconds")
     times = {name: best(export, 1) for name, export in exports.items()}
     for name, taken in {**times, "all three (bound: 10 s)": sum(times.values())}.items():
-        print(f"  {name:<23} {taken:8.2f} s")
+        figure(f"export {name}", taken, "s")
 
 
 def write_clip(path: Path, seconds: int, height: int, width: int) -> None:

@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 
+from bench.figures import figure
 from orchestrator.recipe import recipe_names
 from orchestrator.stage import ROOT
 
@@ -18,7 +19,8 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as runs:
             command = [sys.executable, "-m", "orchestrator", "plan", f"recipe={name}"]
             times = [timed([*command, f"runs_dir={runs}"]) for _ in range(RUNS)]
-        print(f"plan {name:28} median {sorted(times)[RUNS // 2]:.2f} s, best {min(times):.2f} s")
+        figure(f"plan {name}, median", sorted(times)[RUNS // 2], "s")
+        figure(f"plan {name}, best", min(times), "s")
 
 
 def timed(command: list[str]) -> float:

@@ -15,6 +15,7 @@ from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
+from bench.figures import figure
 from reward_plugins.reward import compute_score
 
 RESPONSES = 38_451
@@ -87,21 +88,23 @@ def main() -> None:
     print(f"{RESPONSES} responses of {sum(map(len, sane)) // len(sane)} characters on average")
     rates = {name: 400 / seconds(score, sane[:400]) for name, score in released().items()}
     for name, rate in rates.items():
-        print(f"  {name:<17}  {rate:>9,.0f} /s")
+        figure(f"reward {name}", rate, "/s")
     for name, score in rewards().items():
         rate = RESPONSES / seconds(score, sane)
-        ratios = ", ".join(f"{rate / base:,.1f} x the {other}" for other, base in rates.items())
-        print(f"  {name:<17}  {rate:>9,.0f} /s  {ratios}")
+        figure(f"reward {name}", rate, "/s")
+        for other, base in rates.items():
+            figure(f"reward {name} over {other}", rate / base, "x")
     print("18,000 characters of repeated tags")
     degenerate = repeated_tags(18_000)
     for name, score in rewards().items():
-        print(f"  {name:<17}  {seconds(score, [degenerate], 20) * 1e3:9.3f} ms")
-    print(f"  released patterns  {seconds(released_patterns, [degenerate], 1) * 1e3:9.0f} ms")
+        figure(f"reward {name}, degenerate", seconds(score, [degenerate], 20) * 1e3, "ms")
+    released_ms = seconds(released_patterns, [degenerate], 1) * 1e3
+    figure("reward released patterns, degenerate", released_ms, "ms")
     print("repeated tags of growing length: nanoseconds a character")
     for size in (1_000, 10_000, 100_000, 1_000_000):
         text = repeated_tags(size)
-        each = {name: seconds(score, [text], 10) / size * 1e9 for name, score in rewards().items()}
-        print(f"  {size:>9,}  " + "  ".join(f"{name} {ns:6.2f}" for name, ns in each.items()))
+        for name, score in rewards().items():
+            figure(f"reward {name}, {size:,} chars", seconds(score, [text], 10) / size * 1e9, "ns")
 
 
 if __name__ == "__main__":

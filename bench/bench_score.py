@@ -19,6 +19,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from bench.figures import figure
 from data_builders import camerabench
 from data_builders.frames import FrameIndex, FrameMeta
 from data_builders.sample import Sample, write_samples
@@ -44,7 +45,8 @@ def timed(what: str, work: Callable[[], Made]) -> Made:
     wall, own = time.perf_counter(), time.process_time()
     made = work()
     took = time.perf_counter() - wall, time.process_time() - own
-    print(f"  {what:<44} {took[0]:6.2f} s, {took[1]:6.2f} s of the processor")
+    figure(what, took[0], "s")
+    figure(f"{what}: of the processor", took[1], "s")
     return made
 
 
@@ -136,10 +138,9 @@ def opened(page: Path) -> None:
                 "(performance.getEntriesByType('navigation')[0])"
             )
             shown = browser.evaluate("performance.now()")
-            print(
-                f"  page opened (bound: 3 s): DOM {times[0] / 1e3:.2f} s, loaded "
-                f"{times[1] / 1e3:.2f} s, first examples {shown / 1e3:.2f} s"
-            )
+            figure("report page: DOM ready", times[0] / 1e3, "s")
+            figure("report page: loaded (bound: 3 s)", times[1] / 1e3, "s")
+            figure("report page: first examples shown", shown / 1e3, "s")
         finally:
             browser.close()
 
