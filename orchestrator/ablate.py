@@ -62,13 +62,17 @@ def run_arms(arms: Sequence[Arm], console: Console) -> dict[str, str]:
     it, without another try.
     """
     broken: dict[str, str] = {}
+    begun: set[str] = set()
     for arm in arms:
-        shared = [stage for stage in arm.plan.until(LAST) if _is_shared(stage, arms)]
-        with _kept(arm.plan, shared, broken):
-            _bring(arm.plan, shared, broken, console)
+        fresh = [stage for stage in arm.plan.until(LAST) if stage.fingerprint not in begun]
+        if shared := [stage for stage in fresh if _is_shared(stage, arms)]:
+            begun |= {stage.fingerprint for stage in shared}
+            with _kept(arm.plan, shared, broken):
+                _bring(arm.plan, shared, broken, console)
     side_by_side = min(len(arms), room(arms[0].plan.recipe))
     if side_by_side == 1:
         for arm in arms:
+            console.say(f"\n[bold]{arm.plan.directory.name}[/]")
             with _kept(arm.plan, arm.plan.until(LAST), broken):
                 _bring(arm.plan, arm.plan.until(LAST), broken, console)
     else:
