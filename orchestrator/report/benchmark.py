@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from orchestrator.report.table import Block, constant, interval, lines, percent, spoken
+from orchestrator.report.table import Block, constant, interval, lines, percent, span, spoken
 
+CALIBRATION = {
+    "agreement": "both letters right in",
+    "unfaithful_precision": "unfaithful where it says so in",
+    "unfaithful_recall": "finds the unfaithful in",
+    "adherence_agreement": "adherence right in",
+}
 LEARNT = 0.1
 """So much better than guessing, and text alone gives the answers away."""
 
@@ -44,6 +50,11 @@ MEASURES = (
     Measure("AUC", "area under the ROC curve of the probability of Yes", _at("ranking", "auc")),
     Measure("format", "responses in the answer format", _at("format")),
     Measure("answered", "responses that name an option", _at("answered")),
+    Measure(
+        "faithful", "RefineShot's FRS: answers that reasoning does not belie", _at("faithfulness")
+    ),
+    Measure("adherent", "RefineShot's IAS: responses in the form asked for", _at("adherence")),
+    Measure("checked", "accuracy, with unfaithful answers wrong", _at("judge", "accuracy_checked")),
     Measure("tokens", "of a response", _at("tokens"), "{:,.0f}".format),
     Measure("seconds", "a question, batches shared out", _at("seconds"), "{:.2g}".format),
     Measure(
@@ -107,6 +118,30 @@ def measures(block: Block) -> tuple[list[Measure], list[tuple[str, list[str]]]]:
 def _show(measure: Measure, scores: dict[str, Any]) -> str:
     value = measure.read(scores)
     return "-" if value is None else measure.show(value)
+
+
+def judging(block: Block, calibration: dict[str, Any] | None) -> list[str]:
+    """What the judge could not tell, and how far it can be trusted; nothing without a judge."""
+    found = []
+    for name, checkpoint in block["checkpoints"].items():
+        if counts := checkpoint["shown"]["all"].get("judge"):
+            found.append(
+                f"{name}: of {counts['asked']:,} responses, {counts['faithful']:,} are faithful, "
+                f"{counts['unfaithful']:,} are not, {counts['none']:,} name no option in reasoning "
+                f"or answer (RefineShot counts them as faithful), and {counts['failed']:,} got no "
+                f"verdict and are left out; {counts['adherence_failed']:,} got none on adherence."
+            )
+    if found and calibration:
+        said = ", ".join(
+            f"{words} {_labelled(calibration[key])}" for key, words in CALIBRATION.items()
+        )
+        found.append(f"The judge on {calibration['n']} labelled responses: {said}.")
+    return found
+
+
+def _labelled(share: tuple[int, int, tuple[float, float]]) -> str:
+    right, n, ends = share
+    return f"{right} of {n} ({span(ends)} %)"
 
 
 class CategoryRow(NamedTuple):

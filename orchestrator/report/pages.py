@@ -48,6 +48,7 @@ class Board(NamedTuple):
     """Questions were also asked about other clips."""
     warnings: list[benchmark.Warning]
     measures: tuple[list[benchmark.Measure], list[tuple[str, list[str]]]]
+    judging: list[str]
     comparisons: list[beside.Comparison]
     parts: list[tuple[str, list[benchmark.CategoryRow]]]
     figures: dict[str, Figure]
@@ -68,7 +69,7 @@ def write_pages(run: Run, out: Path) -> Path:
         "run": run,
         "lines": table.lines,
         "baselines": table.baselines,
-        "benchmarks": [_board(name, block, out) for name, block in _blocks(run.scores).items()],
+        "benchmarks": _boards(run, out),
         "headline": list(headline(run.scores)),
         "figures": _curves(run, out),
         "examples": _examples(run, out / "examples"),
@@ -111,13 +112,18 @@ def _blocks(scores: dict[str, Any] | None) -> dict[str, table.Block]:
     return scores["benchmarks"] if scores else {}
 
 
+def _boards(run: Run, out: Path) -> list[Board]:
+    calibration = (run.scores or {}).get("judge")
+    return [_board(name, block, calibration, out) for name, block in _blocks(run.scores).items()]
+
+
 def _title(name: str) -> str:
     if name == "held_out":
         return "held-out questions"
     return " ".join(NAMES.get(word, word) for word in name.split("_"))
 
 
-def _board(name: str, block: table.Block, out: Path) -> Board:
+def _board(name: str, block: table.Block, calibration: dict[str, Any] | None, out: Path) -> Board:
     return Board(
         name=name,
         title=_title(name),
@@ -125,6 +131,7 @@ def _board(name: str, block: table.Block, out: Path) -> Board:
         swapped=any("swapped" in checkpoint for checkpoint in block["checkpoints"].values()),
         warnings=list(benchmark.warnings(block)),
         measures=benchmark.measures(block),
+        judging=benchmark.judging(block, calibration),
         comparisons=beside.comparisons(block),
         parts=benchmark.parts(block),
         figures=_drawn(

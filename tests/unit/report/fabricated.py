@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
 from data_builders.decoding import write_lossless
-from data_builders.frames import materialise
+from data_builders.frames import FrameIndex, FrameMeta, materialise
 from data_builders.sample import Sample, write_samples
 from data_builders.specs import FrameSpec, PromptSpec
 from orchestrator.evaluation.config import EvalConfig
@@ -22,6 +22,8 @@ from orchestrator.evaluation.score import score
 
 SPEC = FrameSpec(fps=2.0, min_frames=4, max_frames=8, min_pixels=784, max_pixels=56 * 56)
 MOTIONS = ("pan left", "pan right", "static", "zoom in")
+Saying = Callable[[Sample], str]
+"""What a checkpoint answers to a sample."""
 SKILL = {"base": 0.0, "sft": 0.45, "rl": 0.75}
 
 
@@ -60,25 +62,7 @@ def fabricate(run: Path, samples: Sequence[Sample], root: Path, names: Sequence[
     evaluation = run / "eval"
     write_samples(run / "data" / "test.parquet", samples)
     index = materialise({s.clip for s in samples}, root, run / "cache", SPEC)
-    config = EvalConfig(
-        checkpoints={name: run / name for name in names},
-        benchmarks={"held_out": {"samples": run / "data" / "test.parquet", "clips": root}},
-        answers=run / "answers",
-        cache=run / "cache",
-        frames=SPEC,
-        prompt=PromptSpec(),
-        engine="hf",
-        versions={"hf": "1"},
-        batch_size=8,
-        max_new_tokens=64,
-        swap_control=True,
-        max_questions=None,
-        matching="strict",
-        seed=0,
-        workers=1,
-        max_quarantined=0.0,
-        out=evaluation,
-    )
+    config = _config(run, "held_out", run / "data" / "test.parquet", root, names)
     index.write(config.index_path("held_out"))
     (evaluation / "eval.json").write_text(config.model_dump_json())
     _answer(config, names)
@@ -93,6 +77,30 @@ def fabricate(run: Path, samples: Sequence[Sample], root: Path, names: Sequence[
     manifest = {"fingerprint": "0123456789abcdef", "seconds": 61.0}
     (evaluation / "manifest.json").write_text(json.dumps(manifest))
     return run
+
+
+def _config(
+    run: Path, benchmark: str, samples: Path, clips: Path, names: Sequence[str], swap: bool = True
+) -> EvalConfig:
+    return EvalConfig(
+        checkpoints={name: run / name for name in names},
+        benchmarks={benchmark: {"samples": samples, "clips": clips}},
+        answers=run / "answers",
+        cache=run / "cache",
+        frames=SPEC,
+        prompt=PromptSpec(),
+        engine="hf",
+        versions={"hf": "1"},
+        batch_size=8,
+        max_new_tokens=64,
+        swap_control=swap,
+        max_questions=None,
+        matching="strict",
+        seed=0,
+        workers=1,
+        max_quarantined=0.0,
+        out=run / "eval",
+    )
 
 
 def _answer(config: EvalConfig, names: Sequence[str]) -> None:
@@ -146,3 +154,28 @@ def _training(run: Path) -> None:
                 "training/rollout_probs_diff_max": abs(rng.gauss(2e-6, 1e-6)),
             }
             file.write(json.dumps({"step": step, "data": data}) + "\n")
+
+
+def evaluated(run: Path, samples: Sequence[Sample], answers: Mapping[str, Saying]) -> Path:
+    """A run directory with the scores of one benchmark, whose clips are in no cache."""
+    name, out = samples[0].dataset, run / "eval"
+    write_samples(run / "test.parquet", samples)
+    config = _config(run, name, run / "test.parquet", run, list(answers), swap=False)
+    meta = FrameMeta(
+        key="k", spec=SPEC, indices=(0, 1), fps=2.0, height=56, width=56, source_frames=2,
+        source_height=56, source_width=56, frames_sha256="", video_sha256="",
+    )  # fmt: skip
+    index = FrameIndex(cache=config.cache, spec=SPEC, clips={s.clip: meta for s in samples})
+    index.write(config.index_path(name))
+    (out / "eval.json").write_text(config.model_dump_json())
+    write_predictions(
+        config.predictions,
+        [
+            Prediction(name, who, who, s.id, "shown", s.clip, say(s), None, 9, 99, 0.1)
+            for who, say in answers.items()
+            for s in samples
+        ],
+    )
+    score(config)
+    (run / "recipe.json").write_text(json.dumps({"name": run.name}))
+    return run
