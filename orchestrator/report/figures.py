@@ -98,7 +98,8 @@ def _bars(
         for line in found:
             x = place - 0.4 + (number + 0.5) * width
             low, high = line.interval or (line.accuracy, line.accuracy)
-            errors = [[100 * (line.accuracy - low)], [100 * (high - line.accuracy)]]
+            # Rounding may put an interval without a width a hair beside the accuracy.
+            errors = [[100 * max(0.0, e)] for e in (line.accuracy - low, high - line.accuracy)]
             axes.bar(x, 100 * line.accuracy, 0.92 * width, color=colour, label=label)
             axes.errorbar(x, 100 * line.accuracy, errors, color=INK, lw=1, capsize=2)
             if line.swapped is not None:
