@@ -3,6 +3,7 @@
 Exits with 1, naming what is there, when they don't come in time.
 """
 
+import socket
 import sys
 import time
 
@@ -12,18 +13,23 @@ import ray
 def main(address: str, wanted: int, seconds: float) -> None:
     """Return once `wanted` nodes are alive at `address`."""
     end, alive = time.monotonic() + seconds, 0
-    while time.monotonic() < end:
-        try:
+    while alive < wanted and time.monotonic() < end:
+        if not ray.is_initialized() and answers(address):
             ray.init(address=address, log_to_driver=False, logging_level="ERROR")
-        except ConnectionError:  # the head is not up yet
-            time.sleep(1)
-            continue
-        while time.monotonic() < end:
-            alive = sum(node["Alive"] for node in ray.nodes())
-            if alive >= wanted:
-                return
-            time.sleep(1)
-    sys.exit(f"{address} has {alive} of {wanted} nodes after {seconds:g} s; see their logs")
+        alive = sum(node["Alive"] for node in ray.nodes()) if ray.is_initialized() else 0
+        time.sleep(1)
+    if alive < wanted:
+        sys.exit(f"{address} has {alive} of {wanted} nodes after {seconds:g} s; see their logs")
+
+
+def answers(address: str) -> bool:
+    """Whether the head is up: Ray itself would knock for minutes."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 if __name__ == "__main__":

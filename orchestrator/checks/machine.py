@@ -28,6 +28,12 @@ def machine(plan: Plan) -> Iterator[Verdict]:
 
 def devices(recipe: Recipe) -> Verdict:
     """GPUs of this machine, unless the recipe runs on a cluster of its own."""
+    nodes = recipe.cluster.nodes
+    if nodes > 1 and recipe.cluster.address is None:
+        return False, (
+            f"cluster.nodes: {nodes} nodes, but without cluster.address there is this machine "
+            "alone; see examples/ for how to start a cluster, or set cluster.nodes=1"
+        )
     try:
         cluster.check_gpus(recipe)
     except ResourceError as error:

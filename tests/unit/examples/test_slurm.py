@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,14 @@ def test_a_misspelt_recipe_ends_the_job_with_its_error(tmp_path: Path) -> None:
     done = submit(tmp_path, "run", "recipe=tinny", SLURM_SUBMIT_DIR=str(tmp_path / "project"))
     assert done.returncode == 1
     assert "no such recipe; did you mean tiny?" in done.stderr
+
+
+def test_nodes_that_do_not_come_end_the_job(tmp_path: Path) -> None:
+    waiter = ROOT / "examples" / "ray" / "wait_for_nodes.py"
+    command = [sys.executable, str(waiter), "127.0.0.1:1", "2", "0.5"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "127.0.0.1:1 has 0 of 2 nodes after 0.5 s" in done.stderr
 
 
 def test_what_slurm_reads_of_the_script() -> None:

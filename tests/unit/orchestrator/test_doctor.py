@@ -73,6 +73,14 @@ def test_too_small_a_cache_for_one_response_is_told() -> None:
     assert len(wrong) == 1 and "rl.rollout.gpu_memory_utilization" in wrong[0]
 
 
+def test_several_nodes_without_a_cluster_are_told() -> None:
+    recipe = load_recipe("tiny", ["cluster.nodes=2"])
+    right, text = machines.devices(recipe)
+    assert right is False and text.startswith("cluster.nodes: 2 nodes")
+    cluster = recipe.cluster.model_copy(update={"address": "head:6379"})
+    assert machines.devices(recipe.model_copy(update={"cluster": cluster}))[0] is True
+
+
 def test_a_disk_too_small_for_the_checkpoints_is_told(tmp_path: Path) -> None:
     plan = make_plan(load_recipe("camreasoner_7b"), tmp_path)
     assert machines.disk(plan, free=10**9)[0] is False
