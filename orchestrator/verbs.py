@@ -11,6 +11,7 @@ from rich.markup import escape
 from orchestrator import runs
 from orchestrator.doctor import costs, examine
 from orchestrator.errors import UnreadyError
+from orchestrator.outputs import altered
 from orchestrator.plan import Plan, make_plan
 from orchestrator.recipe import Recipe
 from orchestrator.show import show_plan, show_published, show_views
@@ -92,6 +93,9 @@ def status(recipe: Recipe, directory: Path, console: Console) -> None:
     for stage in made.stages:
         if runs.is_done(stage):
             console.say(f"[green]✔ {stage.name}[/]  done, fingerprint {stage.fingerprint}")
+            if names := [*altered(stage.directory)]:
+                shown = escape(", ".join(names[:5]))
+                console.say(f"    [yellow]changed since; what reads it runs again: {shown}[/]")
         elif changed := runs.stale_ingredients(made, stage):
             console.say(f"[yellow]• {stage.name}[/]  stale: changed {escape(', '.join(changed))}")
             for key in runs.changed_keys(made, stage):

@@ -62,6 +62,9 @@ def test_status_says_why(
     shown = capsys.readouterr().out
     assert "data  stale: changed file @OUT@/data.json" in shown
     assert "data.synthetic.seed: 0 -> 7" in shown
+    _rewrite(done.stage("data").directory / "clips" / "a" / "1.mp4", "other")
+    assert cli.main(where) == 0
+    assert "changed since; what reads it runs again: clips/a/1.mp4" in capsys.readouterr().out
 
 
 def test_a_clip_that_is_only_gone_or_touched_reruns_nothing(done: Plan, tmp_path: Path) -> None:
