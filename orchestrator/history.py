@@ -78,7 +78,7 @@ def _newest_history(checkpoints: Path) -> list[Row]:
     paths = checkpoints.glob("checkpoint-*/trainer_state.json")
     for path in sorted(paths, key=lambda p: int(p.parent.name.rpartition("-")[2]), reverse=True):
         try:
-            return list(json.loads(path.read_text())["log_history"])
+            return list(json.loads(path.read_text()).get("log_history", ()))
         except ValueError:  # being written
             continue
     return []

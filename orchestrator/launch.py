@@ -16,6 +16,7 @@ from orchestrator.deaths import Death
 from orchestrator.errors import StageError
 from orchestrator.execute import AttemptError, attempt
 from orchestrator.plan import Plan
+from orchestrator.refresh import refreshed
 from orchestrator.stage import Stage
 from orchestrator.trainers import llamafactory
 from orchestrator.ui import Console
@@ -45,7 +46,7 @@ def launch(plan: Plan, stages: Sequence[Stage], console: Console) -> None:
         session.address()
         cluster.check_nodes(waiting)
         for stage in waiting:
-            with runs.owned(stage):
+            with runs.owned(stage), refreshed(plan, stage, console):
                 if not runs.is_done(stage):
                     _bring(plan, stage, session, console)
             runs.show_in_run(plan, stage)

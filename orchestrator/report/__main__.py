@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict
 from orchestrator.report.pages import write_pages
 from orchestrator.report.sources import Run
 
+LIVE = "--live"
+"""The run goes on, and the page with it."""
 log = logging.getLogger(__name__)
 
 
@@ -30,7 +32,8 @@ def main(arguments: list[str]) -> None:
     """Write the report that the config named on the command line describes."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     config = ReportConfig.model_validate_json(Path(arguments[0]).read_text())
-    log.info("report: %s", write_pages(Run(config.recipe, config.stages), config.out))
+    run = Run(config.recipe, config.stages)
+    log.info("report: %s", write_pages(run, config.out, live=LIVE in arguments[1:]))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,8 @@ from orchestrator.report.table import lines
 
 INK, FAINT = "#1f2933", "#9aa5b1"
 CHECKPOINTS = ["#b8c1cc", "#4c8eda", "#e8833a", "#57a773", "#9b6bcc"]
+FEW_STEPS = 8
+"""So few are shown as dots too: a line between two hides that there are only two."""
 STYLE = {
     "font.family": "sans-serif",
     "font.size": 9,
@@ -42,25 +44,46 @@ class Panel(NamedTuple):
     """One small plot of a trainer's metrics."""
 
     title: str
+    unit: str
     keys: tuple[str, ...]
     """The same quantity under the names that different trainers give it; the first found."""
     prefix: bool = False
     """Draw every metric that starts with the key: one curve a task."""
+    least: float | None = None
+    """The quantity can't be less, and the axis starts there: a share at 0."""
 
 
-SFT = (Panel("Loss", ("loss",)), Panel("Gradient norm", ("grad_norm",)))
+SFT = (
+    Panel("Loss", "nats a token", ("loss",), least=0.0),
+    Panel("Gradient norm", "L2 norm before clipping", ("grad_norm",), least=0.0),
+)
 RL = (
-    Panel("Reward", ("reward/overall", "critic/score/mean")),
-    Panel("Format reward", ("reward/format", "reward/format/mean", "critic/format/mean")),
-    Panel("Accuracy reward", ("reward/accuracy", "reward/accuracy/mean", "critic/accuracy/mean")),
-    Panel("Response length, tokens", ("response_length/mean",)),
-    Panel("Entropy, nats a token", ("actor/entropy", "actor/entropy_loss")),
-    Panel("Clipped share of tokens", ("actor/pg_clipfrac", "actor/pg_clipfrac_higher")),
-    Panel("EMA of the reward's std, by task", ("ema_grpo/std/",), prefix=True),
-    Panel("Share of groups kept", ("groups/kept_share",)),
-    Panel("Gradient norm", ("actor/grad_norm",)),
-    Panel("KL to the reference", ("actor/kl_loss", "actor/ppo_kl")),
-    Panel("Rollout against actor: probability", ("training/rollout_probs_diff_max",)),
+    Panel("Reward, overall", "mean", ("reward/score", "reward/overall", "critic/score/mean")),
+    Panel("Format reward", "mean", ("reward/format", "reward/format/mean", "critic/format/mean")),
+    Panel(
+        "Accuracy reward",
+        "mean",
+        ("reward/accuracy", "reward/accuracy/mean", "critic/accuracy/mean"),
+    ),
+    Panel("Response length", "tokens, mean", ("response_length/mean",)),
+    Panel("EMA of the reward's std", "std, by task", ("ema_grpo/std/",), prefix=True),
+    Panel("Groups kept by filtering", "share", ("groups/kept_share",), least=0.0),
+    Panel("Entropy", "nats a token", ("actor/entropy", "actor/entropy_loss")),
+    Panel("KL to the reference", "nats a token", ("actor/kl_loss",)),
+    Panel("KL of an update", "nats a token", ("actor/ppo_kl",)),
+    Panel(
+        "Clip fraction",
+        "share of tokens",
+        ("actor/pg_clipfrac", "actor/pg_clipfrac_higher"),
+        least=0.0,
+    ),
+    Panel("Gradient norm", "L2 norm before clipping", ("actor/grad_norm",), least=0.0),
+    Panel(
+        "Rollout against actor",
+        "largest gap in probability",
+        ("training/rollout_probs_diff_max",),
+        least=0.0,
+    ),
 )
 """The paper's Figure 4, and what tells whether the run was sound."""
 
@@ -152,7 +175,7 @@ def draw_curves(rows: Sequence[Row], panels: Sequence[Panel], path: Path, wide: 
     wide = min(wide, len(curves))
     high = -(-len(curves) // wide)
     with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(high, wide, figsize=(3.1 * wide, 2.1 * high), squeeze=False)
+        figure, axes = plt.subplots(high, wide, figsize=(3.1 * wide, 2.2 * high), squeeze=False)
         for place, axis in enumerate(axes.flat):
             if place < len(curves):
                 _draw_panel(axis, *curves[place])
@@ -164,15 +187,28 @@ def draw_curves(rows: Sequence[Row], panels: Sequence[Panel], path: Path, wide: 
 
 
 def _draw_panel(axes: Any, panel: Panel, found: dict[str, list[tuple[float, float]]]) -> None:
+    values: tuple[float, ...] = ()
     for colour, (label, points) in zip(CHECKPOINTS[1:] * 9, found.items(), strict=False):
         steps, values = zip(*points, strict=True)
-        axes.plot(steps, values, color=colour, alpha=0.3, lw=1)
-        axes.plot(steps, smooth(values), color=colour, lw=1.6, label=label)
+        dot = "o" if len(steps) < FEW_STEPS else None
+        axes.plot(steps, values, color=colour, alpha=0.3, lw=1, marker=dot, ms=3)
+        axes.plot(
+            steps,
+            smooth(values),
+            color=colour,
+            lw=1.6,
+            label=label.replace("_", " "),
+            clip_on=False,
+        )
     axes.set_title(panel.title)
-    axes.set_xlabel("step")
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.set(xlabel="step", ylabel=panel.unit)
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))
+    axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+    axes.yaxis.set_major_formatter(lambda value, place: f"{value:.4g}")
+    if panel.least is not None:
+        axes.set_ylim(bottom=panel.least, top=None if any(values) else 1.0)
     if panel.prefix:
-        axes.legend(frameon=False, fontsize=7)
+        axes.legend(frameon=False, fontsize=7.5)
 
 
 def _find(rows: Sequence[Row], panel: Panel) -> dict[str, list[tuple[float, float]]]:

@@ -16,6 +16,7 @@ import jinja2
 
 from orchestrator.report import benchmark, beside, figures, table
 from orchestrator.report.examples import write_examples
+from orchestrator.report.rollouts import choose_rollouts
 from orchestrator.report.sources import Run, read_run
 
 NAMES = {
@@ -27,6 +28,7 @@ NAMES = {
 }
 """How benchmarks write themselves."""
 TEMPLATES = Path(__file__).parent / "templates"
+SECONDS_TO_RELOAD = 60
 
 
 class Figure(NamedTuple):
@@ -62,8 +64,11 @@ def write_report(run_dir: Path) -> Path:
     return write_pages(read_run(run_dir), run_dir / "report")
 
 
-def write_pages(run: Run, out: Path) -> Path:
-    """Write the pages, figures and examples of `run` into `out`; returns `report.html`'s path."""
+def write_pages(run: Run, out: Path, live: bool = False) -> Path:
+    """Write the pages, figures and examples of `run` into `out`; returns `report.html`'s path.
+
+    A `live` page is of a run that goes on: a browser loads it again and again.
+    """
     out.mkdir(parents=True, exist_ok=True)
     facts = {
         "run": run,
@@ -74,6 +79,8 @@ def write_pages(run: Run, out: Path) -> Path:
         "figures": _curves(run, out),
         "examples": _examples(run, out / "examples"),
         "settings": settings(run.recipe),
+        "rollouts": choose_rollouts(run.rollouts),
+        "seconds_to_reload": SECONDS_TO_RELOAD if live else None,
         **{name: getattr(table, name) for name in ("percent", "points", "span", "p_value")},
     }
     environment = jinja2.Environment(
@@ -149,7 +156,7 @@ def _curves(run: Run, out: Path) -> dict[str, Figure]:
         out,
         {
             "sft": figures.draw_curves(run.sft, figures.SFT, out / "sft.png", wide=2),
-            "rl": figures.draw_curves(run.rl, figures.RL, out / "rl.png", wide=4),
+            "rl": figures.draw_curves(run.rl, figures.RL, out / "rl.png", wide=3),
         },
     )
 

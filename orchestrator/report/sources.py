@@ -82,6 +82,12 @@ class Run:
         batch = (self.recipe.get("rl") or {}).get("prompts_per_step")
         return [_with_kept_share(row, batch) for row in history.read(self._directory("rl"))]
 
+    @property
+    def rollouts(self) -> dict[int, Path]:
+        """Files of sampled responses, by step, as verl writes them: one response a line."""
+        files = self._directory("rl").glob("rollouts/*.jsonl")
+        return dict(sorted((int(file.stem), file) for file in files))
+
     @cached_property
     def manifests(self) -> dict[str, Row]:
         """The manifest of every finished stage."""
