@@ -72,7 +72,7 @@ lock: $(UV) ## recompile the lock files in envs/
 .venv/ready: envs/orchestrator.txt pyproject.toml | $(UV)
 	@echo "setting up .venv (once, under a minute) ..."
 	@$(UV) venv -q --clear --python 3.11 .venv
-	@$(UV) pip sync -q --python .venv/bin/python envs/orchestrator.txt
+	@$(UV) pip sync -q --compile-bytecode --python .venv/bin/python envs/orchestrator.txt
 	@$(UV) pip install -q --python .venv/bin/python --no-deps --no-build-isolation -e .
 	@touch $@
 .tools/bin/uv:
