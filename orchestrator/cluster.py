@@ -16,7 +16,7 @@ import psutil
 
 from orchestrator.errors import ResourceError
 from orchestrator.recipe import Recipe
-from orchestrator.stage import Stage
+from orchestrator.stage import Resources, Stage
 
 LOGICAL_CPUS = 32
 """CPU slots of a local Ray: verl's actors each take one and mostly wait."""
@@ -174,17 +174,23 @@ def _check_cluster(recipe: Recipe, found: dict[str, float]) -> None:
 
 def check_nodes(stages: Sequence[Stage]) -> None:
     """Raise `ResourceError` for a stage that would wait for ever for nodes large enough."""
+    for stage in stages:
+        if told := lacking(stage.resources):
+            raise ResourceError(f"stage {stage.name!r} {told}")
+
+
+def lacking(wanted: Resources) -> str | None:
+    """Why the cluster, were it idle, could not hold what is wanted; None where it could."""
     import ray
 
+    bundle = wanted.bundle()
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    for stage in stages:
-        bundle, wanted = stage.resources.bundle(), stage.resources.nodes
-        able = sum(all(n.get(name, 0) >= least for name, least in bundle.items()) for n in nodes)
-        if able < wanted:
-            each = ", ".join(f"{name} {least:g}" for name, least in bundle.items())
-            raise ResourceError(
-                f"stage {stage.name!r} needs {wanted} nodes with {each} each, and {able} of the "
-                f"cluster's {len(nodes)} are such; add nodes (cluster.address=<host:port> names "
-                "an existing cluster), or lower cluster.nodes, cluster.gpus_per_node or "
-                "cluster.cpus_per_stage, or unset cluster.pin"
-            )
+    able = sum(all(n.get(name, 0) >= least for name, least in bundle.items()) for n in nodes)
+    if able >= wanted.nodes:
+        return None
+    each = ", ".join(f"{name} {least:g}" for name, least in bundle.items())
+    return (
+        f"needs {wanted.nodes} nodes with {each} each, and {able} of the cluster's {len(nodes)} "
+        "are such; add nodes (cluster.address=<host:port> names an existing cluster), or lower "
+        "cluster.nodes, cluster.gpus_per_node or cluster.cpus_per_stage, or unset cluster.pin"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,10 +12,13 @@ from ray.exceptions import RayActorError
 from ray.util import placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from orchestrator.errors import NodeLostError
+from orchestrator import cluster
+from orchestrator.errors import NodeLostError, ResourceError
 from orchestrator.node import Exit, StageRunner
 from orchestrator.stage import Resources
 
+REPLACEMENT_SECONDS = 300.0
+"""In which a cluster that heals itself has a new node in place of a lost one."""
 STOP_SECONDS = 30.0
 DUMP_SECONDS = 120.0
 
@@ -30,6 +34,7 @@ class Nodes:
     """Holds what a stage reserves, on as many different nodes as it wants."""
 
     def __init__(self, wanted: Resources) -> None:
+        self._wanted = wanted
         self._group = placement_group([wanted.bundle()] * wanted.nodes, strategy="STRICT_SPREAD")
         self._actors = [self._actor(wanted, rank) for rank in range(wanted.nodes)]
 
@@ -46,8 +51,18 @@ class Nodes:
         )
 
     def machine(self) -> dict[str, Any]:
-        """The first node's machine; waits until the nodes are free."""
-        found: dict[str, Any] = ray.get(self._actors[0].machine.remote())
+        """The first node's machine; waits until the nodes are free.
+
+        Raises `ResourceError` when the cluster has lost nodes and gets none in their place.
+        """
+        asked, able = self._actors[0].machine.remote(), time.monotonic()
+        while not ray.wait([asked], timeout=1.0)[0]:
+            told = cluster.lacking(self._wanted)
+            if told is None:
+                able = time.monotonic()
+            elif time.monotonic() - able > REPLACEMENT_SECONDS:
+                raise ResourceError(f"the stage {told}")
+        found: dict[str, Any] = ray.get(asked)
         return found
 
     def run(
