@@ -1,7 +1,7 @@
 """Every measured number: `make bench`, or some of them: `make bench BENCH="reward plan"`.
 
-`demo` and `test` take up to 20 minutes each and run only when they are named. Figures stand beside
-the stored ones (`bench/figures.py`).
+`demo`, `test` and `kills` take up to 20 minutes each and run only when they are named. Figures stand
+beside the stored ones (`bench/figures.py`).
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ ENVIRONMENT = {
     "score": "orchestrator",
     "eval": "eval",
     "demo": "orchestrator",
+    "kills": "orchestrator",
     "test": "orchestrator",
 }
-LONG = ("demo", "test")
+LONG = ("demo", "test", "kills")
 
 
 def main(names: list[str]) -> int:

@@ -96,8 +96,9 @@ def _start_local(**options: Any) -> None:
 
 
 def _daemons() -> list[psutil.Process]:
-    """Ray's own processes that this one started."""
-    return [p for p in psutil.Process().children(recursive=True) if p.name() in DAEMONS]
+    """Ray's own processes that this one started, without those that died before."""
+    children = psutil.Process().children(recursive=True)
+    return [p for p in children if p.name() in DAEMONS and _runs(p)]
 
 
 class Session:

@@ -1,0 +1,102 @@
+"""Attempts, their causes of death, and the overrides named against them."""
+
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from orchestrator import runs
+from orchestrator.attempts import Attempts, read_attempts
+from orchestrator.deaths import explain
+from orchestrator.errors import RunLockedError
+from orchestrator.plan import make_plan
+from orchestrator.recipe import load_recipe
+from orchestrator.stage import ROOT
+
+
+def test_an_attempt_whose_orchestrator_was_killed_is_told(tmp_path: Path) -> None:
+    log = Attempts(tmp_path).start(None)
+    log.write_text("so far")
+    again = Attempts(tmp_path)
+    assert again.start(tmp_path / "checkpoint-4") == log.with_name("attempt_2.log")
+    again.end("done")
+    lost, done = read_attempts(tmp_path)
+    assert (lost.outcome, lost.ended) == ("lost", log.stat().st_mtime)
+    assert (done.outcome, done.resumed_from) == ("done", "checkpoint-4")
+
+
+def test_logs_of_a_run_without_notes_are_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "attempt_7.log").touch()
+    assert Attempts(tmp_path).start(None).name == "attempt_8.log"
+
+
+GPU = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB."
+
+
+@pytest.mark.parametrize(
+    ("stage", "code", "kills", "tail", "cause", "advice"),
+    [
+        ("sft", 1, 0, GPU, "exit code 1: out of GPU memory", "sft.max_length=8192"),
+        ("rl", 1, 0, GPU, "exit code 1: out of GPU memory", "utilization=0.4"),
+        ("eval", 1, 0, GPU, "exit code 1: out of GPU memory", "eval.batch_size=64"),
+        ("rl", 137, 1, "", "signal 9: out of host memory", "data.workers=8"),
+        ("rl", 1, 0, "Worker killed due to memory pressure", "out of host memory", "data.workers"),
+        ("sft", 137, 0, "", "signal 9", None),
+        ("rl", 1, 0, "No available memory for the cache blocks", "vLLM", "gpu_memory_utilization"),
+        ("sft", 1, 0, "OSError: [Errno 28] No space left on device", "disk is full", "keep_last"),
+        ("sft", 1, 0, "KeyError: 'x'", "exit code 1", None),
+    ],
+)
+def test_a_death_for_want_of_memory_is_answered_with_an_override(
+    stage: str, code: int, kills: int, tail: str, cause: str, advice: str | None
+) -> None:
+    found, overrides, mendable = explain(load_recipe("camreasoner_7b"), stage, code, kills, tail)
+    assert cause in found
+    assert (advice is None) == (overrides == ())
+    assert advice is None or advice in " ".join(overrides)
+    assert mendable == ("disk" not in cause)
+
+
+def test_every_override_named_against_a_death_is_a_valid_one() -> None:
+    recipe = load_recipe("tiny")
+    for stage in ("sft", "rl", "eval"):
+        _, overrides, _ = explain(recipe, stage, 1, 0, GPU)
+        assert overrides
+        for override in overrides:
+            load_recipe("tiny", override.partition(",")[0].split())
+
+
+HOLDER = """
+import sys, time; sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from tests.unit.orchestrator.test_attempts import held
+with held(Path(sys.argv[2])):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def held(directory: Path):  # type: ignore[no-untyped-def]
+    stage = make_plan(load_recipe("tiny"), directory).stage("data")
+    return runs.owned(replace(stage, directory=directory / "stage"))
+
+
+def test_a_second_process_is_told_who_owns_the_run_and_a_killed_one_owns_nothing(
+    tmp_path: Path,
+) -> None:
+    command = [sys.executable, "-c", HOLDER, str(ROOT), str(tmp_path)]
+    holder = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None and holder.stdout.readline() == "held\n"
+    owner = f"by process {holder.pid} on {socket.gethostname()};"
+    with pytest.raises(RunLockedError, match=owner), held(tmp_path):
+        pass
+    holder.kill()
+    holder.wait()
+    holder.stdout.close()
+    with held(tmp_path):
+        assert (tmp_path / "stage" / ".owner").read_text().startswith(f"process {os.getpid()} ")

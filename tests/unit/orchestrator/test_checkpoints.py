@@ -1,0 +1,146 @@
+"""A torn checkpoint is recognised by its own files, and the trainer never sees it."""
+
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from orchestrator import checkpoints
+from orchestrator.plan import make_plan
+from orchestrator.recipe import load_recipe
+from orchestrator.stage import Stage
+from orchestrator.ui import Console
+
+RECIPE = load_recipe("tiny")
+EASYR1 = load_recipe("tiny", ["rl.trainer=easyr1"])
+
+
+def stage_of(name: str, directory: Path) -> Stage:
+    return replace(make_plan(RECIPE, directory).stage(name), directory=directory)
+
+
+def torch_file() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("data.pkl", b"x" * 1000)
+    return buffer.getvalue()
+
+
+def safetensors_file() -> bytes:
+    header = json.dumps({"w": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}}).encode()
+    return len(header).to_bytes(8, "little") + header + bytes(16)
+
+
+def write_sft(directory: Path, step: int) -> Path:
+    path = directory / "checkpoints" / f"checkpoint-{step}"
+    path.mkdir(parents=True)
+    (path / "model.safetensors").write_bytes(safetensors_file())
+    (path / "optimizer.pt").write_bytes(torch_file())
+    (path / "rng_state.pth").write_bytes(torch_file())
+    (path / "trainer_state.json").write_text('{"global_step": 1}')
+    return path
+
+
+def write_rl(directory: Path, step: int, last: str = "data.pt") -> Path:
+    path = directory / "checkpoints" / f"global_step_{step}"
+    (path / "actor").mkdir(parents=True)
+    for name in ("model", "optim", "extra_state"):
+        (path / "actor" / f"{name}_world_size_1_rank_0.pt").write_bytes(torch_file())
+    (path / "ema_grpo.json").write_text("{}")
+    (path / last).write_bytes(torch_file())
+    return path
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda path: (path / "trainer_state.json").unlink(),
+        lambda path: (path / "trainer_state.json").write_text('{"global_'),
+        lambda path: cut(path / "optimizer.pt"),
+        lambda path: cut(path / "model.safetensors"),
+        lambda path: (path / "model.safetensors").write_bytes(b""),
+        lambda path: (path / "rng_state.pth").write_bytes(b""),
+    ],
+)
+def test_a_torn_sft_checkpoint_is_passed_over(tmp_path: Path, harm: Callable[[Path], None]) -> None:
+    whole, torn = write_sft(tmp_path, 9), write_sft(tmp_path, 10)
+    stage = stage_of("sft", tmp_path)
+    assert checkpoints.newest(RECIPE, stage, Console()) == torn
+    harm(torn)
+    assert checkpoints.newest(RECIPE, stage, Console()) == whole
+    assert not torn.exists()
+
+
+def test_an_sft_checkpoint_without_every_ranks_state_is_torn(tmp_path: Path) -> None:
+    recipe = load_recipe("tiny", ["cluster.gpus_per_node=2"])
+    whole, torn = write_sft(tmp_path, 9), write_sft(tmp_path, 10)
+    for path, ranks in ((whole, 2), (torn, 1)):
+        (path / "rng_state.pth").unlink()
+        for rank in range(ranks):
+            (path / f"rng_state_{rank}.pth").write_bytes(torch_file())
+    assert checkpoints.newest(recipe, stage_of("sft", tmp_path), Console()) == whole
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda path: (path / "data.pt").unlink(),
+        lambda path: cut(path / "actor" / "model_world_size_1_rank_0.pt"),
+        lambda path: (path / "actor" / "model_world_size_1_rank_0.pt").unlink(),
+        lambda path: (path / "ema_grpo.json").write_text(""),
+    ],
+)
+def test_verl_is_pointed_at_the_newest_whole_checkpoint(
+    tmp_path: Path, harm: Callable[[Path], None]
+) -> None:
+    whole, torn = write_rl(tmp_path, 9), write_rl(tmp_path, 10)
+    tracker = tmp_path / "checkpoints" / "latest_checkpointed_iteration.txt"
+    tracker.write_text("10")
+    harm(torn)
+    assert checkpoints.newest(RECIPE, stage_of("rl", tmp_path), Console()) == whole
+    assert tracker.read_text() == "9" and not torn.exists()
+
+
+@pytest.mark.parametrize("named", [None, "", "9", "8"])
+def test_a_whole_checkpoint_that_verl_did_not_come_to_name_is_used(
+    tmp_path: Path, named: str | None
+) -> None:
+    write_rl(tmp_path, 9)
+    whole = write_rl(tmp_path, 10)
+    tracker = tmp_path / "checkpoints" / "latest_checkpointed_iteration.txt"
+    if named is not None:
+        tracker.write_text(named)
+    assert checkpoints.newest(RECIPE, stage_of("rl", tmp_path), Console()) == whole
+    assert tracker.read_text() == "10"
+
+
+def test_without_a_whole_checkpoint_verl_begins_anew(tmp_path: Path) -> None:
+    (write_rl(tmp_path, 1) / "data.pt").unlink()
+    tracker = tmp_path / "checkpoints" / "latest_checkpointed_iteration.txt"
+    tracker.write_text("1")
+    assert checkpoints.newest(RECIPE, stage_of("rl", tmp_path), Console()) is None
+    assert not list((tmp_path / "checkpoints").iterdir())
+
+
+@pytest.mark.parametrize("before", ["", '{"best_global_step": 3, "last_global_step": 10}'])
+def test_easyr1s_tracker_keeps_what_else_it_knows(tmp_path: Path, before: str) -> None:
+    whole = write_rl(tmp_path, 9, "dataloader.pt")
+    tracker = tmp_path / "checkpoints" / "checkpoint_tracker.json"
+    tracker.write_text(before)
+    assert checkpoints.newest(EASYR1, stage_of("rl", tmp_path), Console()) == whole
+    told = json.loads(tracker.read_text())
+    assert told["last_global_step"] == 9 and told["last_actor_path"] == str(whole / "actor")
+    assert told.get("best_global_step") == (3 if before else None)
+
+
+def test_a_stage_without_checkpoints_goes_on_from_none(tmp_path: Path) -> None:
+    for name in ("data", "sft", "rl"):
+        assert checkpoints.newest(RECIPE, stage_of(name, tmp_path), Console()) is None
