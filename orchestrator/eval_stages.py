@@ -68,6 +68,42 @@ def benchmarks(recipe: Recipe, done: dict[str, Path]) -> Draft:
     )
 
 
+def external(recipe: Recipe, done: dict[str, Path]) -> Draft:
+    """Benchmarks that are not ours, by lmms-eval, which has an environment of its own."""
+    here = _here(recipe, done)
+    return Draft(
+        name="external",
+        commands=tuple(_lmms_eval(recipe, name, path) for name, path in here.items()),
+        files={},
+        resources=Resources(
+            recipe.cluster.cpus_per_stage, stages.gpus_of_one_node(recipe), recipe.cluster.pin
+        ),
+        sources=(),
+        needs=tuple(here.values()),
+    )
+
+
+def _lmms_eval(recipe: Recipe, name: str, checkpoint: Path) -> Command:
+    spec = recipe.eval.frames or recipe.frames
+    arguments = {
+        "pretrained": checkpoint,
+        "min_pixels": spec.min_pixels,
+        "max_pixels": spec.max_pixels,
+        "max_num_frames": spec.max_frames,
+        "device": recipe.cluster.device,
+        "device_map": recipe.cluster.device,
+    }
+    return Command(
+        "lmms",
+        (
+            *("-m", "lmms_eval", "--model", recipe.eval.external_model),
+            *("--model_args", ",".join(f"{key}={value}" for key, value in arguments.items())),
+            *("--tasks", ",".join(recipe.eval.external), "--batch_size", "1", "--log_samples"),
+            *("--output_path", str(OUT / name)),
+        ),
+    )
+
+
 def evaluation(recipe: Recipe, done: dict[str, Path]) -> Draft:
     """Answers of every checkpoint to the questions of every benchmark, and their scores."""
     own, here = recipe.eval, list(_here(recipe, done).values())
@@ -93,6 +129,7 @@ def evaluation(recipe: Recipe, done: dict[str, Path]) -> Draft:
         "seed": recipe.seed,
         "workers": recipe.data.workers,
         "max_quarantined": recipe.data.max_quarantined,
+        "external": str(done["external"]) if own.external else None,
         "out": str(OUT),
     }
     computes = here or (own.judge and own.judge.endpoint.serve is not None)

@@ -59,6 +59,7 @@ def _drafters(recipe: Recipe) -> list[Callable[[Recipe, dict[str, Path]], Draft]
         llamafactory.sft,
         trainer.rl,
         stages.merge,
+        *([eval_stages.external] if recipe.eval.external else []),
         eval_stages.evaluation,
         stages.report,
     ]

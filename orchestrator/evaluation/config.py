@@ -98,6 +98,8 @@ class EvalConfig(Spec):
     seed: int
     workers: int
     max_quarantined: float
+    external: Path | None = None
+    """What lmms-eval made of other benchmarks: `<checkpoint>/*/*_results.json`."""
     out: Path
 
     @field_validator("checkpoints", "benchmarks", mode="before")

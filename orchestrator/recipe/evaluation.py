@@ -14,6 +14,7 @@ OwnCheckpoint = Annotated[
 """`sft` is the checkpoint that RL starts from; `sft:epoch:1`, `sft:step:500`, `sft:last` others."""
 OwnBenchmark = Annotated[str, Field(pattern=r"^[^:]+\.py:[A-Za-z_][A-Za-z0-9_]*$")]
 """`path/to/file.py:name`: a function that makes the questions of a benchmark of your own."""
+TaskName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 ModelName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 
 
@@ -76,6 +77,10 @@ class EvalSpec(Spec):
     and `path/to/file.py:name` is one of your own, called `name` (examples/benchmarks)."""
     synthetic: SyntheticSpec | None
     """Clips of the benchmark `synthetic`."""
+    external: tuple[TaskName, ...]
+    """Benchmarks that lmms-eval runs on the checkpoint directories, by its names (vsibench)."""
+    external_model: str
+    """lmms-eval's name for the backbone, such as `qwen2_5_vl`."""
     frames: FrameSpec | None
     """Frames this stage sees, when not the recipe's own; the plan then shows the skew."""
     engine: Literal["hf", "vllm"]
@@ -97,7 +102,7 @@ class EvalSpec(Spec):
     def _consistent(self) -> "EvalSpec":
         if not self.checkpoints and not self.models:
             raise ValueError("eval.checkpoints and eval.models are both empty: name what to ask")
-        for names in (self.checkpoints, tuple(map(short_name, self.benchmarks))):
+        for names in (self.checkpoints, tuple(map(short_name, self.benchmarks)), self.external):
             if len(set(names)) < len(names):
                 raise ValueError(f"{', '.join(names)} names something twice")
         if taken := {"base", "sft", "rl"} & set(self.models):
@@ -109,6 +114,8 @@ class EvalSpec(Spec):
                     f"eval.models.{name}.predictions: {', '.join(strange)} is not among "
                     f"eval.benchmarks ({', '.join(sorted(known))})"
                 )
+        if self.external and not (self.checkpoints or any(m.path for m in self.models.values())):
+            raise ValueError("eval.external: lmms-eval needs a checkpoint, or a model with a path")
         if ("synthetic" in self.benchmarks) and self.synthetic is None:
             raise ValueError("eval.benchmarks lists synthetic, but eval.synthetic is null")
         if self.judge and (foreign := set(self.judge.benchmarks) - set(self.benchmarks)):

@@ -53,17 +53,30 @@ def test_an_override_makes_only_what_depends_on_it_stale(
 
 
 @pytest.mark.parametrize(
-    ("checkpoints", "needed"),
+    ("overrides", "needed"),
     [
-        ("[base]", ["data", "model", "eval"]),
-        ("[base,sft]", ["data", "model", "sft", "eval"]),
-        ("[rl]", ["data", "model", "sft", "rl", "merge", "eval"]),
+        ("eval.checkpoints=[base]", ["data", "model", "eval"]),
+        ("eval.checkpoints=[base,sft]", ["data", "model", "sft", "eval"]),
+        ("eval.checkpoints=[sft:step:200]", ["data", "model", "sft", "eval"]),
+        ("eval.checkpoints=[rl]", ["data", "model", "sft", "rl", "merge", "eval"]),
+        (
+            "eval.checkpoints=[base] eval.external=[vsibench]",
+            ["data", "model", "external", "eval"],
+        ),
+        (
+            "eval.checkpoints=[] eval.benchmarks=[synthetic] eval.models.q.path=Qwen/Q",
+            ["benchmarks", "eval"],
+        ),
+        (
+            "eval.checkpoints=[] eval.models.g.base_url=http://g/v1 eval.models.g.model=g",
+            ["data", "eval"],
+        ),
     ],
 )
 def test_only_what_a_stage_reads_must_be_done_first(
-    checkpoints: str, needed: list[str], tmp_path: Path
+    overrides: str, needed: list[str], tmp_path: Path
 ) -> None:
-    plan = plan_of(tmp_path, f"eval.checkpoints={checkpoints}")
+    plan = plan_of(tmp_path, *overrides.split())
     assert [stage.name for stage in plan.until("eval")] == needed
 
 
