@@ -124,6 +124,10 @@ def test_a_model_that_emits_blanks_scores_nothing_and_is_called_out(
         (lambda rows: rows[:-1], "1 without an answer, such as 's7'"),
         (lambda rows: [*rows, rows[0]], "1 answered twice, such as 's0'"),
         (lambda rows: [*rows[:-1], rows[-1]._replace(sample_id="x")], "1 of another benchmark"),
+        (
+            lambda rows: [*rows[:-1], rows[-1]._replace(response=None)],
+            "1 with neither response nor error, such as 's7'",
+        ),
     ],
 )
 def test_incomplete_predictions_are_refused(tmp_path: Path, spoil: object, message: str) -> None:
@@ -140,3 +144,57 @@ def test_foreign_and_missing_files_are_named(tmp_path: Path) -> None:
     pq.write_table(pa.table({"index": [1]}), config.predictions)
     with pytest.raises(EvaluationError, match="not predictions of this project"):
         score(config)
+
+
+def test_answers_to_a_benchmark_that_was_not_asked_for_are_refused(tmp_path: Path) -> None:
+    config = make_config(tmp_path, SAMPLES)
+    foreign = prediction(SAMPLES[0], "A", benchmark="refineshot")
+    write_predictions(config, [*answers(8), foreign])
+    with pytest.raises(EvaluationError, match="answers to refineshot, but the recipe evaluates h"):
+        score(config)
+
+
+def test_each_benchmark_is_scored_by_itself(tmp_path: Path) -> None:
+    config = make_config(tmp_path, SAMPLES)
+    both = {"held_out": config.benchmarks["held_out"], "synthetic": config.benchmarks["held_out"]}
+    config = config.model_copy(update={"benchmarks": both})
+    index = config.index_path("held_out").read_text()
+    config.index_path("synthetic").write_text(index)
+    wrong = [row._replace(benchmark="synthetic") for row in answers(0)]
+    write_predictions(config, [*answers(8), *wrong])
+    found = scoring_command.score(config)["benchmarks"]
+    accuracy = {b: c["checkpoints"]["base"]["shown"]["all"]["accuracy"] for b, c in found.items()}
+    assert accuracy == {"held_out": 1.0, "synthetic": 0.0}
+
+
+def test_a_pair_is_right_where_all_its_questions_are(tmp_path: Path) -> None:
+    samples = [sample(n, provenance={"pair": f"p{n // 2}"}) for n in range(8)]
+    config = make_config(tmp_path, samples)
+    rows = [prediction(s, s.answer if n != 5 else "A") for n, s in enumerate(samples)]
+    rows[0] = prediction(samples[0], None)  # an engine error: its pair can't be told
+    write_predictions(config, rows)
+    overall = score(config)["checkpoints"]["base"]["shown"]["all"]
+    assert overall["pair_accuracy"] == pytest.approx(2 / 3)
+
+
+def test_probabilities_give_camerabenchs_own_measure(tmp_path: Path) -> None:
+    config = make_config(tmp_path, SAMPLES)
+    sure = {"A": [0.9, 0.05], "B": [0.1, 0.9]}
+    write_predictions(
+        config, [prediction(s, s.answer, probabilities=sure[s.answer]) for s in SAMPLES]
+    )
+    shown = score(config)["checkpoints"]["base"]["shown"]
+    assert shown["all"]["ranking"] == {"n": 8, "ap": 1.0, "auc": 1.0, "prevalence": 0.5}
+    assert shown["category/pan_left"]["ranking"]["ap"] is None  # only Yes
+    assert shown["all"]["macro_ap"] is None
+
+
+def test_questions_have_a_price_where_the_server_has(tmp_path: Path) -> None:
+    endpoint = {"model": "m", "temperature": 0.0, "dollars_per_million": (2.0, 10.0)}
+    server = {"endpoint": endpoint, "media": "video"}
+    config = make_config(tmp_path, SAMPLES, checkpoints={"gpt": server, "base": tmp_path / "base"})
+    rows = [row._replace(prompt_tokens=1000, tokens=100) for row in answers(8)]
+    write_predictions(config, [*rows, *(row._replace(checkpoint="gpt") for row in rows)])
+    found = score(config)["checkpoints"]
+    assert found["gpt"]["shown"]["all"]["dollars"] == pytest.approx(0.003)
+    assert found["base"]["shown"]["all"]["dollars"] is None
