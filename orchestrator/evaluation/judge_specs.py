@@ -6,7 +6,6 @@ from pathlib import Path
 
 from pydantic import Field, field_validator
 
-from data_builders.source_specs import BenchmarkName
 from data_builders.specs import Spec
 from data_builders.trajectory_specs import EndpointSpec
 
@@ -16,12 +15,12 @@ class JudgeSpec(Spec):
 
     endpoint: EndpointSpec
     """Any OpenAI-compatible server (RefineShot: Qwen/Qwen3-4B without thinking)."""
-    benchmarks: tuple[BenchmarkName, ...] = Field(min_length=1)
-    """Answers to these are judged."""
-    labels: Path | None
+    benchmarks: tuple[str, ...] = Field(min_length=1)
+    """Answers to these of eval.benchmarks are judged; those of your own by their short name."""
+    labels: Path | None = None
     """Responses with known verdicts, JSONL, that the judge is measured on; null for this
     project's own."""
-    failures_in_a_row: int = Field(gt=0)
+    failures_in_a_row: int = Field(default=20, gt=0)
     """So many requests without an answer, one after the other, end the judging."""
 
     @field_validator("endpoint")

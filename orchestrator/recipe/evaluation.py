@@ -118,7 +118,7 @@ class EvalSpec(Spec):
             raise ValueError("eval.external: lmms-eval needs a checkpoint, or a model with a path")
         if ("synthetic" in self.benchmarks) and self.synthetic is None:
             raise ValueError("eval.benchmarks lists synthetic, but eval.synthetic is null")
-        if self.judge and (foreign := set(self.judge.benchmarks) - set(self.benchmarks)):
+        if self.judge and (foreign := set(self.judge.benchmarks) - known):
             raise ValueError(
                 f"eval.judge.benchmarks: {', '.join(sorted(foreign))} is not in eval.benchmarks"
             )
