@@ -1,6 +1,6 @@
 """Every measured number: `make bench`, or some of them: `make bench BENCH="reward plan"`.
 
-`demo`, `test` and `kills` take up to 20 minutes each and run only when they are named. Figures stand
+`demo`, `test` and `kills` take up to 20 minutes each and run only when named. Figures stand
 beside the stored ones (`bench/figures.py`).
 """
 

@@ -15,6 +15,8 @@ import io
 import os
 import shutil
 import tempfile
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +27,7 @@ from data_builders.decoding import ClipError, Decoded, Frames, decode, read_all,
 from data_builders.specs import FrameSpec
 from reward_plugins.errors import CamReasonerError
 
+ABANDONED_SECONDS = 86_400.0
 FORMAT_VERSION = 1
 TEMPORAL_PATCH = 2
 """Frames merged into one visual token in time (Qwen2-VL and later)."""
@@ -149,6 +152,14 @@ def _store(entry: Path, decoded: Decoded, spec: FrameSpec) -> FrameMeta:
         raise FrameCacheError(f"can't write frames to {entry}: {error}") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def remove_abandoned(cache: Path) -> None:
+    """Remove what killed processes left half written; what is younger may be another run's."""
+    for partial in cache.glob(".*"):
+        with suppress(FileNotFoundError):  # another run has just finished it
+            if time.time() - partial.stat().st_mtime > ABANDONED_SECONDS:
+                shutil.rmtree(partial)
 
 
 def _fill(directory: Path, key: str, decoded: Decoded, spec: FrameSpec) -> FrameMeta:

@@ -16,6 +16,7 @@ from data_builders.frame_store import (
     Job,
     build,
     load_entry,
+    remove_abandoned,
     write_synced,
 )
 from data_builders.specs import FrameSpec
@@ -119,6 +120,7 @@ def materialise(
     """
     names = sorted(set(clips))
     cache.mkdir(parents=True, exist_ok=True)
+    remove_abandoned(cache)
     jobs = [Job(name, root.resolve(), cache.resolve(), spec) for name in names]
     made: dict[str, FrameMeta] = {}
     refused: list[Quarantined] = []
