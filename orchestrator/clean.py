@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from filelock import FileLock, Timeout
-
 from orchestrator.outputs import MANIFEST
 
 STORE, FRAMES = ".stages", ".cache/frames"
@@ -77,6 +75,8 @@ def remove(waste: Waste) -> bool:
     if waste.path.is_file():
         waste.path.unlink()
         return True
+    from filelock import FileLock, Timeout  # not needed to plan
+
     lock = FileLock(waste.path / LOCK)
     try:
         with lock.acquire(timeout=0):

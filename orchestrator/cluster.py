@@ -10,13 +10,14 @@ import socket
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
-
-import psutil
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import ResourceError
 from orchestrator.recipe import Recipe
 from orchestrator.stage import Resources, Stage
+
+if TYPE_CHECKING:
+    import psutil
 
 LOGICAL_CPUS = 32
 """CPU slots of a local Ray: verl's actors each take one and mostly wait."""
@@ -97,6 +98,8 @@ def _start_local(**options: Any) -> None:
 
 def _daemons() -> list[psutil.Process]:
     """Ray's own processes that this one started, without those that died before."""
+    import psutil  # not needed to plan
+
     children = psutil.Process().children(recursive=True)
     return [p for p in children if p.name() in DAEMONS and _runs(p)]
 
@@ -133,6 +136,8 @@ class Session:
 
 
 def _runs(process: psutil.Process) -> bool:
+    import psutil
+
     return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 

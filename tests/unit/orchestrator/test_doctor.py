@@ -145,10 +145,10 @@ def test_a_missing_environment_is_not_an_error(
 def test_the_parsers_of_gpu_recipes_run_where_only_the_cpu_environment_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
+    plan, asked = make_plan(load_recipe("camreasoner_7b"), tmp_path), list[str]()
     monkeypatch.setattr(envs, "is_ready", lambda name: name in ("sft", "rl"))
     monkeypatch.setattr(
         envs, "interpreter", lambda name: asked.append(name) or Path(sys.executable)
     )
-    list(parsed(make_plan(load_recipe("camreasoner_7b"), tmp_path)))
+    list(parsed(plan))
     assert asked == ["sft", "rl"]

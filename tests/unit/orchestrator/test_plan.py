@@ -87,10 +87,11 @@ def test_where_the_run_directory_is_does_not_matter(tmp_path: Path) -> None:
 
 def test_planning_imports_nothing_heavy() -> None:
     code = (
-        "import sys; from pathlib import Path\n"
+        "import sys; from pathlib import Path; import orchestrator.cli\n"
         "from orchestrator.plan import make_plan; from orchestrator.recipe import load_recipe\n"
         "make_plan(load_recipe('camreasoner_7b'), Path('/nowhere'))\n"
-        "heavy = {'torch', 'transformers', 'ray', 'numpy', 'av', 'pyarrow', 'verl'}\n"
+        "heavy = {'torch', 'transformers', 'ray', 'numpy', 'av', 'pyarrow', 'verl', 'psutil',\n"
+        "    'filelock', 'rich.progress', 'rich.live', 'httpx2', 'openai', 'huggingface_hub'}\n"
         "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
