@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from orchestrator import envs
 from orchestrator.checks.advice import advice
+from orchestrator.checks.loggers import loggers
 from orchestrator.checks.machine import Verdict, machine
 from orchestrator.checks.network import network
 from orchestrator.checks.parsers import parsed
@@ -25,6 +26,7 @@ def examine(plan: Plan) -> Iterator[Verdict]:
     yield from memory(recipe, local_gpu())
     yield from machine(plan)
     yield from network(plan)
+    yield from loggers(plan)
     yield from _environments(plan)
     yield from parsed(plan)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator import envs
+from orchestrator import envs, loggers
 from orchestrator.cluster import Session
 from orchestrator.deaths import SIGNALLED, Death, explain
 from orchestrator.errors import NodeLostError, StageError
@@ -91,7 +91,12 @@ class _Run:
         started, end = time.monotonic(), None
         self.watchdog = Watchdog(self.command.progress, self.recipe.recovery.stall_minutes)
         argv = [str(envs.interpreter(self.command.environment)), *self.command.argv]
-        environ = {"PYTHONPATH": str(ROOT), "RAY_ADDRESS": address, **self.command.environ}
+        environ = {
+            "PYTHONPATH": str(ROOT),
+            "RAY_ADDRESS": address,
+            **loggers.offline(self.recipe.loggers),
+            **self.command.environ,
+        }
         directory = self.stage.directory
         with closing(console.following(self.stage, self.command)) as follow:
             next(follow)

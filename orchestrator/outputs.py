@@ -16,7 +16,18 @@ from pathlib import Path
 LISTING = "outputs.sha256"
 MANIFEST = "manifest.json"
 NOT_OUTPUTS = frozenset(
-    {LISTING, MANIFEST, "attempts.jsonl", "logs", "progress.jsonl", "provenance", "tensorboard"}
+    {
+        LISTING,
+        MANIFEST,
+        "attempts.jsonl",
+        "logs",
+        "progress.jsonl",
+        "provenance",
+        "tensorboard",
+        "wandb",
+        "trackio",
+        "swanlab",
+    }
 )
 """About the making of a result, not the result; so are hidden files."""
 THREADS = min(16, os.cpu_count() or 1)

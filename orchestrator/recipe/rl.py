@@ -159,7 +159,5 @@ class RlSpec(Spec):
     keep_last: int = Field(gt=0)
     """Newest checkpoints that stay on disk. There is no `keep_best`: training validates nothing,
     and each that is kept can be evaluated."""
-    loggers: tuple[Literal["console", "tensorboard", "wandb", "swanlab", "trackio"], ...]
-    """Where metrics go besides the run's own metrics file."""
     extra: dict[str, Any]
     """Keys of the chosen trainer, dotted or nested, passed through verbatim."""

@@ -128,6 +128,9 @@ class Recipe(Spec):
     """What happens when a stage dies or stands still."""
     cluster: ClusterSpec
     """The machines."""
+    loggers: tuple[Literal["tensorboard", "wandb", "trackio", "swanlab"], ...]
+    """Where SFT and RL send their metrics, besides the run's own history; offline where a service
+    has no key or can't be reached."""
 
     @property
     def bare_answers(self) -> bool:

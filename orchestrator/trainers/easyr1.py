@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import reward_plugins
-from orchestrator import own_reward, stages
+from orchestrator import loggers, own_reward, stages
 from orchestrator.recipe import Recipe
 from orchestrator.stage import OUT, Command, Draft, Progress, Resources
 from orchestrator.trainers.extra import merged
@@ -73,6 +73,7 @@ def train_config(recipe: Recipe, done: dict[str, Path]) -> dict[str, Any]:
     return {
         "easyr1": merged(config, recipe.rl.extra, "rl.extra"),
         "ema": recipe.rl.ema.model_dump(),
+        "env": loggers.environ(recipe.loggers),
     }
 
 
@@ -176,9 +177,9 @@ def _trainer(recipe: Recipe) -> dict[str, Any]:
     return {
         "total_epochs": rl.epochs,
         "max_steps": rl.max_steps,
-        "project_name": "camreasoner",
+        "project_name": loggers.PROJECT,
         "experiment_name": recipe.name,
-        "logger": ["file", *rl.loggers],
+        "logger": ["file", "console", *recipe.loggers],
         "nnodes": recipe.cluster.nodes,
         "n_gpus_per_node": recipe.cluster.gpus_per_node,
         "max_try_make_batch": rl.filter.max_refills,

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from orchestrator import history, stages
+from orchestrator import history, loggers, stages
 from orchestrator.errors import StageError
 from orchestrator.recipe import Recipe
 from orchestrator.stage import OUT, Command, Draft, Progress, Resources
@@ -36,6 +36,7 @@ def sft(recipe: Recipe, done: dict[str, Path]) -> Draft:
             "HF_HUB_OFFLINE": "1",
             "LLAMAFACTORY_VERBOSITY": "WARN",
             "TRANSFORMERS_VERBOSITY": "warning",
+            **loggers.environ(recipe.loggers),
             **_torchrun(recipe),
         },
         Progress(
@@ -105,7 +106,9 @@ def train_config(recipe: Recipe, done: dict[str, Path]) -> dict[str, Any]:
         "output_dir": str(OUT / "checkpoints"),
         "logging_steps": sft.log_every,
         "save_total_limit": sft.keep_last,
-        "report_to": "none",
+        "report_to": list(recipe.loggers) or "none",
+        "project": loggers.PROJECT,
+        "run_name": recipe.name,
         "disable_tqdm": True,  # its rows come through trainer_log.jsonl
         "per_device_train_batch_size": sft.batch_size_per_device,
         "gradient_accumulation_steps": sft.gradient_accumulation,

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from orchestrator import own_reward, stages
+from orchestrator import loggers, own_reward, stages
 from orchestrator.recipe import Recipe
 from orchestrator.stage import OUT, Command, Draft, Progress, Resources
 from orchestrator.trainers.extra import flat, merged
@@ -74,7 +74,7 @@ def environ(recipe: Recipe) -> dict[str, str]:
         "VERL_USE_EXTERNAL_PLUGINS": "none",
         "VERL_FILE_LOGGER_PATH": str(OUT / "metrics.jsonl"),
         "VERL_LOGGING_LEVEL": "WARNING",
-        "TENSORBOARD_DIR": str(OUT / "tensorboard"),
+        **loggers.environ(recipe.loggers),
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
     }
@@ -215,9 +215,9 @@ def _trainer(recipe: Recipe) -> dict[str, Any]:
         "trainer.test_freq": -1,
         "trainer.val_before_train": False,
         "trainer.resume_mode": "auto",
-        "trainer.project_name": "camreasoner",
+        "trainer.project_name": loggers.PROJECT,
         "trainer.experiment_name": recipe.name,
-        "trainer.logger": list(rl.loggers),
+        "trainer.logger": ["console", *recipe.loggers],
         "trainer.default_local_dir": str(OUT / "checkpoints"),
         "trainer.rollout_data_dir": str(OUT / "rollouts"),
     }

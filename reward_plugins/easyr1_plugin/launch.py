@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict
 
 from reward_plugins.easyr1_plugin import checkout, hooks
 from reward_plugins.ema_grpo import EmaNormalizer
+from reward_plugins.logger_modes import logger_modes
 
 WORKER_ENV = {
     "TOKENIZERS_PARALLELISM": "true",
@@ -69,6 +70,7 @@ class LaunchConfig(BaseModel):
             "PYTHONPATH": os.pathsep.join([str(home), str(root)]),
             checkout.VARIABLE: str(home),
             hooks.SETTINGS: self.ema.model_dump_json(),
+            **logger_modes(),
             **self.env,
         }
         hook = f"{hooks.__name__}.{hooks.install.__name__}"

@@ -18,6 +18,8 @@ from typing import Any
 import ray
 from pydantic import BaseModel, ConfigDict
 
+from reward_plugins.logger_modes import logger_modes
+
 PLUGINS = "reward_plugins.verl_plugin.register"
 FORK_SERVER = Path(__file__).parent / "cpu" / "forkserver.py"
 
@@ -44,7 +46,8 @@ class TrainConfig(BaseModel):
         """What every worker of the run needs to be one of verl's."""
         command = [sys.executable, *(["-P", "-S", str(FORK_SERVER)] if self.fork else [])]
         root = str(Path(__file__).parents[2])
-        env = {"PYTHONPATH": root, "VERL_USE_EXTERNAL_MODULES": PLUGINS, **self.env}
+        ours = {"PYTHONPATH": root, "VERL_USE_EXTERNAL_MODULES": PLUGINS}
+        env = {**ours, **logger_modes(), **self.env}
         return {"py_executable": shlex.join(command), "env_vars": env}
 
 
