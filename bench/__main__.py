@@ -20,6 +20,7 @@ ENVIRONMENT = {
     "data": "orchestrator",
     "score": "orchestrator",
     "eval": "eval",
+    "overhead": "orchestrator",
     "demo": "orchestrator",
     "kills": "orchestrator",
     "test": "orchestrator",

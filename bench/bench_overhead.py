@@ -1,0 +1,159 @@
+"""What orchestration adds to a stage: `python -m bench.bench_overhead [seconds]`.
+
+A command that logs a line and a row of progress five times a second runs bare, then as a stage. It
+is told apart what is ours (launcher, the actor that streams the log, its supervisor, refreshes of
+the report) and what is Ray's own.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+
+from orchestrator.plan import Plan, make_plan
+from orchestrator.recipe import load_recipe
+from orchestrator.stage import ROOT, Command, Progress, Resources
+
+LOGGER = """
+import json, sys, time
+file = open(sys.argv[1], "a", buffering=1)
+for step in range(1, int(5 * float(sys.argv[2])) + 1):
+    time.sleep(0.2)
+    file.write(json.dumps({"step": step, "data": {"reward/score": 0.5}}) + "\\n")
+    print("step", step, "of a training that goes on", flush=True)
+"""
+LAUNCH = "import sys; from bench.bench_overhead import launch_stage; launch_stage(*sys.argv[1:])"
+SETTLED_SECONDS = 10.0
+"""Before the cost of a running stage is measured."""
+LIMITS = {"seconds added": 3.0, "MB": 150.0, "% of a core": 1.0}
+
+
+def main(seconds: str = "60") -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        bare = _timed([sys.executable, "-c", LOGGER, f"{folder}/bare.jsonl", seconds])
+        process = subprocess.Popen([sys.executable, "-c", LAUNCH, folder, seconds], cwd=ROOT)
+        sampler = Sampler(psutil.Process(process.pid))
+        sampler.start()
+        process.wait()
+        sampler.join()
+        took = float((Path(folder) / "seconds").read_text())
+        whole = float((Path(folder) / "launch").read_text())
+    print(f"bare command {bare:.1f} s, as a stage {took:.1f} s: {took - bare:.2f} s added")
+    print(f"with Ray's start and end {whole:.1f} s: Ray's own {whole - took:.1f} s")
+    for group in ("ours", "Ray's"):
+        memory, share = sampler.memory[group] / 1e6, 100 * sampler.share(group)
+        print(f"{group:6} {memory:7.0f} MB (unique), {share:5.2f} % of a core")
+    print(f"limits: {LIMITS}")
+
+
+def launch_stage(folder: str, seconds: str) -> None:
+    """Launch a plan whose only stage is the logger; times go to files in `folder`."""
+    from orchestrator import runs
+    from orchestrator.launch import launch
+    from orchestrator.ui import Console
+
+    started = time.perf_counter()
+    plan = _plan(Path(folder), seconds)
+    launch(plan, plan.stages, Console())
+    (Path(folder) / "launch").write_text(str(time.perf_counter() - started))
+    (Path(folder) / "seconds").write_text(str(runs.read_manifest(plan.stages[0])["seconds"]))
+
+
+def _plan(folder: Path, seconds: str) -> Plan:
+    plan = make_plan(load_recipe("tiny"), folder)
+    rl = plan.stage("rl")
+    rows = str(rl.directory / "metrics.jsonl")
+    spec = Progress(rows, "step", int(5 * float(seconds)), "data.reward/score")
+    command = Command("orchestrator", ("-c", LOGGER, rows, seconds), progress=spec)
+    stage = replace(rl, commands=(command,), files={}, needs=(), resources=Resources(1))
+    return replace(plan, stages=(stage,))
+
+
+class Sampler(threading.Thread):
+    """CPU time and memory of the launcher's descendants, by whose they are."""
+
+    def __init__(self, launcher: psutil.Process) -> None:
+        super().__init__()
+        self._launcher = launcher
+        self.memory = {"ours": 0.0, "Ray's": 0.0}
+        self._first: dict[int, float] = {}
+        self._last: dict[int, tuple[str, float]] = {}
+        self._begun = self._end = 0.0
+
+    def run(self) -> None:
+        while self._launcher.is_running() and self._launcher.status() != psutil.STATUS_ZOMBIE:
+            now = time.perf_counter()
+            try:
+                self._look(now)
+            except psutil.Error:
+                continue  # a process ended while it was looked at
+            time.sleep(1.0)
+
+    def _look(self, now: float) -> None:
+        found = {p.pid: (_whose(p), p) for p in self._everyone()}
+        running = any("-c" in p.cmdline() and LOGGER in p.cmdline() for _, p in found.values())
+        if not running:
+            return
+        self._begun = self._begun or now
+        if now - self._begun < SETTLED_SECONDS:
+            return
+        self._first = self._first or {pid: _cpu(p) for pid, (_, p) in found.items()}
+        if not self._end:
+            self._settled = now
+        self._end = now
+        self._last |= {pid: (whose, _cpu(p)) for pid, (whose, p) in found.items()}
+        for group in self.memory:
+            used = sum(p.memory_full_info().uss for whose, p in found.values() if whose == group)
+            self.memory[group] = max(self.memory[group], used)
+
+    def share(self, group: str) -> float:
+        """Of one core, while the command ran."""
+        spent = sum(
+            cpu - self._first.get(pid, 0.0)
+            for pid, (whose, cpu) in self._last.items()
+            if whose == group
+        )
+        return spent / max(1e-9, self._end - self._settled)
+
+    def _everyone(self) -> list[psutil.Process]:
+        """The launcher and all below it, also what a supervisor forked away."""
+        below = [self._launcher, *self._launcher.children(recursive=True)]
+        known = {p.pid for p in below}
+        away = [p for p in psutil.process_iter() if p.pid not in known and _is_ours(p)]
+        return below + [q for p in away for q in (p, *p.children(recursive=True))]
+
+
+def _is_ours(process: psutil.Process) -> bool:
+    return "orchestrator.supervise" in process.cmdline() and LOGGER in process.cmdline()
+
+
+def _whose(process: psutil.Process) -> str:
+    words = process.cmdline()
+    text = " ".join(words)
+    if words[1:3] == ["-c", LOGGER]:
+        return "the command"
+    if LAUNCH in words or "orchestrator." in text or "StageRunner" in text:
+        return "ours"
+    return "Ray's"
+
+
+def _cpu(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def _timed(command: list[str]) -> float:
+    started = time.perf_counter()
+    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
