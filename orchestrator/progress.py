@@ -4,40 +4,59 @@ from __future__ import annotations
 
 import json
 from collections import deque
+from os import SEEK_END
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from orchestrator.stage import Progress
 
+LONGEST_ROW = 65_536
+"""Bytes; verl's rows have 4,000."""
 PACE_SECONDS = 120.0
 """The pace is that of the last two minutes."""
 
 
 class ProgressRows:
-    """Follows a file that grows by one JSON object a line, from its present end on."""
+    """Follows a file of one JSON object a line, from its present state on.
+
+    A trainer may write its last row again with more in it, and a resumed one takes rows back: so
+    the end of the file is read whenever it has changed, and not what was added.
+    """
 
     def __init__(self, spec: Progress) -> None:
         self._spec = spec
         self._path = Path(spec.path)
-        self._read = self._path.stat().st_size if self._path.exists() else 0
+        self._seen = self._state()
 
     def latest(self) -> tuple[float, float | None, str] | None:
-        """Steps done, steps in all and the metric of the newest whole row, if there is one."""
-        if not self._path.exists() or (size := self._path.stat().st_size) == self._read:
+        """Steps done, steps in all and the metric of the newest whole row, if the file changed."""
+        state = self._state()
+        if state == self._seen or (row := self._last_row()) is None:
             return None
-        with self._path.open("rb") as file:
-            file.seek(self._read if size > self._read else 0)  # a resumed run takes rows back
-            *whole, rest = file.read().split(b"\n")
-            self._read = file.tell() - len(rest)
-        if not whole:
-            return None
-        row = json.loads(whole[-1])
+        self._seen = state
         spec = self._spec
         total = _dig(row, spec.total) if isinstance(spec.total, str) else spec.total
         value = _dig(row, spec.metric) if spec.metric else row.get("what")
         label = spec.metric.rpartition(".")[2]
         metric = f"{label} {value:.3f}" if isinstance(value, float) else str(value or "")
         return float(_dig(row, spec.step) or 0), total, metric
+
+    def _state(self) -> tuple[int, int] | None:
+        if not self._path.exists():
+            return None
+        status = self._path.stat()
+        return status.st_size, status.st_mtime_ns
+
+    def _last_row(self) -> dict[str, Any] | None:
+        """None while the row is being written."""
+        with self._path.open("rb") as file:
+            file.seek(max(0, file.seek(0, SEEK_END) - LONGEST_ROW))
+            lines = file.read().split(b"\n")[:-1]
+        try:
+            row: dict[str, Any] = json.loads(lines[-1])
+        except (IndexError, ValueError):
+            return None
+        return row
 
 
 class Position(NamedTuple):

@@ -73,3 +73,21 @@ def test_a_pace_is_said_so_that_it_is_read_at_once(rate: float, said: str) -> No
 
 def test_hours_are_hours() -> None:
     assert [clock(s) for s in (7.25, 75, 3600 * 30 + 125)] == ["7.2 s", "1 min 15 s", "30 h 02 min"]
+
+
+def test_a_row_that_is_written_again_longer_or_shorter_is_read_whole(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    rows = ProgressRows(Progress(str(path), step="step", total=9))
+    first = '{"step": 1}\n'
+    for last, expected in (
+        ('{"step": 2, "data": {}}', 2),
+        ('{"step": 2, "data": {"more": 1, "and": 2}}', 2),
+        ('{"step": 3}', 3),
+    ):
+        path.write_text(first + last + "\n")
+        row = rows.latest()
+        assert row is not None and row[0] == expected
+    path.write_text(first + '{"step": 4}\n"and": 2}}\n')  # not cut off yet
+    assert rows.latest() is None
+    path.write_text(first + '{"step": 4}\n')
+    assert rows.latest() == (4.0, 9, "")
