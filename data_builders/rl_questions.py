@@ -62,6 +62,8 @@ def _sample(record: _Record, number: int) -> Sample:
             f"a multiple-choice question on one video is wanted, found {record.problem_type!r} "
             f"on {len(record.videos)}"
         )
+    if len(record.options) < 2:
+        raise ValueError(f"two or more options are wanted, found {record.options}")
     options = tuple(_without_letter(option) for option in record.options)
     tagged = _TAGGED.fullmatch(record.answer)
     answer = tagged[1] if tagged else record.answer.strip()
