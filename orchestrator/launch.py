@@ -76,9 +76,10 @@ def _bring(plan: Plan, stage: Stage, session: cluster.Session, console: Console)
         newest = checkpoints.newest(plan.recipe, stage, console)
         log = attempts.start(newest)
         console.started(stage, log)
+        going = llamafactory.resumed(stage, newest) if newest and stage.name == "sft" else stage
         try:
             with _noted(attempts):
-                done = attempt(plan.recipe, stage, session, log, console)
+                done = attempt(plan.recipe, going, session, log, console)
             break
         except AttemptError as error:
             deaths.append(error.death)

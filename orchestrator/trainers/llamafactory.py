@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import yaml
 from orchestrator import history, loggers, stages
 from orchestrator.errors import StageError
 from orchestrator.recipe import Recipe
-from orchestrator.stage import OUT, Command, Draft, Progress, Resources
+from orchestrator.stage import OUT, Command, Draft, Progress, Resources, Stage
 from orchestrator.trainers import extra
 
 ALL_FRAMES = 10_000  # clips hold exactly the frames to use: no sampling limit may bite
@@ -150,6 +151,18 @@ def deepspeed_config(recipe: Recipe) -> dict[str, Any]:
             "stage3_gather_16bit_weights_on_model_save": True,
         },
     }
+
+
+def resumed(stage: Stage, checkpoint: Path) -> Stage:
+    """The stage with its training to go on from `checkpoint`, weights included.
+
+    The trainer resumes by `load_state_dict(strict=False)` (transformers 5.6.0, trainer.py:3378),
+    but a Qwen2.5-VL is saved under other names than it has in memory: not one tensor is loaded, and
+    nothing is said. So the model is built from the checkpoint, which converts the names.
+    """
+    *before, train = stage.commands
+    weights = f"model_name_or_path={checkpoint}"
+    return replace(stage, commands=(*before, replace(train, argv=(*train.argv, weights))))
 
 
 def finish(directory: Path) -> None:

@@ -13,6 +13,7 @@ from orchestrator import checkpoints
 from orchestrator.plan import make_plan
 from orchestrator.recipe import load_recipe
 from orchestrator.stage import Stage
+from orchestrator.trainers import llamafactory
 from orchestrator.ui import Console
 
 RECIPE = load_recipe("tiny")
@@ -144,3 +145,12 @@ def test_easyr1s_tracker_keeps_what_else_it_knows(tmp_path: Path, before: str) -
 def test_a_stage_without_checkpoints_goes_on_from_none(tmp_path: Path) -> None:
     for name in ("data", "sft", "rl"):
         assert checkpoints.newest(RECIPE, stage_of(name, tmp_path), Console()) is None
+
+
+def test_a_resumed_sft_builds_its_model_from_the_checkpoint(tmp_path: Path) -> None:
+    stage = stage_of("sft", tmp_path)
+    going = llamafactory.resumed(stage, tmp_path / "checkpoint-4")
+    *before, train = going.commands
+    assert tuple(before) == stage.commands[:-1]
+    assert train.argv[-1] == f"model_name_or_path={tmp_path}/checkpoint-4"
+    assert train.argv[:-1] == stage.commands[-1].argv and train.argv[1] == "llamafactory.cli"
