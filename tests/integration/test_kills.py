@@ -44,11 +44,12 @@ def start(runs: Path, verb: str) -> subprocess.Popen[bytes]:
         )
 
 
-def kill_trainer(module: str) -> None:
-    """SIGKILL to the stage's command, as the kernel would: not to its supervisor."""
+def kill_trainer(module: str, stage: Path) -> None:
+    """SIGKILL to the stage's command, as the kernel would: not to its supervisor, nor to others'."""
     for process in psutil.process_iter(["cmdline"]):
         words = process.info["cmdline"] or []
-        if module in words and "orchestrator.supervise" not in words:
+        own = any(word.startswith(str(stage)) for word in words)
+        if own and module in words and "orchestrator.supervise" not in words:
             process.kill()
 
 
@@ -76,7 +77,7 @@ def test_sft_killed_after_a_checkpoint_ends_with_the_same_weights(tmp_path: Path
     stage, unbroken = unbroken_and_set_aside(tmp_path, "sft")
     process = start(tmp_path, "sft")
     wait_for(stage / "checkpoints" / "checkpoint-4" / "trainer_state.json", process)
-    kill_trainer("llamafactory.cli")
+    kill_trainer("llamafactory.cli", stage)
     assert process.wait() == 0, (tmp_path / "sft.out").read_text()[-5000:]
     died, done = read_attempts(stage)
     assert (died.cause, done.resumed_from) == ("signal 9", "checkpoint-4")

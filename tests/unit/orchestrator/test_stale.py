@@ -192,6 +192,7 @@ PLUMBING = (
     "data_builders/workers.py",
     "orchestrator/checks",
     "reward_plugins/errors.py",
+    "reward_plugins/logger_modes.py",
     "reward_plugins/metrics_history.py",
     "reward_plugins/own.py",
     "reward_plugins/reward.py",  # an evaluation only matches answers
