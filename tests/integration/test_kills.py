@@ -45,7 +45,7 @@ def start(runs: Path, verb: str) -> subprocess.Popen[bytes]:
 
 
 def kill_trainer(module: str, stage: Path) -> None:
-    """SIGKILL to the stage's command, as the kernel would: not to its supervisor, nor to others'."""
+    """SIGKILL to the stage's own command, as the kernel would: not to its supervisor."""
     for process in psutil.process_iter(["cmdline"]):
         words = process.info["cmdline"] or []
         own = any(word.startswith(str(stage)) for word in words)
