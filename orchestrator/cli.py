@@ -43,8 +43,8 @@ def main(arguments: Sequence[str]) -> int:
         console.error(str(error))
         return 1
     except KeyboardInterrupt:
-        seconds = time.monotonic() - started
-        console.error(f"interrupted after {seconds:.0f} s; the same command goes on from here")
+        again = "" if arguments[0] in OWN_ARGUMENTS else "; the same command goes on from here"
+        console.error(f"interrupted after {time.monotonic() - started:.0f} s{again}")
         return 130
     return 0
 

@@ -121,6 +121,8 @@ def _saved(recipe: Recipe, key: str, wanted: str) -> Iterator[str]:
 
 
 def _rl(recipe: Recipe) -> Iterator[str]:
+    if recipe.rl.trainer == "easyr1" and "trackio" in recipe.loggers:
+        yield "loggers: EasyR1 has no trackio; choose tensorboard, wandb or swanlab"
     rl = recipe.rl
     if rl.prompts_per_step % rl.minibatch_prompts:
         yield (

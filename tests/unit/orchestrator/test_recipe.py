@@ -86,6 +86,11 @@ def test_contradictions_name_their_key(override: str, key: str) -> None:
         load_recipe("tiny", [override])
 
 
+def test_a_logger_that_easyr1_lacks_is_refused() -> None:
+    with pytest.raises(RecipeError, match="loggers: EasyR1 has no trackio"):
+        load_recipe("camreasoner_7b", ["rl.trainer=easyr1", "loggers=[trackio]"])
+
+
 def test_a_key_that_is_given_two_values_is_an_error() -> None:
     with pytest.raises(RecipeError, match=r"rl.group_size: given as 4 and as 8"):
         load_recipe("tiny", ["rl.group_size=4", "+rl.group_size=8"])
