@@ -45,10 +45,13 @@ def bench_exports(index: FrameIndex, root: Path) -> None:
         "verl": lambda: to_verl(samples, index, prompt, root / "rl.parquet"),
         "EasyR1": lambda: to_easyr1(samples, index, prompt, root / "rl.json"),
     }
-    print(f"{SAMPLES:,} samples, processor seconds")
+    print(f"{SAMPLES:,} samples, processor seconds, and the clock's for all")
+    started = time.perf_counter()
     times = {name: best(export, 1) for name, export in exports.items()}
-    for name, taken in {**times, "all three (bound: 10 s)": sum(times.values())}.items():
+    wall = time.perf_counter() - started
+    for name, taken in {**times, "all three": sum(times.values())}.items():
         figure(f"export {name}", taken, "s")
+    figure("export all three, by the clock (bound: 10 s)", wall, "s")
 
 
 def write_clip(path: Path, seconds: int, height: int, width: int) -> None:
