@@ -19,6 +19,7 @@ NOT_OUTPUTS = frozenset(
     {
         LISTING,
         MANIFEST,
+        "__pycache__",
         "attempts.jsonl",
         "logs",
         "progress.jsonl",

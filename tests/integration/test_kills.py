@@ -99,11 +99,13 @@ def test_rl_killed_with_its_orchestrator_ends_with_the_same_weights(tmp_path: Pa
     assert tensors(stage) == tensors(unbroken)
     # verl writes a step's responses after its checkpoint: those of the last one before the kill.
     killed = int(done.resumed_from.rpartition("_")[2])
-    others = [n for n in differing(stage, unbroken) if not n.endswith(".pt")]
-    assert set(others) <= {f"rollouts/{killed}.jsonl"}
-    for row, other in zip(history(stage), history(unbroken), strict=True):
-        assert row["step"] == other["step"]
-        assert row["data"]["actor/grad_norm"] == other["data"]["actor/grad_norm"]
+    files = [name for name in differing(stage, unbroken) if not name.endswith(".pt")]
+    assert set(files) <= {f"rollouts/{killed}.jsonl"}
+    rows, others = history(stage), history(unbroken)
+    assert [row["step"] for row in rows] == [row["step"] for row in others]
+    for row, other in zip(rows, others, strict=True):
+        if row["step"] != killed:  # verl logs a step after its checkpoint: that one's row is short
+            assert row["data"]["actor/grad_norm"] == other["data"]["actor/grad_norm"]
 
 
 def losses(stage: Path) -> list[tuple[int, float]]:
