@@ -59,7 +59,11 @@ def test_a_command_that_is_shown_works(command: str, tmp_path: Path) -> None:
 def dry_run(command: str) -> list[str]:
     """The shell lines that make would run."""
     made = subprocess.run(
-        [*shlex.split(command), "-n"], cwd=ROOT, capture_output=True, text=True, check=False
+        [*shlex.split(command), "-n", "--no-print-directory"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert made.returncode == 0, made.stderr
     return made.stdout.splitlines()
@@ -84,7 +88,13 @@ def arrives(verb: str, arguments: list[str], runs: Path) -> None:
 
 
 def test_every_target_is_named_in_the_help() -> None:
-    helped = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    helped = subprocess.run(
+        ["make", "--no-print-directory", "help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.M)
     assert phony is not None
     targets = set(phony[1].split()) - {"demo-banner"}
