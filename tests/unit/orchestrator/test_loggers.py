@@ -33,19 +33,19 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_one_key_reaches_every_trainer(tmp_path: Path) -> None:
     for trainer in ("verl", "easyr1"):
-        recipe = load_recipe("tiny", ["loggers=[wandb,trackio]", f"rl.trainer={trainer}"])
+        recipe = load_recipe("tiny", ["loggers=[wandb,swanlab]", f"rl.trainer={trainer}"])
         sft, rl = (make_plan(recipe, tmp_path).stage(name) for name in ("sft", "rl"))
         train = yaml.safe_load(sft.files[str(sft.directory / "train.yaml")])
-        assert train["report_to"] == ["wandb", "trackio"] and train["project"] == "camreasoner"
+        assert train["report_to"] == ["wandb", "swanlab"] and train["project"] == "camreasoner"
         given = json.loads(rl.files[str(rl.directory / "train.json")])
         if trainer == "verl":
-            assert 'trainer.logger=["console","wandb","trackio"]' in _quoted(given["overrides"])
+            assert 'trainer.logger=["console","wandb","swanlab"]' in _quoted(given["overrides"])
         else:
             logger = given["easyr1"]["trainer"]["logger"]
-            assert logger == ["file", "console", "wandb", "trackio"]
+            assert logger == ["file", "console", "wandb", "swanlab"]
         for environment, stage in ((given["env"], rl), (sft.commands[-1].environ, sft)):
             assert environment["WANDB_DIR"] == str(stage.directory / "wandb")
-            assert environment["TRACKIO_DIR"] == str(stage.directory / "trackio")
+            assert environment["SWANLAB_LOG_DIR"] == str(stage.directory / "swanlab")
     recipe = load_recipe("tiny", ["loggers=[]"])
     sft = make_plan(recipe, tmp_path).stage("sft")
     assert yaml.safe_load(sft.files[str(sft.directory / "train.yaml")])["report_to"] == "none"
