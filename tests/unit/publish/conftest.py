@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fake_hub import FakeHub
 from huggingface_hub import constants, set_client_factory
 from huggingface_hub.utils import disable_progress_bars
 from huggingface_hub.utils._http import default_client_factory
+from upload_hub import FakeHub
 
 from orchestrator.publish.package import Package
 from orchestrator.trace.record import Record, read_record

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from fake_hub import FakeHub
 from huggingface_hub import constants
+from upload_hub import FakeHub
 
 from orchestrator import cli
 from orchestrator.errors import PublishError
