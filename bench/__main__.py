@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 
+from bench.figures import say
 from orchestrator.envs import interpreter
 from orchestrator.stage import ROOT
 
@@ -32,9 +33,9 @@ def main(names: list[str]) -> int:
     """Run the named benches, each in its environment; the number of those that failed."""
     failed = 0
     for name in names or [name for name in ENVIRONMENT if name not in LONG]:
-        print(f"\n== {name}", flush=True)
-        module = "demo" if name == "test" else name
-        command = [str(interpreter(ENVIRONMENT[name])), "-m", f"bench.bench_{module}", name]
+        say(f"\n== {name}")
+        module = ["bench.bench_demo", name] if name in ("demo", "test") else [f"bench.bench_{name}"]
+        command = [str(interpreter(ENVIRONMENT[name])), "-m", *module]
         environ = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
         failed += subprocess.run(command, cwd=ROOT, env=environ).returncode != 0
     return failed

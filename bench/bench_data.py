@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from bench.figures import figure
+from bench.figures import figure, say
 from data_builders import camerabench
 from data_builders.audit import audit
 from data_builders.sample import Sample, read_samples, write_samples
@@ -86,7 +86,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         made = "published" if shared else "made-up"
         annotations = Path(shared) / "camerabench" if shared else made_up(Path(scratch) / "made_up")
-        print(f"CameraBench from {made} annotations")
+        say(f"CameraBench from {made} annotations")
 
         def build() -> list[Sample]:
             return [*camerabench.binary(annotations), *camerabench.vqa_match(annotations)]
@@ -94,7 +94,7 @@ def main() -> None:
         samples = timed("binary + vqa (bound: 3 s, 500 MB)", build)
         if shared:
             timed("vqa as released, hash checked", lambda: camerabench.vqa_as_released(annotations))
-        print(f"{len(samples):,} samples")
+        say(f"{len(samples):,} samples")
         parquet = Path(scratch) / "samples.parquet"
         timed("write Parquet", lambda: write_samples(parquet, samples))
         timed("read Parquet", lambda: read_samples(parquet))

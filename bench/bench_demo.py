@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from bench.figures import figure
+from bench.figures import figure, say
 from orchestrator.stage import ROOT
 
 
@@ -30,12 +30,12 @@ def main(target: str, folder: str | None = None) -> None:
             least = min(least, psutil.virtual_memory().available)
             time.sleep(0.5)
         minutes = (time.perf_counter() - started) / 60
-        print(f"make {target} from a fresh clone: exit code {process.returncode}")
+        say(f"make {target} from a fresh clone: exit code {process.returncode}")
         figure(f"make {target} (bound: 20 min)", minutes, "min")
         figure(f"make {target}: peak memory (bound: 12 GiB)", (before - least) / 2**30, "GiB")
         for manifest in sorted(clone.glob("runs/tiny/*/manifest.json"), key=_started):
             facts = json.loads(manifest.read_text())
-            print(f"  {facts['stage']:8} {facts['seconds']:6.0f} s")
+            say(f"  {facts['stage']:8} {facts['seconds']:6.0f} s")
 
 
 def _started(manifest: Path) -> float:

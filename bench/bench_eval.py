@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.figures import figure
+from bench.figures import figure, say
 from data_builders.decoding import write_lossless
 from data_builders.frames import FrameIndex, materialise
 from data_builders.sample import Sample, write_samples
@@ -56,7 +56,7 @@ def compare(engine: HuggingFaceEngine, samples: list[Sample], index: FrameIndex,
     grouped()
     rates = {name: len(samples) / seconds(f) for name, f in (("one", one_by_one), ("all", grouped))}
     visual = index.meta(samples[0].clip).visual_tokens
-    print(f"{len(samples)} questions on {CLIPS} clips, {side} px, {visual} visual tokens each")
+    say(f"{len(samples)} questions on {CLIPS} clips, {side} px, {visual} visual tokens each")
     figure(f"eval {side} px, one question at a time", rates["one"], "/s")
     figure(f"eval {side} px, grouped by clip", rates["all"], "/s")
     figure(f"eval {side} px, grouped over one (bound: 4)", rates["all"] / rates["one"], "x")

@@ -10,7 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from bench.figures import figure
+from bench.figures import figure, say
 from data_builders.decoding import decode
 from data_builders.export import to_easyr1, to_llamafactory, to_verl
 from data_builders.frames import FrameIndex, materialise
@@ -29,7 +29,7 @@ def main() -> None:
         index = materialise(["clip.mp4"], root, root / "cache", SPEC)
         decoding = best(lambda: decode(root / "clip.mp4", SPEC), 3)
         reading = best(lambda: index.load("clip.mp4"), 20)
-        print("8 frames of a 720p clip of 4 s")
+        say("8 frames of a 720p clip of 4 s")
         figure("frames: decoding", decoding * 1e3, "ms")
         figure("frames: warm, verified read", reading * 1e3, "ms")
         figure("frames: read over decoding (bound: 20)", decoding / reading, "x")
@@ -45,7 +45,7 @@ def bench_exports(index: FrameIndex, root: Path) -> None:
         "verl": lambda: to_verl(samples, index, prompt, root / "rl.parquet"),
         "EasyR1": lambda: to_easyr1(samples, index, prompt, root / "rl.json"),
     }
-    print(f"{SAMPLES:,} samples, processor seconds, and the clock's for all")
+    say(f"{SAMPLES:,} samples, processor seconds, and the clock's for all")
     started = time.perf_counter()
     times = {name: best(export, 1) for name, export in exports.items()}
     wall = time.perf_counter() - started

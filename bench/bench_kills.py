@@ -19,6 +19,7 @@ from pathlib import Path
 
 import psutil
 
+from bench.figures import say
 from orchestrator.attempts import read_attempts
 from orchestrator.outputs import read_listing
 from orchestrator.stage import ROOT
@@ -29,16 +30,18 @@ TARGETS = ("orchestrator", "trainer", "both", "ray")
 RAY = ("gcs_server", "raylet")
 
 
-def main(kills: int, verb: str, longest: float, folder: str | None = None) -> None:
+def main(
+    kills: str = "20", verb: str = "run", longest: str = "180", folder: str | None = None
+) -> None:
     with nullcontext(folder) if folder else tempfile.TemporaryDirectory() as parent:
         whole, broken = Path(str(parent)) / "whole", Path(str(parent)) / "broken"
         seconds = time.monotonic()
         if start(whole, verb).wait() != 0:
             raise SystemExit(f"the unbroken run failed: {whole}.log")
-        print(f"unbroken: {time.monotonic() - seconds:.0f} s", flush=True)
+        say(f"unbroken: {time.monotonic() - seconds:.0f} s")
         seconds = time.monotonic()
-        killed = break_run(broken, verb, kills, longest)
-        print(f"killed {killed} times: {time.monotonic() - seconds:.0f} s", flush=True)
+        killed = break_run(broken, verb, int(kills), float(longest))
+        say(f"killed {killed} times: {time.monotonic() - seconds:.0f} s")
         for name in STAGES:
             if (whole / "tiny" / name).is_dir():
                 compare(name, whole / "tiny" / name, broken / "tiny" / name)
@@ -69,7 +72,7 @@ def break_run(runs: Path, verb: str, kills: int, longest: float) -> int:
                     victim.kill()
             killed += bool(victims)
             names = ", ".join(sorted({name for name in map(_name, victims) if name}))
-            print(f"  {killed}: {target} ({names})", flush=True)
+            say(f"  {killed}: {target} ({names})")
         if target in ("orchestrator", "both") or process.poll() is not None:
             process.wait()
             process = start(runs, verb)
@@ -107,11 +110,10 @@ def compare(name: str, whole: Path, broken: Path) -> None:
     differ = sorted(f for f in one.keys() | other.keys() if one.get(f) != other.get(f))
     attempts = read_attempts(broken.resolve())
     causes = [attempt.cause for attempt in attempts if attempt.outcome != "done"]
-    print(f"{name:7} {len(one)} files, {len(differ)} differ, {len(attempts)} attempts", flush=True)
+    say(f"{name:7} {len(one)} files, {len(differ)} differ, {len(attempts)} attempts")
     for line in (*map(json.dumps, causes), *differ):
-        print(f"        {line}")
+        say(f"        {line}")
 
 
 if __name__ == "__main__":
-    given = [*sys.argv[2:], *("20", "run", "180")[len(sys.argv[2:]) :]]
-    main(int(given[0]), given[1], float(given[2]), *given[3:])
+    main(*sys.argv[1:])

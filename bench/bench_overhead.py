@@ -17,6 +17,7 @@ from pathlib import Path
 
 import psutil
 
+from bench.figures import figure, say
 from orchestrator.plan import Plan, make_plan
 from orchestrator.recipe import load_recipe
 from orchestrator.stage import ROOT, Command, Progress, Resources
@@ -32,7 +33,6 @@ for step in range(1, int(5 * float(sys.argv[2])) + 1):
 LAUNCH = "import sys; from bench.bench_overhead import launch_stage; launch_stage(*sys.argv[1:])"
 SETTLED_SECONDS = 10.0
 """Before the cost of a running stage is measured."""
-LIMITS = {"seconds added": 3.0, "MB": 150.0, "% of a core": 1.0}
 
 
 def main(seconds: str = "60") -> None:
@@ -45,12 +45,15 @@ def main(seconds: str = "60") -> None:
         sampler.join()
         took = float((Path(folder) / "seconds").read_text())
         whole = float((Path(folder) / "launch").read_text())
-    print(f"bare command {bare:.1f} s, as a stage {took:.1f} s: {took - bare:.2f} s added")
-    print(f"with Ray's start and end {whole:.1f} s: Ray's own {whole - took:.1f} s")
-    for group in ("ours", "Ray's"):
-        memory, share = sampler.memory[group] / 1e6, 100 * sampler.share(group)
-        print(f"{group:6} {memory:7.0f} MB (unique), {share:5.2f} % of a core")
-    print(f"limits: {LIMITS}")
+    say(f"bare command {bare:.1f} s, as a stage {took:.1f} s")
+    figure("overhead: added to a stage (bound: 3 s)", took - bare, "s")
+    figure("overhead: Ray's start and end", whole - took, "s")
+    for whose, memory, share in (
+        ("ours", " (bound: 150 MB)", " (bound: 1 %)"),
+        ("Ray's", "", ""),
+    ):
+        figure(f"overhead: unique memory, {whose}{memory}", sampler.memory[whose] / 1e6, "MB")
+        figure(f"overhead: of a core, {whose}{share}", 100 * sampler.share(whose), "%")
 
 
 def launch_stage(folder: str, seconds: str) -> None:

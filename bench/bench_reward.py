@@ -15,7 +15,7 @@ from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
-from bench.figures import figure
+from bench.figures import figure, say
 from reward_plugins.reward import compute_score
 
 RESPONSES = 38_451
@@ -85,7 +85,7 @@ def rewards() -> dict[str, Callable[[str], object]]:
 
 def main() -> None:
     sane = sane_responses(RESPONSES)
-    print(f"{RESPONSES} responses of {sum(map(len, sane)) // len(sane)} characters on average")
+    say(f"{RESPONSES} responses of {sum(map(len, sane)) // len(sane)} characters on average")
     rates = {name: 400 / seconds(score, sane[:400]) for name, score in released().items()}
     for name, rate in rates.items():
         figure(f"reward {name}", rate, "/s")
@@ -94,13 +94,13 @@ def main() -> None:
         figure(f"reward {name}", rate, "/s")
         for other, base in rates.items():
             figure(f"reward {name} over {other}", rate / base, "x")
-    print("18,000 characters of repeated tags")
+    say("18,000 characters of repeated tags")
     degenerate = repeated_tags(18_000)
     for name, score in rewards().items():
         figure(f"reward {name}, degenerate", seconds(score, [degenerate], 20) * 1e3, "ms")
     released_ms = seconds(released_patterns, [degenerate], 1) * 1e3
     figure("reward released patterns, degenerate", released_ms, "ms")
-    print("repeated tags of growing length: nanoseconds a character")
+    say("repeated tags of growing length: nanoseconds a character")
     for size in (1_000, 10_000, 100_000, 1_000_000):
         text = repeated_tags(size)
         for name, score in rewards().items():

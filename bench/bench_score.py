@@ -19,7 +19,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from bench.figures import figure
+from bench.figures import figure, say
 from data_builders import camerabench
 from data_builders.frames import FrameIndex, FrameMeta
 from data_builders.sample import Sample, write_samples
@@ -150,15 +150,15 @@ def main(folder: str | None = None) -> None:
         out = Path(given).resolve()
         samples = questions()
         config = evaluation(out, samples)
-        print(f"{len(samples):,} questions, {len(SKILL)} checkpoints")
+        say(f"{len(samples):,} questions, {len(SKILL)} checkpoints")
         timed("scores with all statistics (bound: 10 s)", lambda: score(config))
         run = Run({"name": "bench"}, {"eval": out})
         page = timed("report with all examples", lambda: write_pages(run, out / "report"))
         files = [path for path in (out / "report").rglob("*") if path.is_file()]
-        print(f"  {len(files)} files, {sum(path.stat().st_size for path in files) / 2**20:.0f} MiB")
+        say(f"  {len(files)} files, {sum(path.stat().st_size for path in files) / 2**20:.0f} MiB")
         if BINARY:
             opened(page)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[2:])
+    main(*sys.argv[1:])
