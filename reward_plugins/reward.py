@@ -11,7 +11,7 @@ Every model output has a reward: nothing a policy emits raises. A broken sample 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -21,6 +21,10 @@ from reward_plugins.errors import CamReasonerError
 REWARD_NAME = "camreasoner"
 REWARD_TYPE = "batch"
 """Read by EasyR1's AutoRewardManager; v0.3.2 wants `worker.reward.reward_type: batch` instead."""
+
+
+Rules = Callable[[object, str, tuple[str, ...] | None, tuple[str, ...], int], tuple[bool, bool]]
+"""Response, right letter, options, tags, least characters a block -> well-formed, correct."""
 
 
 class BrokenSampleError(CamReasonerError, ValueError):
@@ -58,22 +62,12 @@ def compute_score(
 
     Raises `BrokenSampleError` for the sample's faults, `RewardSettingError` for a setting's.
     """
-    info = extra_info or {}
-    if not 0.0 <= format_weight <= 1.0:
-        raise RewardSettingError(f"format_weight: {format_weight!r} is not between 0 and 1")
+    info, rules = extra_info or {}, _rules(matching, format_weight, min_block_chars)
     if tasks is not None and data_source not in tasks:
         raise _broken(info, f"its task {data_source!r} is none of {sorted(tasks)}", "rename it")
     options = _options(info)
     truth = _truth(ground_truth, options, info)
-    names = tuple(tags)
-    if matching == "strict":
-        well_formed, correct = _strict(solution_str, truth, options, names, min_block_chars)
-    elif matching == "as_released":
-        if min_block_chars:
-            raise RewardSettingError("min_block_chars: the released rules have none; set it to 0")
-        well_formed, correct = _as_released(solution_str, truth, names)
-    else:
-        raise RewardSettingError(f"matching: {matching!r} is not one of 'strict', 'as_released'")
+    well_formed, correct = rules(solution_str, truth, options, tuple(tags), min_block_chars)
     format_reward = float(well_formed)
     accuracy = float(correct and (well_formed or not gate_accuracy_on_format))
     score = (1.0 - format_weight) * accuracy + format_weight * format_reward
@@ -105,6 +99,18 @@ def _score_input(
     return {"overall": scores.pop("score"), **scores}
 
 
+def _rules(matching: str, format_weight: float, min_block_chars: int) -> Rules:
+    if not 0.0 <= format_weight <= 1.0:
+        raise RewardSettingError(f"format_weight: {format_weight!r} is not between 0 and 1")
+    if matching not in RULES:
+        raise RewardSettingError(
+            f"matching: {matching!r} is not one of {', '.join(map(repr, RULES))}"
+        )
+    if matching == "as_released" and min_block_chars:
+        raise RewardSettingError("min_block_chars: the released rules have none; set it to 0")
+    return RULES[matching]
+
+
 def _strict(
     response: object,
     truth: str,
@@ -121,12 +127,21 @@ def _strict(
     return well_formed, ota.answer_letter(trace.answer, options) == truth
 
 
-def _as_released(response: object, truth: str, tags: tuple[str, ...]) -> tuple[bool, bool]:
+def _as_released(
+    response: object,
+    truth: str,
+    options: tuple[str, ...] | None,
+    tags: tuple[str, ...],
+    min_block_chars: int,
+) -> tuple[bool, bool]:
     if not isinstance(response, str):
         return False, False
     tight = as_released.tighten(response)
     correct = as_released.names_letter(as_released.answer_text(tight), truth)
     return as_released.has_format(tight, tags), correct
+
+
+RULES: dict[str, Rules] = {"strict": _strict, "as_released": _as_released}
 
 
 def _options(info: Mapping[str, Any]) -> tuple[str, ...] | None:

@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 from orchestrator import envs
@@ -45,11 +46,10 @@ class Policy:
             stderr=self._log,
             text=True,
         )
-        try:
+        with ExitStack() as stack:
+            stack.callback(self.close)
             self._read()
-        except BaseException:
-            self.close()
-            raise
+            stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -8,10 +8,10 @@ from typing import Any
 import reward_plugins
 from orchestrator import loggers, own_reward, stages
 from orchestrator.recipe import Recipe
-from orchestrator.stage import OUT, Command, Draft, Progress, Resources
+from orchestrator.stage import OUT, Draft
+from orchestrator.trainers import drafts
 from orchestrator.trainers.extra import merged
 
-PLUGIN = "reward_plugins.easyr1_plugin"
 REWARD = Path(reward_plugins.__file__).parent / "reward.py"
 LOSS_AGGREGATION = {
     "token-mean": "token",
@@ -25,36 +25,8 @@ def rl(recipe: Recipe, done: dict[str, Path]) -> Draft:
 
     EasyR1 is on no registry: `EASYR1_HOME` names a checkout on the node that runs the stage.
     """
-    train = Command(
-        stages.environment(recipe, "easyr1"),
-        ("-m", f"{PLUGIN}.launch", str(OUT / "train.json")),
-        progress=Progress(
-            path=str(OUT / "metrics.jsonl"),
-            step="step",
-            total=recipe.rl.max_steps or "total",
-            metric="data.reward/overall",
-        ),
-    )
-    return Draft(
-        name="rl",
-        commands=(
-            Command(
-                train.environment,
-                ("-m", "orchestrator.checks.parse_easyr1", str(OUT / "train.json")),
-            ),
-            stages.module("orchestrator", "data_builders.prepare", "prepare.json"),
-            train,
-        ),
-        files={
-            str(OUT / "prepare.json"): stages.prepare_config(
-                recipe, done, "easyr1", recipe.rl.frames, "rl"
-            ),
-            str(OUT / "train.json"): stages.to_json(train_config(recipe, done)),
-            **own_reward.files(recipe),
-        },
-        resources=Resources(1, pin=recipe.cluster.pin),
-        sources=(*stages.REWARD, *stages.GIVEN, "reward_plugins/easyr1_plugin"),
-        needs=(done["data"] / "rl.parquet", stages.starting_policy(recipe, done)),
+    return drafts.rl(
+        recipe, done, train_config(recipe, done), entry="launch", score="reward/overall"
     )
 
 

@@ -13,33 +13,32 @@ from orchestrator import history, loggers, stages
 from orchestrator.errors import StageError
 from orchestrator.recipe import Recipe
 from orchestrator.stage import OUT, Command, Draft, Progress, Resources, Stage
-from orchestrator.trainers import extra
+from orchestrator.trainers import drafts, extra
 
 ALL_FRAMES = 10_000  # clips hold exactly the frames to use: no sampling limit may bite
+ENVIRON = {
+    "OMP_NUM_THREADS": "1",
+    "HF_HUB_OFFLINE": "1",
+    "LLAMAFACTORY_VERBOSITY": "WARN",
+    "TRANSFORMERS_VERBOSITY": "warning",
+}
 
 
 def sft(recipe: Recipe, done: dict[str, Path]) -> Draft:
     """Check the config, export the traces in LLaMA-Factory's format, then train on them."""
-    environment = stages.environment(recipe, "sft")
+    written = OUT / "train.yaml"
     files = {
         str(OUT / "prepare.json"): stages.prepare_config(
             recipe, done, "llamafactory", recipe.sft.frames, "sft", prompt=recipe.sft.prompt
         ),
-        str(OUT / "train.yaml"): yaml.safe_dump(train_config(recipe, done), sort_keys=False),
+        str(written): yaml.safe_dump(train_config(recipe, done), sort_keys=False),
     }
     if recipe.sft.zero_stage is not None:
         files[str(OUT / "deepspeed.json")] = stages.to_json(deepspeed_config(recipe))
     train = Command(
-        environment,
-        ("-m", "llamafactory.cli", "train", str(OUT / "train.yaml")),
-        {
-            "OMP_NUM_THREADS": "1",
-            "HF_HUB_OFFLINE": "1",
-            "LLAMAFACTORY_VERBOSITY": "WARN",
-            "TRANSFORMERS_VERBOSITY": "warning",
-            **loggers.environ(recipe.loggers),
-            **_torchrun(recipe),
-        },
+        stages.environment(recipe, "sft"),
+        ("-m", "llamafactory.cli", "train", str(written)),
+        {**ENVIRON, **loggers.environ(recipe.loggers), **_torchrun(recipe)},
         Progress(
             path=str(OUT / "checkpoints" / "trainer_log.jsonl"),
             step="current_steps",
@@ -50,14 +49,7 @@ def sft(recipe: Recipe, done: dict[str, Path]) -> Draft:
     )
     return Draft(
         name="sft",
-        commands=(
-            Command(
-                train.environment,
-                ("-m", "orchestrator.checks.parse_llamafactory", str(OUT / "train.yaml")),
-            ),
-            stages.module("orchestrator", "data_builders.prepare", "prepare.json"),
-            train,
-        ),
+        commands=drafts.commands(train, "parse_llamafactory", written),
         files=files,
         resources=Resources(
             recipe.cluster.cpus_per_stage,
@@ -83,8 +75,20 @@ def _torchrun(recipe: Recipe) -> dict[str, str]:
 
 def train_config(recipe: Recipe, done: dict[str, Path]) -> dict[str, Any]:
     """Every key given to LLaMA-Factory (its `hparams/*.py` name them)."""
-    sft, spec = recipe.sft, recipe.sft.frames or recipe.frames
-    config: dict[str, Any] = {
+    config = {
+        **_model(recipe, done),
+        **_data(recipe),
+        **_logging(recipe),
+        **_optimisation(recipe),
+        **_saving(recipe.sft.save_every),
+    }
+    config = extra.merged(config, recipe.sft.extra, "sft.extra")
+    return {key: value for key, value in config.items() if value is not None}
+
+
+def _model(recipe: Recipe, done: dict[str, Path]) -> dict[str, Any]:
+    sft = recipe.sft
+    return {
         "model_name_or_path": str(done["model"] / "checkpoint"),
         "stage": "sft",
         "do_train": True,
@@ -92,6 +96,12 @@ def train_config(recipe: Recipe, done: dict[str, Path]) -> dict[str, Any]:
         "freeze_vision_tower": sft.freeze_vision_tower,
         "freeze_multi_modal_projector": sft.freeze_projector,
         "freeze_language_model": sft.freeze_language_model,
+    }
+
+
+def _data(recipe: Recipe) -> dict[str, Any]:
+    sft, spec = recipe.sft, recipe.sft.frames or recipe.frames
+    return {
         "dataset": "sft",
         "dataset_dir": str(OUT / "data"),
         "template": sft.template,
@@ -104,6 +114,12 @@ def train_config(recipe: Recipe, done: dict[str, Path]) -> dict[str, Any]:
         "video_min_pixels": spec.min_pixels,
         "preprocessing_num_workers": recipe.data.workers,
         "dataloader_num_workers": sft.loader_workers,
+    }
+
+
+def _logging(recipe: Recipe) -> dict[str, Any]:
+    sft = recipe.sft
+    return {
         "output_dir": str(OUT / "checkpoints"),
         "logging_steps": sft.log_every,
         "save_total_limit": sft.keep_last,
@@ -111,6 +127,12 @@ def train_config(recipe: Recipe, done: dict[str, Path]) -> dict[str, Any]:
         "project": loggers.PROJECT,
         "run_name": recipe.name,
         "disable_tqdm": True,  # its rows come through trainer_log.jsonl
+    }
+
+
+def _optimisation(recipe: Recipe) -> dict[str, Any]:
+    sft = recipe.sft
+    return {
         "per_device_train_batch_size": sft.batch_size_per_device,
         "gradient_accumulation_steps": sft.gradient_accumulation,
         "learning_rate": sft.learning_rate,
@@ -126,10 +148,7 @@ def train_config(recipe: Recipe, done: dict[str, Path]) -> dict[str, Any]:
         "use_cpu": recipe.cluster.device == "cpu",
         "deepspeed": None if sft.zero_stage is None else str(OUT / "deepspeed.json"),
         "seed": recipe.seed,
-        **_saving(sft.save_every),
     }
-    config = extra.merged(config, sft.extra, "sft.extra")
-    return {key: value for key, value in config.items() if value is not None}
 
 
 def deepspeed_config(recipe: Recipe) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from typing import Any
 
 from orchestrator import loggers, own_reward, stages
 from orchestrator.recipe import Recipe
-from orchestrator.stage import OUT, Command, Draft, Progress, Resources
+from orchestrator.stage import OUT, Draft
+from orchestrator.trainers import drafts
 from orchestrator.trainers.extra import flat, merged
 
 PLUGIN = "reward_plugins.verl_plugin"
@@ -22,39 +23,9 @@ REF, MODEL = "actor_rollout_ref.ref", "actor_rollout_ref.model"
 
 
 def rl(recipe: Recipe, done: dict[str, Path]) -> Draft:
-    """Check the config, export the questions in verl's format, then reinforce.
-
-    The driver reserves a CPU and no GPU: verl's own workers reserve those in the same cluster.
-    """
-    train = Command(
-        stages.environment(recipe, "rl"),
-        ("-m", f"{PLUGIN}.train", str(OUT / "train.json")),
-        progress=Progress(
-            path=str(OUT / "metrics.jsonl"),
-            step="step",
-            total=recipe.rl.max_steps or "total",
-            metric="data.critic/score/mean",
-        ),
-    )
-    return Draft(
-        name="rl",
-        commands=(
-            Command(
-                train.environment, ("-m", "orchestrator.checks.parse_verl", str(OUT / "train.json"))
-            ),
-            stages.module("orchestrator", "data_builders.prepare", "prepare.json"),
-            train,
-        ),
-        files={
-            str(OUT / "prepare.json"): stages.prepare_config(
-                recipe, done, "verl", recipe.rl.frames, "rl"
-            ),
-            str(OUT / "train.json"): stages.to_json(train_config(recipe, done)),
-            **own_reward.files(recipe),
-        },
-        resources=Resources(1, pin=recipe.cluster.pin),
-        sources=(*stages.REWARD, *stages.GIVEN, "reward_plugins/verl_plugin"),
-        needs=(done["data"] / "rl.parquet", stages.starting_policy(recipe, done)),
+    """Check the config, export the questions in verl's format, then reinforce."""
+    return drafts.rl(
+        recipe, done, train_config(recipe, done), entry="train", score="critic/score/mean"
     )
 
 
