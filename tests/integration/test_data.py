@@ -25,11 +25,9 @@ from fake_server import FakeServer, written
 
 @pytest.fixture
 def teacher() -> Iterator[FakeServer]:
-    fake = FakeServer()
-    fake.reply = lambda body: "A" if body["model"] == "judge" else written(body)
-    yield fake
-    fake.server.shutdown()
-    fake.server.server_close()
+    with FakeServer() as fake:
+        fake.reply = lambda body: "A" if body["model"] == "judge" else written(body)
+        yield fake
 
 
 def fetched(folder: Path, source: Source) -> None:

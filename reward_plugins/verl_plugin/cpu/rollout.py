@@ -122,13 +122,13 @@ class CPUServer:
             await asyncio.sleep(WINDOW)
 
     async def _answer(self, batch: list[_Request]) -> None:
-        try:
-            responses = await asyncio.to_thread(self._sample, batch)
-        except Exception as error:  # noqa: BLE001  # handed to the caller of each request
-            for request in batch:
+        sampling = asyncio.create_task(asyncio.to_thread(self._sample, batch))
+        await asyncio.wait([sampling])
+        if error := sampling.exception():
+            for request in batch:  # whoever waits for it raises it
                 request.done.set_exception(error)
             return
-        for request, response in zip(batch, responses, strict=True):
+        for request, response in zip(batch, sampling.result(), strict=True):
             request.done.set_result(response)
 
     def _sample(self, batch: list[_Request]) -> list[Response]:

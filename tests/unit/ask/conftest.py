@@ -19,7 +19,6 @@ from orchestrator.recipe import load_recipe
 def web() -> Iterator[Web]:
     with Web() as running:
         yield running
-        running.shutdown()
 
 
 @pytest.fixture

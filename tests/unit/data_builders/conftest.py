@@ -40,7 +40,5 @@ def refined_tsv(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 @pytest.fixture
 def server() -> Iterator[FakeServer]:
-    fake = FakeServer()
-    yield fake
-    fake.server.shutdown()
-    fake.server.server_close()
+    with FakeServer() as fake:
+        yield fake

@@ -7,17 +7,20 @@ import json
 import threading
 import time
 from collections import defaultdict
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 from data_builders.camerabench import git_blob_sha1
+from tests.local_server import LocalServer, reply
 
 COMMIT = "c" * 40
 REPO = "someone/clips"
 FILES = {"a.mp4": bytes(range(256)) * 800, "deep/b c.mp4": b"b" * 5000, "README.md": b"# Clips\n"}
 
 
-class FakeHub:
+class FakeHub(LocalServer):
     """Serves files; `faults[name]` lists what goes wrong at the next requests for that file."""
+
+    protocol = "HTTP/1.1"
 
     def __init__(
         self, repo: str = REPO, files: dict[str, bytes] = FILES, commit: str = COMMIT
@@ -27,23 +30,7 @@ class FakeHub:
         self.refusal: tuple[int, str] | None = None
         self.requests: list[tuple[str, str | None]] = []
         self.tokens: set[str | None] = set()
-        fake = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, *_: object) -> None: ...
-
-            def do_GET(self) -> None:
-                fake.answer(self)
-
-            def do_HEAD(self) -> None:
-                fake.answer(self)
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        super().__init__()
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         path = request.path.replace("%20", " ")
@@ -52,47 +39,36 @@ class FakeHub:
             self.tokens.add(request.headers["Authorization"])
         if self.refusal:
             status, code = self.refusal
-            self._send(request, status, {"X-Error-Code": code, "X-Error-Message": code}, b"")
+            reply(request, status, headers={"X-Error-Code": code, "X-Error-Message": code})
         elif path.startswith(f"/api/datasets/{self.repo}"):
             if self.faults["listing"] and self.faults["listing"].pop(0) == "stall":
                 threading.Event().wait(1)
-            self._send(request, 200, {"Content-Type": "application/json"}, self._info())
+            reply(request, 200, self._info(), {"Content-Type": "application/json"})
         elif path.startswith(f"/datasets/{self.repo}/resolve/{self.commit}/"):
             cdn = request.path.replace(f"/datasets/{self.repo}/resolve/{self.commit}/", "/cdn/")
-            self._send(request, 302, {"Location": cdn}, b"")
+            reply(request, 302, headers={"Location": cdn})
         elif path.startswith("/cdn/"):
             self._file(request, path.removeprefix("/cdn/"))
         else:
-            self._send(request, 404, {}, b"")
+            reply(request, 404)
 
     def _file(self, request: BaseHTTPRequestHandler, name: str) -> None:
         content = self.files[name]
         headers = {}
         fault = self.faults[name].pop(0) if self.faults[name] else ""
         if fault.isdigit():
-            return self._send(request, int(fault), {}, b"")
+            return reply(request, int(fault))
         if fault == "corrupt":
             content = content[:-1] + b"?"
         start = int((request.headers["Range"] or "bytes=0-").split("=")[1].split("-")[0])
         headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
         sent = content[start : start + 1000] if fault in ("cut", "stall") else content[start:]
         headers["Content-Length"] = str(len(content) - start)
-        self._send(request, 206 if start else 200, headers, sent)
+        reply(request, 206 if start else 200, sent, headers)
         if fault == "stall":
             time.sleep(1)
         if fault in ("cut", "stall"):
             request.close_connection = True
-
-    @staticmethod
-    def _send(
-        request: BaseHTTPRequestHandler, status: int, headers: dict[str, str], body: bytes
-    ) -> None:
-        request.send_response(status)
-        for name, value in {"Content-Length": str(len(body)), **headers}.items():
-            request.send_header(name, value)
-        request.end_headers()
-        request.wfile.write(body)
-        request.wfile.flush()
 
     def _info(self) -> bytes:
         siblings = [

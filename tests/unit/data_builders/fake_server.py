@@ -4,52 +4,39 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 import time
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from tests.local_server import LocalServer, reply
 
 GOOD = "<observation>The far wall drifts right.</observation><think>So it pans left.</think>"
 
 
-class FakeServer:
+class FakeServer(LocalServer):
     """Answers `/v1/chat/completions` with what `reply` makes of the request's body."""
 
     def __init__(self, port: int = 0) -> None:
         self.reply: Callable[[dict[str, Any]], Any] = lambda body: written(body)
         self.bodies: list[dict[str, Any]] = []
-        fake = self
+        super().__init__(port)
+        self.url += "/v1"
 
-        class Handler(BaseHTTPRequestHandler):
-            def log_message(self, *_: object) -> None: ...
-
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                fake.bodies.append(body)
-                answer = fake.reply(body)
-                if isinstance(answer, int):
-                    return fake.send(self, answer, b'{"error": {"message": "no"}}')
-                if answer == "reset":
-                    return self.connection.close()
-                if answer == "stall":
-                    time.sleep(1)
-                fake.send(self, 200, answer if isinstance(answer, bytes) else completion(answer))
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_port}/v1"
-        poll = {"poll_interval": 0.01}
-        threading.Thread(target=self.server.serve_forever, kwargs=poll, daemon=True).start()
-
-    @staticmethod
-    def send(request: BaseHTTPRequestHandler, status: int, body: bytes) -> None:
-        request.send_response(status)
-        request.send_header("Content-Type", "application/json")
-        request.send_header("retry-after-ms", "1")
-        request.send_header("Content-Length", str(len(body)))
-        request.end_headers()
-        request.wfile.write(body)
+    def answer(self, request: BaseHTTPRequestHandler) -> None:
+        if request.command == "GET":  # the list of models, which only shows that it is there
+            return reply(request, 501)
+        body = json.loads(request.rfile.read(int(request.headers["Content-Length"])))
+        self.bodies.append(body)
+        answer = self.reply(body)
+        if answer == "reset":
+            return request.connection.close()
+        if answer == "stall":
+            time.sleep(1)
+        headers = {"Content-Type": "application/json", "retry-after-ms": "1"}
+        if isinstance(answer, int):
+            return reply(request, answer, b'{"error": {"message": "no"}}', headers)
+        reply(request, 200, answer if isinstance(answer, bytes) else completion(answer), headers)
 
     def asked(self) -> list[str]:
         """The ids of the samples asked about, from the questions."""

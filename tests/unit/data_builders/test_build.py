@@ -171,8 +171,7 @@ def test_a_teacher_that_is_not_there_is_named_before_anything_is_fetched(
 ) -> None:
     monkeypatch.setitem(stage.GATHER, "camerabench", lambda _: pytest.fail("it fetched"))
     asked = config(home, server)
-    server.server.shutdown()
-    server.server.server_close()
+    server.server_close()
     with pytest.raises(EndpointError, match=r"data\.trajectories\.teacher\.base_url"):
         build(asked)
 

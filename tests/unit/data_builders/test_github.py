@@ -1,41 +1,29 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections import defaultdict
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 
 from data_builders.camerabench import git_blob_sha1
 from data_builders.github import Folder, GitHubError, fetch_folder
+from tests.local_server import LocalServer, reply
 
 FOLDER = Folder(repo="a/b", commit="c1", path="data", tree="t1")
 FILES = {"one.jsonl": b"{}\n", "sub/two three.jsonl": b"x" * 9000}
 
 
-class FakeGitHub:
+class FakeGitHub(LocalServer):
     """Serves FILES; `faults[path]` lists what goes wrong at the next requests for it."""
 
     def __init__(self) -> None:
         self.faults: dict[str, list[str]] = defaultdict(list)
         self.files = dict(FILES)
         self.requests = 0
-        fake = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def log_message(self, *_: object) -> None: ...
-
-            def do_GET(self) -> None:
-                fake.answer(self)
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        poll = {"poll_interval": 0.01}
-        threading.Thread(target=self.server.serve_forever, kwargs=poll, daemon=True).start()
+        super().__init__()
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         self.requests += 1
@@ -46,10 +34,9 @@ class FakeGitHub:
             body = self.files[path]
         fault = self.faults[path].pop(0) if self.faults[path] else "200"
         body = b"?" + body[1:] if fault == "corrupt" else body
-        request.send_response(int(fault) if fault.isdigit() else 200)
-        request.send_header("Content-Length", str(len(body)))
-        request.end_headers()
-        request.wfile.write(body[:1] if fault == "cut" else body)
+        length = {"Content-Length": str(len(body))}
+        status = int(fault) if fault.isdigit() else 200
+        reply(request, status, body[:1] if fault == "cut" else body, length)
 
     def tree(self) -> bytes:
         blobs = [
@@ -61,10 +48,8 @@ class FakeGitHub:
 
 @pytest.fixture
 def server() -> Iterator[FakeGitHub]:
-    fake = FakeGitHub()
-    yield fake
-    fake.server.shutdown()
-    fake.server.server_close()
+    with FakeGitHub() as fake:
+        yield fake
 
 
 def _fetch(server: FakeGitHub, target: Path, attempts: int = 4) -> Path:

@@ -24,10 +24,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
     monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.3)
     monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 500)
     monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda _: None)
-    fake = FakeHub()
-    yield fake
-    fake.server.shutdown()
-    fake.server.server_close()
+    with FakeHub() as fake:
+        yield fake
 
 
 def _fetch(server: FakeHub, target: Path, source: Source = SOURCE, **more: object) -> Path:

@@ -15,6 +15,8 @@ from data_builders.ledger import Ledger
 from data_builders.serving import served
 from data_builders.trajectory_specs import EndpointSpec
 
+ROOT = Path(__file__).parents[3]
+
 KEY = "data.trajectories.teacher"
 SERVES = """
 from fake_server import FakeServer
@@ -32,7 +34,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def executable(tmp_path: Path, body: str) -> Path:
     path = tmp_path / "vllm"
-    beside = f"sys.path.insert(0, {str(Path(__file__).parent)!r})"
+    beside = f"sys.path[:0] = {[str(Path(__file__).parent), str(ROOT)]}"
     path.write_text(f"#!{sys.executable}\nimport signal, sys, time\n{beside}\n{body}")
     path.chmod(0o755)
     return path

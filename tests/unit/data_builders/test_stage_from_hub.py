@@ -61,13 +61,9 @@ def stage(root: Path, name: str, **environ: str) -> tuple[int, str]:
 
 
 def test_questions_and_clips_come_from_the_hub_and_then_from_disk(tmp_path: Path) -> None:
-    hub = FakeHub(SHOTBENCH.repo, published(tmp_path), SHOTBENCH.revision)
-    hub.faults["videos.tar"] = ["cut"]
-    try:
+    with FakeHub(SHOTBENCH.repo, published(tmp_path), SHOTBENCH.revision) as hub:
+        hub.faults["videos.tar"] = ["cut"]
         code, said = stage(tmp_path, "first", HF_ENDPOINT=hub.url)
-    finally:
-        hub.server.shutdown()
-        hub.server.server_close()
     assert code == 0, said
     (sample,) = read_samples(tmp_path / "first" / "test.parquet")
     assert len(decode(tmp_path / "first" / sample.clip, SPEC).frames) == 8

@@ -26,11 +26,9 @@ SAMPLES = [sample(n, question=f"Question {n}?") for n in range(8)]
 
 @pytest.fixture
 def server() -> Iterator[FakeServer]:
-    running = FakeServer()
-    running.reply = says("A", "A")
-    yield running
-    running.server.shutdown()
-    running.server.server_close()
+    with FakeServer() as running:
+        running.reply = says("A", "A")
+        yield running
 
 
 def says(reasoning: str, answer: str, adherent: str = "YES") -> Any:

@@ -32,11 +32,9 @@ SAMPLES = [sample(n, question=f"Question {n}?") for n in range(8)]
 
 @pytest.fixture
 def server() -> Iterator[FakeServer]:
-    running = FakeServer()
-    running.reply = lambda body: response("A")
-    yield running
-    running.server.shutdown()
-    running.server.server_close()
+    with FakeServer() as running:
+        running.reply = lambda body: response("A")
+        yield running
 
 
 def configured(root: Path, server: FakeServer, **endpoint: Any) -> EvalConfig:
@@ -136,8 +134,7 @@ def test_a_server_that_is_down_shows_before_anything_else(
     tmp_path: Path, server: FakeServer
 ) -> None:
     config = configured(tmp_path, server)
-    server.server.shutdown()
-    server.server.server_close()
+    server.server_close()
     with pytest.raises(EndpointError, match=r"eval\.models\.gpt\.base_url: no server answers at"):
         prepare(config)
 

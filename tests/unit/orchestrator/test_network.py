@@ -1,9 +1,8 @@
 """The doctor's checks of what is elsewhere: the Hub, training questions, ports."""
 
 import socket
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -12,38 +11,29 @@ from orchestrator import runs
 from orchestrator.checks import machine, network
 from orchestrator.plan import Plan, make_plan
 from orchestrator.recipe import load_recipe
+from tests.local_server import LocalServer, reply
 
 GATED, MISSING, GIVEN = "a/gated", "a/missing", "a/given"
 
 
-class Hub(BaseHTTPRequestHandler):
+class Hub(LocalServer):
     """Knows one repository, hides one behind its terms, and lacks all others."""
 
-    def log_message(self, *_: object) -> None: ...
-
-    def do_GET(self) -> None:
+    def answer(self, request: BaseHTTPRequestHandler) -> None:
         status, code = 404, "RepoNotFound"
-        if GATED in self.path:
+        if GATED in request.path:
             status, code = 403, "GatedRepo"
-        elif GIVEN in self.path:
+        elif GIVEN in request.path:
             status, code = 200, ""
-        body = b'{"id": "a/given", "siblings": []}'
-        self.send_response(status)
-        self.send_header("X-Error-Code", code)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        reply(request, status, b'{"id": "a/given", "siblings": []}', {"X-Error-Code": code})
 
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        url = f"http://127.0.0.1:{server.server_port}"
-        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", url)
+    with Hub() as server:
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", server.url)
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-        yield url
-        server.shutdown()
+        yield server.url
 
 
 def plan_of(tmp_path: Path, *overrides: str) -> Plan:

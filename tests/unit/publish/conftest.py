@@ -32,9 +32,8 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
     monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda _: None)
     monkeypatch.setenv("HF_TOKEN", "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")
     disable_progress_bars()
-    fake = FakeHub()
-    yield fake
-    fake.close()
+    with FakeHub() as fake:
+        yield fake
     set_client_factory(default_client_factory)
 
 

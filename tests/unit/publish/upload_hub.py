@@ -12,8 +12,10 @@ import json
 import socket
 import threading
 from collections import defaultdict
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from tests.local_server import LocalServer, reply
 
 COMMIT = "c" * 40
 PART = 4000
@@ -21,8 +23,10 @@ PART = 4000
 LARGE = (".safetensors", ".mp4", ".parquet")
 
 
-class FakeHub:
+class FakeHub(LocalServer):
     """`faults[route]` lists what goes wrong at the next requests: a status, "cut" or "stall"."""
+
+    protocol = "HTTP/1.1"
 
     def __init__(self) -> None:
         self.faults: dict[str, list[str]] = defaultdict(list)
@@ -32,32 +36,11 @@ class FakeHub:
         self.objects: dict[str, bytes] = {}
         self.parts: dict[str, bytes] = {}
         self.silence = threading.Event()
-        fake = self
+        super().__init__()
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, *_: object) -> None: ...
-
-            def do_GET(self) -> None:
-                fake.answer(self)
-
-            def do_POST(self) -> None:
-                fake.answer(self)
-
-            def do_PUT(self) -> None:
-                fake.answer(self)
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        poll = {"poll_interval": 0.01}
-        threading.Thread(target=self.server.serve_forever, kwargs=poll, daemon=True).start()
-
-    def close(self) -> None:
+    def server_close(self) -> None:
         self.silence.set()
-        self.server.shutdown()
-        self.server.server_close()
+        super().server_close()
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         path = request.path.partition("?")[0]
@@ -77,8 +60,7 @@ class FakeHub:
             self.tokens.add(request.headers["Authorization"])
         if fault == "corrupt":
             body = body[:-1] + b"?"
-        status, reply, headers = getattr(self, f"_{route}")(path, body)
-        _send(request, status, reply, headers)
+        _send(request, *getattr(self, f"_{route}")(path, body))
 
     def _create(self, path: str, body: bytes) -> tuple[int, Any, dict[str, str]]:
         asked = json.loads(body)
@@ -87,8 +69,8 @@ class FakeHub:
         if not known:
             private = asked.get("visibility") == "private"
             self.repos[name] = {"private": private, "type": asked["type"], "files": {}}
-        reply = {"url": f"{self.url}/{name}", "id": name, "name": name}
-        return (409 if known else 200), reply, {}
+        made = {"url": f"{self.url}/{name}", "id": name, "name": name}
+        return (409 if known else 200), made, {}
 
     def _info(self, path: str, body: bytes) -> tuple[int, Any, dict[str, str]]:
         name = "/".join(path.split("/")[3:5])
@@ -194,15 +176,10 @@ def _cut(request: BaseHTTPRequestHandler) -> None:
 
 
 def _send(
-    request: BaseHTTPRequestHandler, status: int, reply: Any, headers: dict[str, str] | None = None
+    request: BaseHTTPRequestHandler, status: int, said: Any, headers: dict[str, str] | None = None
 ) -> None:
-    body = json.dumps(reply).encode()
-    request.send_response(status)
-    named = {"Content-Type": "application/json", "Content-Length": str(len(body))}
-    for name, value in {**named, **(headers or {})}.items():
-        request.send_header(name, value)
-    request.end_headers()
-    request.wfile.write(body)
+    named = {"Content-Type": "application/json", **(headers or {})}
+    reply(request, status, json.dumps(said).encode(), named)
 
 
 def _sha(content: bytes) -> str:
