@@ -222,12 +222,16 @@ def _own(recipe: Recipe, done: dict[str, Path], name: str) -> Path:
 
 
 def _server(recipe: Recipe, model: EvaluatedModel) -> dict[str, Any]:
-    asked = recipe.eval.server.model_dump(exclude={"media"})
+    here = {"media", "top_logprobs"}
+    asked = recipe.eval.server.model_dump(exclude=here)
     named = {"model": model.model, "base_url": model.base_url}
     endpoint = EndpointSpec.model_validate(
         {**asked, **named, "temperature": 0.0, "max_tokens": recipe.eval.max_new_tokens}
     )
-    return {"endpoint": endpoint.model_dump(mode="json"), "media": recipe.eval.server.media}
+    return {
+        "endpoint": endpoint.model_dump(mode="json"),
+        **recipe.eval.server.model_dump(include=here),
+    }
 
 
 def _model_directory(recipe: Recipe, path: str) -> Path:

@@ -37,6 +37,8 @@ class Server(Spec):
     endpoint: EndpointSpec
     media: Literal["video", "images"]
     """How frames travel: the lossless clip as one `video_url`, or an `image_url` a frame."""
+    top_logprobs: int | None = None
+    """Likeliest tokens that are asked for at each place, for the options' probabilities."""
 
     def __str__(self) -> str:
         return f"{self.endpoint.model} at {self.endpoint.base_url}"

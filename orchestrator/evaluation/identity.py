@@ -37,5 +37,6 @@ def _of_files(checkpoint: Path) -> str:
 def _of_server(server: Server) -> str:
     """A server keeps its weights to itself, but vLLM and SGLang tell which directory they read."""
     spec = server.endpoint
-    parts = [spec.base_url, spec.model, server.media, spec.temperature, spec.extra_body]
+    asked = [server.media, server.top_logprobs, spec.temperature, spec.extra_body]
+    parts = [spec.base_url, spec.model, *asked]
     return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()

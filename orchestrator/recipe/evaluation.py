@@ -54,6 +54,9 @@ class ServerSpec(Spec):
     """Longest wait for an answer, each attempt."""
     attempts: int = Field(gt=0)
     """Tries of a request, with growing pauses."""
+    top_logprobs: int | None = Field(gt=0)
+    """Likeliest tokens asked for at each place, for the options' probabilities (OpenAI and vLLM: at
+    most 20); an option beyond them counts 0. Null for servers that refuse to tell."""
     extra_body: dict[str, Any]
     """Passed to the server as it is."""
     dollars_per_million: tuple[float, float]

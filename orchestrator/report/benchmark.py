@@ -48,6 +48,8 @@ MEASURES = (
     Measure("AP", "average precision of the probability of Yes", _at("ranking", "ap")),
     Measure("macro AP", "mean over the categories: CameraBench's measure", _at("macro_ap")),
     Measure("AUC", "area under the ROC curve of the probability of Yes", _at("ranking", "auc")),
+    Measure("share of Yes", "the AP of a guess", _at("ranking", "prevalence")),
+    Measure("ranked", "questions with a probability of Yes", _at("ranking", "n"), "{:,}".format),
     Measure("format", "responses in the answer format", _at("format")),
     Measure("answered", "responses that name an option", _at("answered")),
     Measure(

@@ -51,6 +51,8 @@ def test_vllm_and_hugging_face_give_the_same_answers(
     assert len(set(expected)) > 1
     answers = vllm.load(tmp_path / "model", 8).answer(batch)
     assert [_whole(answer) for answer in answers] == [_whole(answer) for answer in expected]
+    for answer, plain in zip(answers, expected, strict=True):
+        assert answer.probabilities == pytest.approx(plain.probabilities, rel=1e-2)
 
 
 def _whole(answer: Response) -> str:

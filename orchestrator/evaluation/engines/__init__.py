@@ -32,6 +32,8 @@ class Request(NamedTuple):
     """The same frames as a lossless clip."""
     letters: tuple[str, ...] = ()
     """Of the question's options: those whose probability is asked for."""
+    tags: tuple[str, ...] = ()
+    """Blocks of the format that is asked for."""
 
 
 class Response(NamedTuple):
@@ -43,7 +45,8 @@ class Response(NamedTuple):
     prompt_tokens: int = 0
     """0 where the engine does not tell."""
     probabilities: list[float] | None = None
-    """Of each option's letter, where the answer is given; None where the engine does not tell."""
+    """Of each option's letter where the answer is given (`engines.options`); None where none is,
+    or where the engine does not tell."""
 
 
 Outcome = Response | EngineError
@@ -70,7 +73,7 @@ def make_request(
     """
     frames, meta = load(index, clip)
     text, video = user_text(sample, prompt), index.video_path(clip)
-    return Request(prompt.system, text, frames, meta, video, sample.letters)
+    return Request(prompt.system, text, frames, meta, video, sample.letters, prompt.tags)
 
 
 def open_engine(name: str, checkpoint: Path | Server, max_new_tokens: int) -> Engine:

@@ -15,7 +15,8 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from transformers.utils import logging
 
 from orchestrator.evaluation.engines import EngineError, Outcome, Request, Response
-from orchestrator.evaluation.engines.shared_prefix import generate
+from orchestrator.evaluation.engines.options import find_options
+from orchestrator.evaluation.engines.shared_prefix import Generated, generate
 
 REMEMBERED_CLIPS = 8
 """Questions on one clip come side by side: a few suffice, whatever the batch size."""
@@ -66,11 +67,35 @@ class HuggingFaceEngine:
 
     def _answer(self, batch: Sequence[Request]) -> list[Outcome]:
         clips = [request.meta.key for request in batch]
-        rows = generate(
+        generated = generate(
             self.model, self.inputs(batch), clips, self.video_token, self.max_new_tokens
         )
         decode = self.processor.tokenizer.decode
-        return [Response(decode(row, skip_special_tokens=True), len(row)) for row in rows]
+        return [
+            Response(decode(row, skip_special_tokens=True), len(row), probabilities=each)
+            for row, each in zip(
+                generated.tokens, self._probabilities(batch, generated), strict=True
+            )
+        ]
+
+    def _probabilities(
+        self, batch: Sequence[Request], generated: Generated
+    ) -> list[list[float] | None]:
+        """Of each request's options; mostly one forward pass of a token for the whole batch."""
+        found = [
+            find_options(row, request.letters, request.tags, self.processor.tokenizer)
+            for row, request in zip(generated.tokens, batch, strict=True)
+        ]
+        kept = [options.kept if options else 0 for options in found]
+        heads = [options.heads if options else [] for options in found]
+        passes = [
+            generated.next_logs(kept, [own[turn] if turn < len(own) else () for own in heads]).cpu()
+            for turn in range(max(map(len, heads)))
+        ]
+        return [
+            options and options.probabilities({h: passes[turn][row] for turn, h in enumerate(own)})
+            for row, (options, own) in enumerate(zip(found, heads, strict=True))
+        ]
 
     def inputs(self, batch: Sequence[Request]) -> dict[str, torch.Tensor]:
         """Keyword arguments of `generate`: `(B, L)` ids padded on the left, `(B, L, hidden)`."""

@@ -11,15 +11,21 @@ import base64
 import io
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from data_builders.chat import Client, EndpointError, Messages, check_endpoint, storable
 from orchestrator.evaluation.config import Server
 from orchestrator.evaluation.engines import EngineError, Outcome, Request, Response
+from orchestrator.evaluation.engines.options import read_probabilities
+
+if TYPE_CHECKING:
+    from openai.types.chat.chat_completion import Choice
 
 ALL_FRAMES = {"video_backend": "opencv", "backend": "pyav", "num_frames": -1, "fps": -1}
 """Keeps vLLM from its loader for Qwen's models, which takes two frames a second
 (vllm/multimodal/video.py:665); despite its name this one decodes with PyAV, as we do."""
+REFUSED = "; if it is the log-probabilities that the server refuses, eval.server.top_logprobs=null"
+"""How to mend a refusal."""
 
 
 def load(server: Server, max_new_tokens: int) -> ServerEngine:
@@ -48,10 +54,12 @@ class ServerEngine:
     def _one(self, request: Request) -> Outcome:
         try:
             choice, used = self.client.complete(self.messages(request), **self.extra(request))
+            told = _told(choice)
         except EndpointError:
             raise
-        except OSError as error:  # no answer, or no clip to ask about
-            return EngineError(str(error))
+        except (OSError, AttributeError, TypeError) as error:  # no answer, no clip, or nonsense
+            hint = REFUSED if "logprobs" in str(error) else ""
+            return EngineError(f"{error}{hint}")
         text = choice.message.content
         if text is None and choice.finish_reason != "length":
             return EngineError(f"the server gave no text (it ended with {choice.finish_reason})")
@@ -59,6 +67,7 @@ class ServerEngine:
             text=storable(text or ""),
             tokens=used.completion_tokens if used else 0,
             prompt_tokens=used.prompt_tokens if used else 0,
+            probabilities=read_probabilities(told, request.letters, request.tags),
         )
 
     def messages(self, request: Request) -> Messages:
@@ -69,10 +78,16 @@ class ServerEngine:
         return [*turns, {"role": "user", "content": content}]
 
     def extra(self, request: Request) -> dict[str, Any]:
-        """Keys of vLLM's own (entrypoints/openai/chat_completion/protocol.py:333)."""
+        """Log-probabilities of the likeliest tokens, and for clips keys of vLLM's own.
+
+        Those are in its entrypoints/openai/chat_completion/protocol.py:333.
+        """
+        top = self.server.top_logprobs
+        told = {"logprobs": True, "top_logprobs": top} if top and request.letters else {}
         if self.server.media == "images":
-            return {}
+            return told
         return {
+            **told,
             "media_io_kwargs": {"video": ALL_FRAMES},
             "mm_processor_kwargs": {
                 "do_sample_frames": False,
@@ -80,6 +95,15 @@ class ServerEngine:
                 "video_metadata": [request.meta.metadata()],
             },
         }
+
+
+def _told(choice: Choice) -> list[tuple[str, dict[str, float]]]:
+    """Each token that the server wrote, with its likeliest ones; nothing where it tells none."""
+    told = choice.logprobs.content if choice.logprobs else None
+    return [
+        (token.token, {each.token: each.logprob for each in token.top_logprobs})
+        for token in told or ()
+    ]
 
 
 def _video(request: Request) -> dict[str, Any]:

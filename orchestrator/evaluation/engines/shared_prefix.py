@@ -7,10 +7,55 @@ again for every question.
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch.nn.utils.rnn import pad_sequence
+
+
+@dataclass
+class Generated:
+    """The responses to a batch, and what the model remembers of prompts and responses."""
+
+    tokens: list[list[int]]
+    """Of each row, the end of the turn included."""
+    model: Any
+    cache: Any
+    prompts: torch.Tensor
+    """Attention mask of the prompts, `(B, L)`: the cache's first columns."""
+    last: torch.Tensor
+    """The prompts' last tokens, `(B,)`."""
+    position: torch.Tensor
+    """Theirs, `(1, B, 1)`."""
+
+    def next_logs(self, kept: Sequence[int], heads: Sequence[Sequence[int]]) -> torch.Tensor:
+        """Log-probabilities of the token behind each row's head, `(B, V)`.
+
+        A head follows the prompt and so many of the row's tokens as `kept` says. What stands before
+        is remembered, but for one token: this is a forward pass of a few tokens.
+        """
+        device, prompt = self.prompts.device, self.prompts.shape[1]
+        before = [[end, *row] for end, row in zip(self.last.tolist(), self.tokens, strict=True)]
+        rows = [
+            torch.tensor([row[count], *head], device=device)
+            for row, count, head in zip(before, kept, heads, strict=True)
+        ]
+        ids, mask = _pad(rows), _pad([torch.ones_like(row) for row in rows])
+        counts = torch.tensor(kept, device=device)[:, None]
+        columns = self.cache.get_seq_length()
+        remembered = (torch.arange(columns, device=device) < prompt - 1 + counts).long()
+        remembered[:, :prompt] *= self.prompts
+        logits = self.model(
+            input_ids=ids,
+            attention_mask=torch.cat([remembered, mask], dim=1),
+            position_ids=(self.position + counts + mask.cumsum(dim=1) - 1).expand(3, -1, -1),
+            past_key_values=self.cache,
+            use_cache=True,
+            logits_to_keep=1,
+        ).logits[:, -1]
+        self.cache.crop(columns)
+        return logits.float().log_softmax(dim=-1)
 
 
 def generate(
@@ -19,8 +64,8 @@ def generate(
     clips: Sequence[Hashable],
     video_token: int,
     max_new_tokens: int,
-) -> list[list[int]]:
-    """The tokens that `model` answers each row of `inputs` with, the end of the turn included.
+) -> Generated:
+    """What `model` answers each row of `inputs` with.
 
     `inputs` are a batch's keyword arguments for Hugging Face `generate`, padded on the left;
     rows whose `clips` are equal begin alike, up to their last video token. That token is never
@@ -38,7 +83,14 @@ def generate(
     suffix = rows.take([(row, end, rows.length) for row, end in enumerate(rows.ends)])
     mask = torch.cat([prefix["attention_mask"][group_of], suffix["attention_mask"]], dim=1)
     step = {**suffix, "attention_mask": mask, "past_key_values": cache}
-    return _continue(model, step, video_token, max_new_tokens)
+    return Generated(
+        tokens=_continue(model, step, video_token, max_new_tokens),
+        model=model,
+        cache=cache,
+        prompts=mask,
+        last=inputs["input_ids"][:, -1],
+        position=_last_position(suffix),
+    )
 
 
 class _Rows:
@@ -71,11 +123,15 @@ def _pad(rows: Sequence[torch.Tensor]) -> torch.Tensor:
     return pad_sequence(list(rows), batch_first=True, padding_side="left")
 
 
+def _last_position(prompts: dict[str, torch.Tensor]) -> torch.Tensor:
+    return prompts["position_ids"][:, :, -1:].amax(dim=0, keepdim=True)
+
+
 def _continue(
     model: Any, step: dict[str, Any], banned: int, max_new_tokens: int
 ) -> list[list[int]]:
     stops = torch.tensor(model.generation_config.eos_token_id, device=model.device).reshape(-1)
-    position = step["position_ids"][:, :, -1:].amax(dim=0, keepdim=True)
+    position = _last_position(step)
     unfinished = torch.ones(position.shape[1], dtype=torch.bool, device=model.device)
     written: list[list[int]] = [[] for _ in unfinished]
     for _ in range(max_new_tokens):

@@ -13,13 +13,16 @@ reinforced with vLLM rollouts is not.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from transformers import AutoConfig, AutoProcessor
 
 from orchestrator.evaluation.engines import EngineError, Outcome, Request, Response
+from orchestrator.evaluation.engines.options import Head, find_options
 
 AS_THEY_ARE = {"do_sample_frames": False, "do_resize": False}
 """The frames are the recipe's already: neither sampled nor scaled again."""
@@ -42,27 +45,66 @@ def load(checkpoint: Path, max_new_tokens: int) -> VllmEngine:
         )
     except (OSError, RuntimeError, ValueError) as error:
         raise EngineError(f"{checkpoint} does not load into vLLM: {error}") from error
-    video_token = processor.tokenizer.convert_tokens_to_ids(processor.video_token)
-    sampling = SamplingParams(
-        temperature=0.0, max_tokens=max_new_tokens, logit_bias={video_token: -100.0}
-    )
-    return VllmEngine(model, processor, sampling)
+    return VllmEngine(model, processor, partial(SamplingParams, temperature=0.0), max_new_tokens)
 
 
 class VllmEngine:
     """Greedy decoding; vLLM schedules the batch itself."""
 
-    def __init__(self, model: Any, processor: Any, sampling: Any) -> None:
+    def __init__(
+        self, model: Any, processor: Any, sampling: Callable[..., Any], max_new_tokens: int
+    ) -> None:
         self.model, self.processor, self.sampling = model, processor, sampling
+        video_token = processor.tokenizer.convert_tokens_to_ids(processor.video_token)
+        self.greedy = sampling(max_tokens=max_new_tokens, logit_bias={video_token: -100.0})
 
     def answer(self, batch: Sequence[Request]) -> list[Outcome]:
         """One greedy response a request; `EngineError` for a prompt that vLLM refuses."""
         prompts = [make_prompt(request, self.processor) for request in batch]
         try:
-            outputs = self.model.generate(prompts, self.sampling, use_tqdm=False)
+            outputs = self.model.generate(prompts, self.greedy, use_tqdm=False)
+            chances = self._probabilities(batch, prompts, outputs)
         except (RuntimeError, ValueError) as error:
             raise EngineError(f"{type(error).__name__}: {error}") from error
-        return [_response(output) for output in outputs]
+        return [_response(*each) for each in zip(outputs, chances, strict=True)]
+
+    def _probabilities(
+        self, batch: Sequence[Request], prompts: Sequence[dict[str, Any]], outputs: Sequence[Any]
+    ) -> list[list[float] | None]:
+        """Of each request's options: one further token, behind what the prefix cache holds."""
+        tokenizer = self.processor.tokenizer
+        written = [list(output.outputs[0].token_ids) for output in outputs]
+        found = [
+            find_options(row, request.letters, request.tags, tokenizer)
+            for row, request in zip(written, batch, strict=True)
+        ]
+        jobs = [
+            (row, options, head)
+            for row, options in enumerate(found)
+            if options
+            for head in options.heads
+        ]
+        asked = [
+            _behind(prompts[row], [*written[row][: options.kept], *head], tokenizer)
+            for row, options, head in jobs
+        ]
+        wanted = [
+            self.sampling(max_tokens=1, logprob_token_ids=options.behind(head))
+            for _, options, head in jobs
+        ]
+        given = self.model.generate(asked, wanted, use_tqdm=False) if jobs else []
+        logs: dict[int, dict[Head, dict[int, float]]] = defaultdict(dict)
+        for (row, _, head), output in zip(jobs, given, strict=True):
+            [first] = output.outputs[0].logprobs
+            logs[row][head] = {token: each.logprob for token, each in first.items()}
+        return [options and options.probabilities(logs[row]) for row, options in enumerate(found)]
+
+
+def _behind(prompt: dict[str, Any], tokens: Sequence[int], tokenizer: Any) -> dict[str, Any]:
+    """`prompt` with `tokens` after it, which only a prompt of tokens can say exactly."""
+    media = {key: value for key, value in prompt.items() if key != "prompt"}
+    ids = tokenizer.encode(prompt["prompt"], add_special_tokens=False)
+    return {**media, "prompt_token_ids": [*ids, *tokens]}
 
 
 def make_prompt(request: Request, processor: Any) -> dict[str, Any]:
@@ -83,6 +125,6 @@ def make_prompt(request: Request, processor: Any) -> dict[str, Any]:
     }
 
 
-def _response(output: Any) -> Outcome:
-    answer = output.outputs[0]
-    return Response(answer.text, len(answer.token_ids), len(output.prompt_token_ids or ()))
+def _response(output: Any, probabilities: list[float] | None) -> Outcome:
+    answer, prompt = output.outputs[0], output.prompt_token_ids or ()
+    return Response(answer.text, len(answer.token_ids), len(prompt), probabilities)

@@ -19,6 +19,7 @@ class FakeServer(LocalServer):
 
     def __init__(self, port: int = 0) -> None:
         self.reply: Callable[[dict[str, Any]], Any] = lambda body: written(body)
+        self.refusal = "no"
         self.bodies: list[dict[str, Any]] = []
         super().__init__(port)
         self.url += "/v1"
@@ -35,7 +36,8 @@ class FakeServer(LocalServer):
             time.sleep(1)
         headers = {"Content-Type": "application/json", "retry-after-ms": "1"}
         if isinstance(answer, int):
-            return reply(request, answer, b'{"error": {"message": "no"}}', headers)
+            refusal = json.dumps({"error": {"message": self.refusal}})
+            return reply(request, answer, refusal.encode(), headers)
         reply(request, 200, answer if isinstance(answer, bytes) else completion(answer), headers)
 
     def asked(self) -> list[str]:
@@ -46,9 +48,9 @@ class FakeServer(LocalServer):
 _ID = re.compile(r"clip \w+")
 
 
-def completion(text: str | None) -> bytes:
+def completion(text: str | None, logprobs: object = None) -> bytes:
     message = {"role": "assistant", "content": text}
-    choice = {"index": 0, "finish_reason": "stop", "message": message}
+    choice = {"index": 0, "finish_reason": "stop", "message": message, "logprobs": logprobs}
     usage = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}
     return json.dumps(
         {"id": "1", "object": "chat.completion", "created": 0, "model": "m",

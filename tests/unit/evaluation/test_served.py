@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -19,7 +20,7 @@ from data_builders.chat import EndpointError
 from data_builders.decoding import read_all, write_lossless
 from data_builders.trajectory_specs import EndpointSpec
 from orchestrator.evaluation.collect import collect
-from orchestrator.evaluation.config import EvalConfig, Server
+from orchestrator.evaluation.config import EvalConfig, EvaluationError, Server
 from orchestrator.evaluation.engines import EngineError, make_request, openai
 from orchestrator.evaluation.predictions import Prediction, read_predictions
 from orchestrator.evaluation.prepare import prepare
@@ -37,13 +38,16 @@ def server() -> Iterator[FakeServer]:
         yield running
 
 
-def configured(root: Path, server: FakeServer, **endpoint: Any) -> EvalConfig:
+def configured(
+    root: Path, server: FakeServer, top_logprobs: int | None = None, **endpoint: Any
+) -> EvalConfig:
     for clip in {one.clip for one in SAMPLES}:
         frames = np.random.default_rng(ord(clip[0])).integers(0, 256, (2, 28, 28, 3), np.uint8)
         write_lossless(root / clip, frames, Fraction(2))
     asked_how = {"model": "m", "base_url": server.url, "seconds": 5, "attempts": 1, **endpoint}
     spec = EndpointSpec.model_validate({**asked_how, "temperature": 0.0, "concurrency": 3})
-    config = make_config(root, SAMPLES, checkpoints={"gpt": Server(endpoint=spec, media="video")})
+    served = Server(endpoint=spec, media="video", top_logprobs=top_logprobs)
+    config = make_config(root, SAMPLES, checkpoints={"gpt": served})
     prepare(config)
     return config
 
@@ -115,6 +119,47 @@ def test_a_question_without_an_answer_is_an_error_and_never_wrong(
     assert [(row.sample_id, row.response) for row in failed] == [("s3", None)]
     overall = score(config)["benchmarks"]["held_out"]["checkpoints"]["gpt"]["shown"]["all"]
     assert (overall["n"], overall["errors"], overall["correct"]) == (7, 1, 4)
+
+
+def likely(text: str, **others: float) -> dict[str, Any]:
+    tops = [{"token": t, "logprob": math.log(p), "bytes": None} for t, p in others.items()]
+    return {"token": text, "logprob": 0.0, "bytes": None, "top_logprobs": tops}
+
+
+def test_the_options_probabilities_are_the_servers_own(tmp_path: Path, server: FakeServer) -> None:
+    tokens = [likely("<answer>"), likely("B", A=0.25, B=0.5), likely("</answer>")]
+    server.reply = lambda body: completion("<answer>B</answer>", {"content": tokens})
+    config = configured(tmp_path, server, top_logprobs=5)
+    assert all(row.probabilities == pytest.approx([0.25, 0.5]) for row in answers(config))
+    assert all(body["logprobs"] and body["top_logprobs"] == 5 for body in server.bodies)
+    shown = score(config)["benchmarks"]["held_out"]["checkpoints"]["gpt"]["shown"]["all"]
+    assert shown["ranking"]["n"] == len(SAMPLES) and shown["ranking"]["auc"] == 0.5
+
+
+def test_a_server_that_tells_no_probabilities_is_not_asked_for_any(
+    tmp_path: Path, server: FakeServer
+) -> None:
+    rows = answers(configured(tmp_path, server))
+    assert {row.probabilities for row in rows} == {None}
+    assert not any("logprobs" in body for body in server.bodies)
+
+
+def test_a_server_that_refuses_probabilities_is_mended_by_one_key(
+    tmp_path: Path, server: FakeServer
+) -> None:
+    server.reply = lambda body: 400
+    server.refusal = "logprobs is not supported"
+    with pytest.raises(EvaluationError, match=r"eval\.server\.top_logprobs=null"):
+        answers(configured(tmp_path, server, top_logprobs=5))
+
+
+@pytest.mark.parametrize("nonsense", ["x", [1], {"content": [1]}, {"content": 7}])
+def test_nonsense_for_probabilities_is_an_error(
+    tmp_path: Path, server: FakeServer, nonsense: object
+) -> None:
+    config = configured(tmp_path, server, top_logprobs=5)
+    server.reply = except_for("Question 3?", completion("A", nonsense))
+    assert [row.sample_id for row in answers(config) if row.error] == ["s3"]
 
 
 def test_a_server_that_stumbles_is_asked_again(tmp_path: Path, server: FakeServer) -> None:
