@@ -11,7 +11,7 @@ Neither needs a trainer, torch or Ray. Names are imported when they are first as
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from reward_plugins.lazy import importer
 
@@ -33,6 +33,5 @@ _HOMES = {
     "recipe_names": "orchestrator.recipe:recipe_names",
 }
 
-
-def __getattr__(name: str) -> Any:
-    return importer(__name__, _HOMES)(name)
+if not TYPE_CHECKING:  # a type checker would take any name for one of these
+    __getattr__ = importer(__name__, _HOMES)

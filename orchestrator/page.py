@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import sys
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -36,6 +37,11 @@ class PageServer(ThreadingHTTPServer):
                 f"{said}: can't listen on {port} ({error.strerror}); choose another, or 0 "
                 "for any that is free"
             ) from error
+
+    def serve_until_interrupted(self) -> None:
+        """Serve until Ctrl-C."""
+        with suppress(KeyboardInterrupt):
+            self.serve_forever()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A tab that was closed while it waited is no error."""

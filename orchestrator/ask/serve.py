@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -26,15 +27,11 @@ def serve(given: argparse.Namespace, console: Console) -> None:
         gallery = hang(chosen.recipe, ROOT / GALLERY)
     with TemporaryDirectory(prefix="camreasoner-") as folder:
         desk = Desk(checkpoints, given.engine, Path(folder), gallery, ROOT / GALLERY)
-        with AskServer(desk, given.port) as server:
+        with closing(desk), AskServer(desk, given.port) as server:
             console.say(f"{', '.join(checkpoints)} of {chosen.recipe.name} can be asked at")
             console.say(f"[bold]{server.address}[/]  [dim]stop with Ctrl-C[/]")
-            try:
-                server.serve_forever()
-            except KeyboardInterrupt:
-                console.say("")
-            finally:
-                desk.close()
+            server.serve_until_interrupted()
+            console.say("")
 
 
 def side_by_side(chosen: Checkpoint, runs: Path) -> dict[str, Checkpoint]:

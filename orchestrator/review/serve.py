@@ -31,9 +31,6 @@ def serve(recipe: Recipe, data: Path, folder: Path, console: Console) -> None:
     with ReviewServer(Queue(samples, data, recipe.frames), folder, recipe.review.port) as server:
         console.say(f"{len(samples)} trajectories to review at [bold]{server.address}[/]")
         console.say(f"[dim]Verdicts are kept in {folder}; stop with Ctrl-C, any time.[/]")
-        try:
-            server.serve_forever()
-        except KeyboardInterrupt:
-            console.say("")
-        for line in lines(server.summary()):
+        server.serve_until_interrupted()
+        for line in ("", *lines(server.summary())):
             console.say(line)
