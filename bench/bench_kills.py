@@ -1,9 +1,9 @@
-"""Kill one short run at random moments, and compare it with an unbroken one.
+"""Kill one short run at random moments of every stage, and compare it with an unbroken one.
 
-`python -m bench.bench_kills [kills] [verb] [longest] [folder]`: `kills` times (20), after up to
-`longest` seconds (180), the orchestrator, the trainer, both or Ray get SIGKILL, and the same
-command is given again; then `make <verb>` (run) must have left the same files. With `folder` the
-runs stay there.
+`python -m bench.bench_kills [folder]`: 20 times the orchestrator, the trainer, both, Ray or
+one of its workers get SIGKILL, and the same command is given again where it ended. Compared are
+what the manifests tell, every file, and what is in the checkpoints. With `folder` the runs stay
+there.
 """
 
 from __future__ import annotations
@@ -16,103 +16,159 @@ import tempfile
 import time
 from contextlib import nullcontext, suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from bench.figures import say
 from orchestrator.attempts import read_attempts
-from orchestrator.outputs import read_listing
 from orchestrator.stage import ROOT
+from tests.integration.test_kills import differing, history, tensors, without_times
 from tests.integration.test_pipeline import SHORT
 
-STAGES = ("data", "model", "sft", "rl", "merge", "eval", "report")
-TARGETS = ("orchestrator", "trainer", "both", "ray")
+KILLS = {"data": 2, "model": 2, "sft": 4, "rl": 6, "merge": 2, "eval": 2, "report": 2}
+"""How often each stage is hit."""
+TARGETS = ("orchestrator", "trainer", "both", "ray", "worker")
 RAY = ("gcs_server", "raylet")
 
 
-def main(
-    kills: str = "20", verb: str = "run", longest: str = "180", folder: str | None = None
-) -> None:
+def main(folder: str | None = None) -> None:
     with nullcontext(folder) if folder else tempfile.TemporaryDirectory() as parent:
         whole, broken = Path(str(parent)) / "whole", Path(str(parent)) / "broken"
-        seconds = time.monotonic()
-        if start(whole, verb).wait() != 0:
+        started = time.monotonic()
+        if start(whole).wait() != 0:
             raise SystemExit(f"the unbroken run failed: {whole}.log")
-        say(f"unbroken: {time.monotonic() - seconds:.0f} s")
-        seconds = time.monotonic()
-        killed = break_run(broken, verb, int(kills), float(longest))
-        say(f"killed {killed} times: {time.monotonic() - seconds:.0f} s")
-        for name in STAGES:
-            if (whole / "tiny" / name).is_dir():
-                compare(name, whole / "tiny" / name, broken / "tiny" / name)
+        say(f"unbroken: {time.monotonic() - started:.0f} s")
+        started = time.monotonic()
+        killed = Breaker(whole, broken).run()
+        say(f"killed {killed} times: {time.monotonic() - started:.0f} s")
+        for name in KILLS:
+            compare(name, *((runs / "tiny" / name).resolve() for runs in (whole, broken)))
 
 
-def start(runs: Path, verb: str) -> subprocess.Popen[bytes]:
+def start(runs: Path) -> subprocess.Popen[bytes]:
     runs.mkdir(parents=True, exist_ok=True)
-    short = [given for given in SHORT if not given.startswith(("rl.max_steps", "rl.save_every"))]
-    own = [f"data.cache_dir={runs.parent / 'frames'}", "rl.max_steps=6", "rl.save_every=1"]
-    command = [sys.executable, "-m", "orchestrator", verb, f"runs_dir={runs}", *short, *own]
+    own = [f"data.cache_dir={runs}-frames", "rl.max_steps=6", "rl.save_every=1", "sft.log_every=1"]
+    kept = [key for key in SHORT if not key.startswith(("rl.max_steps", "rl.save_every"))]
+    command = [sys.executable, "-m", "orchestrator", "run", f"runs_dir={runs}", *kept, *own]
     with Path(f"{runs}.log").open("ab") as log:
         return subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
 
 
-def break_run(runs: Path, verb: str, kills: int, longest: float) -> int:
-    """Run to the end through `kills` kills, or fewer if it ends before; returns their number."""
-    choose, killed, process = random.Random(0), 0, start(runs, verb)
-    while True:
-        with suppress(subprocess.TimeoutExpired):
-            wait = choose.uniform(1, longest) if killed < kills else None
-            if process.wait(wait) == 0:
-                return killed
-        target = choose.choice(TARGETS)
-        if process.poll() is None and killed < kills:
-            victims = list(chosen(target, process, runs))
-            for victim in victims:
-                with suppress(psutil.NoSuchProcess):
-                    victim.kill()
-            killed += bool(victims)
-            names = ", ".join(sorted({name for name in map(_name, victims) if name}))
-            say(f"  {killed}: {target} ({names})")
-        if target in ("orchestrator", "both") or process.poll() is not None:
-            process.wait()
-            process = start(runs, verb)
+class Breaker:
+    """Brings a run to its end through kills, at random moments of an unbroken stage's length."""
 
+    def __init__(self, whole: Path, broken: Path) -> None:
+        self.whole, self.runs, self.process = whole, broken, start(broken)
+        self.choose = random.Random(0)
+        self.attempts = dict.fromkeys(KILLS, 0)
 
-def chosen(target: str, process: subprocess.Popen[bytes], runs: Path) -> list[psutil.Process]:
-    own = psutil.Process(process.pid)
-    if target == "ray":
-        daemons = [p for p in own.children(recursive=True) if p.name() in RAY]
-        return random.sample(daemons, min(1, len(daemons)))
-    return ([own] if target != "trainer" else []) + (
-        [] if target == "orchestrator" else list(trainers(runs))
-    )
+    def run(self) -> int:
+        """The number of kills that hit."""
+        moments = [stage for stage, often in KILLS.items() for _ in range(often)]
+        targets = [TARGETS[i % len(TARGETS)] for i in range(len(moments))]
+        self.choose.shuffle(targets)
+        killed = 0
+        for stage, target in zip(moments, targets, strict=True):
+            after = self.choose.random() * seconds(self.whole / "tiny" / stage)
+            hit = self.waited(stage, after) and self.kill(target)
+            killed += bool(hit)
+            say(f"  {killed}: {stage} after {after:.1f} s: {target} ({hit or 'nothing to kill'})")
+        while self.process.wait() != 0:
+            self.go_on()
+        return killed
 
+    def waited(self, stage: str, after: float) -> bool:
+        """Whether the stage was not done `after` so many seconds of a new attempt at it."""
+        while (tried := self.tried(stage)) <= self.attempts[stage]:
+            self.go_on()
+            if self.done(stage):
+                return False
+            time.sleep(0.05)
+        self.attempts[stage] = tried
+        time.sleep(after)
+        return not self.done(stage)
 
-def trainers(runs: Path) -> list[psutil.Process]:
-    """Commands of stages below `runs`, without their supervisors."""
-    found = []
-    for process in psutil.process_iter(["cmdline"]):
-        words = process.info["cmdline"] or []
-        stage = any(word.startswith(str(runs / ".stages")) for word in words)
-        if stage and "orchestrator.supervise" not in words:
-            found.append(process)
-    return found
+    def go_on(self) -> None:
+        """Give the same command again where it has ended before its end."""
+        if self.process.poll() is not None:
+            self.process = start(self.runs)
+
+    def done(self, stage: str) -> bool:
+        return any(self.runs.glob(f".stages/{stage}/*/manifest.json"))
+
+    def tried(self, stage: str) -> int:
+        return sum(len(read_attempts(d)) for d in self.runs.glob(f".stages/{stage}/*"))
+
+    def kill(self, target: str) -> str:
+        """What was hit, by name."""
+        victims = list(self.victims(target))
+        names = {_name(victim) for victim in victims}
+        for victim in victims:
+            with suppress(psutil.NoSuchProcess):
+                victim.kill()
+        if target in ("orchestrator", "both"):
+            self.process.wait()
+        return ", ".join(sorted(names))
+
+    def victims(self, target: str) -> list[psutil.Process]:
+        own = [psutil.Process(self.process.pid)] if self.process.poll() is None else []
+        below = own[0].children(recursive=True) if own else []
+        if target == "worker":
+            found = [p for p in below if _name(p).startswith("ray::")]
+        elif target == "ray":
+            found = [p for p in below if p.name() in RAY]
+        else:
+            trainers = self.trainers() if target != "orchestrator" else []
+            return trainers if target == "trainer" else own + trainers
+        return [self.choose.choice(found)] if found else []
+
+    def trainers(self) -> list[psutil.Process]:
+        """Commands of stages, without their supervisors."""
+        found = []
+        for process in psutil.process_iter(["cmdline"]):
+            words = process.info["cmdline"] or []
+            stage = any(word.startswith(str(self.runs / ".stages")) for word in words)
+            if stage and "orchestrator.supervise" not in words:
+                found.append(process)
+        return found
 
 
 def _name(process: psutil.Process) -> str:
     with suppress(psutil.Error):
-        return " ".join(process.cmdline()[1:3])
-    return ""
+        words = process.cmdline()
+        return words[0] if words[0].startswith("ray::") else " ".join(words[1:3]) or words[0]
+    return "gone"
+
+
+def seconds(stage: Path) -> float:
+    """How long the unbroken run's last attempt took."""
+    last = read_attempts(stage.resolve())[-1]
+    return (last.ended or last.started) - last.started
 
 
 def compare(name: str, whole: Path, broken: Path) -> None:
-    one, other = read_listing(whole.resolve()), read_listing(broken.resolve())
-    differ = sorted(f for f in one.keys() | other.keys() if one.get(f) != other.get(f))
-    attempts = read_attempts(broken.resolve())
+    attempts = read_attempts(broken)
     causes = [attempt.cause for attempt in attempts if attempt.outcome != "done"]
-    say(f"{name:7} {len(one)} files, {len(differ)} differ, {len(attempts)} attempts")
-    for line in (*map(json.dumps, causes), *differ):
-        say(f"        {line}")
+    differ = {"files": differing(whole, broken)}
+    if (whole / "metrics.jsonl").is_file():
+        equal = [*map(without_times, history(whole))] == [*map(without_times, history(broken))]
+        differ["metrics"] = [] if equal else ["metrics.jsonl"]
+    if name == "rl":
+        differ["files"] = [file for file in differ["files"] if not file.endswith(".pt")]
+        differ["tensors"] = [] if tensors(whole) == tensors(broken) else ["checkpoints"]
+    told = [_facts(stage) for stage in (whole, broken)]
+    differ["manifest"] = [key for key in told[0] if told[0][key] != told[1][key]]
+    say(f"{name:7} {len(attempts)} attempts: {', '.join(str(cause) for cause in causes)}")
+    for what, found in differ.items():
+        say(f"        {what}: {', '.join(found) or 'equal'}")
+
+
+def _facts(stage: Path) -> dict[str, Any]:
+    """What a manifest tells that does not depend on the place or the time."""
+    told = json.loads((stage / "manifest.json").read_text())
+    facts = {key: told[key] for key in ("stage", "seeds", "code", "environments")}
+    return {**facts, "files": told["outputs"]["files"]}
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,29 +28,38 @@ class MetricsHistory:
                 self._end += len(line)
 
     def log(self, data: Mapping[str, Any], step: int) -> None:
-        """Write the metrics of `step`; numbers of other libraries become Python's."""
-        with self.path.open("rb+" if self.path.exists() else "wb+") as file:
-            metrics = {**self._taken_back(file, step), **data}
-            self._steps.append((step, self._end))
-            row = {"step": step, "data": metrics}
-            line = json.dumps(row, separators=(",", ":"), default=_number).encode() + b"\n"
-            file.seek(self._end)
-            file.write(line)
-            file.truncate()
-            self._end += len(line)
+        """Write the metrics of `step` to the disk; numbers of other libraries become Python's."""
+        known = self.path.read_bytes() if self.path.exists() else b""
+        metrics = {**self._taken_back(known, step), **data}
+        row = {"step": step, "data": metrics}
+        line = json.dumps(row, separators=(",", ":"), default=_number).encode() + b"\n"
+        if self._end == len(known):
+            _write(self.path, "ab", line)
+        else:  # a crash leaves the old rows or the new ones
+            partial = self.path.with_name(f".{self.path.name}.partial")
+            _write(partial, "wb", known[: self._end] + line)
+            os.replace(partial, self.path)
+        self._steps.append((step, self._end))
+        self._end += len(line)
 
     def finish(self) -> None:
         """Trainers call this at the end; each line is already written."""
 
-    def _taken_back(self, file: Any, step: int) -> dict[str, Any]:
+    def _taken_back(self, known: bytes, step: int) -> dict[str, Any]:
         """Forget rows from `step` on; the metrics of `step` itself, if it was there."""
-        known: dict[str, Any] = {}
+        metrics: dict[str, Any] = {}
         while self._steps and self._steps[-1][0] >= step:
             last, self._end = self._steps.pop()
             if last == step:
-                file.seek(self._end)
-                known = json.loads(file.readline())["data"]
-        return known
+                metrics = json.loads(known[self._end :].splitlines()[0])["data"]
+        return metrics
+
+
+def _write(path: Path, mode: str, content: bytes) -> None:
+    with path.open(mode) as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _number(value: Any) -> Any:

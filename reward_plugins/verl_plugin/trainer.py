@@ -27,7 +27,7 @@ HISTORY = "VERL_FILE_LOGGER_PATH"
 
 @register_trainer(MODE)
 class EmaTrainer(PPOTrainerSync):
-    """Overrides four protected methods and a hook of `verl/trainer/ppo/v1/trainer_base.py`."""
+    """Overrides `step`, five protected methods and a hook of `trainer/ppo/v1/trainer_base.py`."""
 
     def __init__(self, config: DictConfig) -> None:
         # The base compares the mode's name with "sync" and builds an asynchronous buffer otherwise.
@@ -39,8 +39,8 @@ class EmaTrainer(PPOTrainerSync):
             config.trainer.max_actor_ckpt_to_keep = None
         self.uses_ema = config.algorithm.adv_estimator == estimator.NAME
         self.dispatched = (0, 0)  # step, prompts fetched for it
+        self.dumped = 0  # the step whose responses were last written
         estimator.ESTIMATOR.configure(config.algorithm)
-        self.metrics: dict[str, Any] = {}
         self.history = MetricsHistory(Path(os.environ[HISTORY]))
         super().__init__(config)
 
@@ -48,6 +48,11 @@ class EmaTrainer(PPOTrainerSync):
         """Log to our history too: verl's own file logger empties its file when a run resumes."""
         super().on_train_begin()
         self.logger.logger["history"] = self.history
+
+    def step(self, metrics: dict[str, Any], timing_raw: dict[str, float]) -> KVBatchMeta:
+        """One update; its batch and metrics are at hand when its checkpoint is saved."""
+        self.metrics, self.batch = metrics, super().step(metrics, timing_raw)
+        return self.batch
 
     def _fetch_one_gen_batch(self) -> TensorDict:
         """Name groups by step and order, so that a run can be repeated; verl's names are random."""
@@ -61,7 +66,6 @@ class EmaTrainer(PPOTrainerSync):
     def _compute_advantage(self, batch: KVBatchMeta, metrics: dict[str, Any]) -> KVBatchMeta:
         rows = _real_rows(batch)
         metrics.update(_reward_means(rows["extra_fields"]))
-        self.metrics = metrics
         if not self.uses_ema:
             return super()._compute_advantage(batch, metrics)
         estimator.ESTIMATOR.tasks = dict(zip(rows["uid"], rows["data_source"], strict=True))
@@ -70,18 +74,33 @@ class EmaTrainer(PPOTrainerSync):
         return batch
 
     def _save_checkpoint(self) -> None:
-        """Write the EMA's state first: verl names a checkpoint the latest only once it is whole.
-
-        The step's metrics so far, too: verl logs them after the checkpoint, and a run killed in
-        between resumes behind this step.
+        """Write the EMA's state, the step's metrics and its responses first: verl names a
+        checkpoint the latest once it is whole, and a run killed then resumes behind this step.
         """
-        known = {k: v for k, v in self.metrics.items() if isinstance(v, Real)}
-        self.history.log(known, self.global_steps)
+        self._log_step()
         if self.uses_ema:
             save_state(self._checkpoint() / STATE_FILE, estimator.ESTIMATOR.normalizer)
         super()._save_checkpoint()
         if self.keep_last:
             remove_old(Path(self.config.trainer.default_local_dir), self.keep_last)
+
+    def _log_step(self) -> None:
+        """What verl itself does only after the checkpoint (trainer_base.py:504)."""
+        metrics = {k: v for k, v in self.metrics.items() if isinstance(v, Real)}
+        times = {**self.timing_raw, "step": sum(self.timing_raw.values())}  # so far
+        epoch = (self.global_steps - 1) // self.steps_per_epoch
+        self._compute_metrics(self.batch, metrics, times, self.global_steps, epoch)
+        if folder := self.config.trainer.get("rollout_data_dir"):
+            self._log_rollout_data(self.batch, times, folder)
+            for written in self._dump_futures:
+                written.result()
+        self.history.log(metrics, self.global_steps)
+
+    def _log_rollout_data(self, batch: KVBatchMeta, timing_raw: dict[str, float], to: str) -> None:
+        """Write a step's responses once: verl empties a file that is there already."""
+        if self.dumped != self.global_steps:
+            self.dumped = self.global_steps
+            super()._log_rollout_data(batch, timing_raw, to)
 
     def _load_checkpoint(self) -> None:
         super()._load_checkpoint()

@@ -97,15 +97,10 @@ def test_rl_killed_with_its_orchestrator_ends_with_the_same_weights(tmp_path: Pa
     assert lost.outcome == "lost"
     assert done.resumed_from is not None and done.resumed_from in ("global_step_2", "global_step_3")
     assert tensors(stage) == tensors(unbroken)
-    # verl writes a step's responses after its checkpoint: those of the last one before the kill.
-    killed = int(done.resumed_from.rpartition("_")[2])
-    files = [name for name in differing(stage, unbroken) if not name.endswith(".pt")]
-    assert set(files) <= {f"rollouts/{killed}.jsonl"}
+    assert [name for name in differing(stage, unbroken) if not name.endswith(".pt")] == []
     rows, others = history(stage), history(unbroken)
-    assert [row["step"] for row in rows] == [row["step"] for row in others]
-    for row, other in zip(rows, others, strict=True):
-        if row["step"] != killed:  # verl logs a step after its checkpoint: that one's row is short
-            assert row["data"]["actor/grad_norm"] == other["data"]["actor/grad_norm"]
+    assert [set(row["data"]) for row in rows] == [set(row["data"]) for row in others]
+    assert list(map(without_times, rows)) == list(map(without_times, others))
 
 
 def losses(stage: Path) -> list[tuple[int, float]]:
@@ -115,6 +110,12 @@ def losses(stage: Path) -> list[tuple[int, float]]:
 def history(stage: Path) -> list[dict[str, Any]]:
     lines = (stage / "metrics.jsonl").read_text().splitlines()
     return [json.loads(line) for line in lines]
+
+
+def without_times(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of metrics without what tells how fast it was."""
+    kept = {k: v for k, v in row["data"].items() if not k.startswith(("timing_", "perf/"))}
+    return {"step": row["step"], **kept}
 
 
 SUMS = """

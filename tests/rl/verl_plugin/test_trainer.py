@@ -1,6 +1,7 @@
 """What the trainer adds to verl's: tasks, names of groups, and a state that survives."""
 
 import json
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,14 +24,21 @@ BATCHES = [[1.0, 0.0], [0.3, 0.9], [0.2, 0.2], [1.0, 0.7]]
 
 
 @pytest.fixture
-def trainer(tmp_path: Path) -> EmaTrainer:
+def trainer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EmaTrainer:
     trainer = object.__new__(EmaTrainer)
     trainer.config = OmegaConf.create(
         {"trainer": {"default_local_dir": str(tmp_path), "resume_mode": "auto"}}
     )
     trainer.uses_ema, trainer.global_steps, trainer.dispatched = True, 0, (0, 0)
-    trainer.history, trainer.metrics = MetricsHistory(tmp_path / "metrics.jsonl"), {}
-    trainer.keep_last = 2
+    trainer.history = MetricsHistory(tmp_path / "metrics.jsonl")
+    trainer.batch, trainer.metrics, trainer.timing_raw = (
+        KVBatchMeta(partition_id="train", keys=["k"], tags=[{}]),
+        {},
+        {},
+    )
+    trainer.steps_per_epoch, trainer.keep_last, trainer.dumped = 4, 2, 0
+    trainer._init_dump_executor()
+    monkeypatch.setattr(PPOTrainerSync, "_compute_metrics", lambda *given: None)
     ESTIMATOR.configure({})
     return trainer
 
@@ -130,21 +138,51 @@ def test_only_real_rows_have_tasks_and_stds_become_metrics(
     assert metrics["reward/format"] == 0.5
 
 
-def test_a_run_killed_after_its_checkpoint_has_that_step_in_its_history(
+def test_a_step_is_logged_before_its_checkpoint_as_verl_does_after_it(
     trainer: EmaTrainer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(PPOTrainerSync, "_save_checkpoint", lambda self: None)
-    trainer.global_steps, trainer.uses_ema = 2, False
-    trainer.history.log({"reward/format": 0.4, "perf/throughput": 9.0}, 1)
-    trainer.metrics = {"reward/format": 0.5, "filtered": {0.0: 3}}
-    trainer._save_checkpoint()  # killed here
+    def compute(
+        self: Any, batch: KVBatchMeta, metrics: dict[str, Any], timing: Any, step: int, epoch: int
+    ) -> None:
+        metrics.update({"response_length/mean": 7.0, "training/epoch": epoch})
+        metrics.update({f"timing_s/{name}": seconds for name, seconds in timing.items()})
+
+    def dump(self: Any, batch: KVBatchMeta, timing: Any, folder: str) -> None:
+        dumps.append(self.global_steps)
+        self._dump_futures.append(self._dump_executor.submit(write_slowly, Path(folder)))
+
+    def write_slowly(folder: Path) -> None:
+        time.sleep(0.1)
+        folder.mkdir(exist_ok=True)
+        (folder / "5.jsonl").write_text("{}\n")
+
+    def save(self: Any) -> None:
+        assert (tmp_path / "rollouts" / "5.jsonl").is_file()
+        assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 2
+        raise KeyboardInterrupt  # killed here
+
+    dumps = list[int]()
+    monkeypatch.setattr(PPOTrainerSync, "_compute_metrics", compute)
+    monkeypatch.setattr(PPOTrainerSync, "_log_rollout_data", dump)
+    monkeypatch.setattr(PPOTrainerSync, "_save_checkpoint", save)
+    trainer.config.trainer.rollout_data_dir = str(tmp_path / "rollouts")
+    trainer.global_steps, trainer.uses_ema = 5, False
+    trainer.history.log({"reward/format": 0.4}, 4)
+    trainer.timing_raw = {"gen": 2.0, "update_actor": 1.0}
+    trainer.metrics = {"reward/format": np.float32(0.5), "filtered": {0.0: 3}}
+    with pytest.raises(KeyboardInterrupt):
+        trainer._save_checkpoint()
+    trainer._log_rollout_data(trainer.batch, {}, "")  # verl's own call: they are there already
+    assert dumps == [5]
     resumed = Tracking("p", "e", [])
     trainer.logger, trainer.history = resumed, MetricsHistory(tmp_path / "metrics.jsonl")
     trainer.on_train_begin()
-    resumed.log({"reward/format": np.float32(0.75)}, 3)
+    resumed.log({"reward/format": np.float32(0.75)}, 6)
     lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
-    rows = {row["step"]: row["data"]["reward/format"] for row in map(json.loads, lines)}
-    assert rows == {1: 0.4, 2: 0.5, 3: 0.75}
+    _, row, last = (json.loads(line)["data"] for line in lines)
+    times = {"timing_s/gen": 2.0, "timing_s/update_actor": 1.0, "timing_s/step": 3.0}
+    known = {"reward/format": 0.5, "response_length/mean": 7.0, "training/epoch": 1}
+    assert row == {**known, **times} and last == {"reward/format": 0.75}
 
 
 def test_old_checkpoints_go_only_when_the_new_one_is_whole(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,3 +52,24 @@ def test_several_rows_of_a_step_become_one(tmp_path: Path) -> None:
     history.log({"val/accuracy": 0.5, "loss": 2.0}, 1)
     history.log({"loss": np.float32(0.25), "n": np.int64(3), "what": Path("x")}, 1)
     assert rows(history.path) == {1: {"val/accuracy": 0.5, "loss": 0.25, "n": 3, "what": "x"}}
+
+
+def test_a_crash_while_rows_are_taken_back_loses_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(one: Path, other: Path) -> None:
+        raise KeyboardInterrupt
+
+    path = tmp_path / "metrics.jsonl"
+    history = MetricsHistory(path)
+    for step in (1, 2, 3):
+        history.log({"loss": step}, step)
+    before = path.read_bytes()
+    monkeypatch.setattr(os, "replace", crash)
+    with pytest.raises(KeyboardInterrupt):
+        MetricsHistory(path).log({"loss": 7}, 2)
+    assert path.read_bytes() == before
+    monkeypatch.undo()
+    MetricsHistory(path).log({"loss": 7}, 2)
+    assert rows(path) == {1: {"loss": 1}, 2: {"loss": 7}}
+    assert [found.name for found in tmp_path.iterdir()] == ["metrics.jsonl"]
