@@ -85,15 +85,34 @@ def _start_local(**options: Any) -> None:
     """Start a Ray of our own: without `local` it would join whatever else runs on this machine."""
     import ray
 
-    for left in reversed(range(START_TRIES)):
-        try:
+    for _ in range(START_TRIES):
+        with _SlowStart() as start:
             ray.init(address="local", **options)
+        if not start.timed_out:
             return
-        except Exception as error:  # Ray raises no class of its own after 30 s on a busy machine
-            if not left or "timed out during startup" not in str(error):
-                raise
-            for daemon in _daemons():
-                daemon.kill()
+        for daemon in _daemons():
+            daemon.kill()
+    raise ResourceError(
+        f"Ray did not start on this machine in {START_TRIES} times 30 seconds: too much else runs "
+        "here. Try again when it is quieter, or name a cluster (cluster.address=<host:port>)"
+    )
+
+
+class _SlowStart:
+    """Swallows what Ray raises after 30 s on a busy machine: a bare `Exception`, of no class of
+    its own, which no `except` could tell from others (ray 2.60, _private/node.py:440).
+    """
+
+    timed_out = False
+
+    def __enter__(self) -> _SlowStart:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: object
+    ) -> bool:
+        self.timed_out = kind is Exception and "timed out during startup" in str(error)
+        return self.timed_out
 
 
 def _daemons() -> list[psutil.Process]:

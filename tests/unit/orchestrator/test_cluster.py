@@ -1,0 +1,50 @@
+"""A Ray of our own on a machine that is busy."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import ray
+
+from orchestrator import cluster
+from orchestrator.errors import ResourceError
+
+SLOW = Exception("The current node timed out during startup. This could happen because ...")
+
+
+def starting(monkeypatch: pytest.MonkeyPatch, *ends: BaseException | None) -> list[dict[str, Any]]:
+    """`ray.init` that ends like this, one after the other; returns what it is given."""
+    left: Iterator[BaseException | None] = iter(ends)
+    given: list[dict[str, Any]] = []
+
+    def init(**options: Any) -> None:
+        given.append(options)
+        if (error := next(left)) is not None:
+            raise error
+
+    monkeypatch.setattr(ray, "init", init)
+    return given
+
+
+def test_a_slow_start_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = starting(monkeypatch, SLOW, SLOW, None)
+    cluster._start_local(num_cpus=2)
+    assert given == 3 * [{"address": "local", "num_cpus": 2}]
+
+
+def test_one_that_stays_slow_is_told_as_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    starting(monkeypatch, *cluster.START_TRIES * [SLOW])
+    with pytest.raises(ResourceError, match=r"did not start .*cluster.address"):
+        cluster._start_local()
+
+
+@pytest.mark.parametrize(
+    "other", [ValueError("timed out during startup"), Exception("no port"), KeyboardInterrupt()]
+)
+def test_other_errors_are_not_tried_again(
+    monkeypatch: pytest.MonkeyPatch, other: BaseException
+) -> None:
+    given = starting(monkeypatch, other)
+    with pytest.raises(type(other)):
+        cluster._start_local()
+    assert len(given) == 1
