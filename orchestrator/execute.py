@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -98,14 +98,13 @@ class _Run:
             **self.command.environ,
         }
         directory = self.stage.directory
-        with closing(console.following(self.stage, self.command)) as follow:
-            next(follow)
-            for item in nodes.run(self.command.nodes, argv, environ, directory, self.log):
-                if isinstance(item, list):
-                    follow.send(item)
-                    self._watch(nodes, said=bool(item))
-                else:
-                    end = item
+        tell = console.telling(self.stage, self.command)
+        for item in nodes.run(self.command.nodes, argv, environ, directory, self.log):
+            if isinstance(item, int):
+                tell()
+                self._watch(nodes, said=item > 0)
+            else:
+                end = item
         self.watchdog.stalled(said=True)  # reads the last step
         if end is not None and end.exit.code != 0:
             raise AttemptError(self._died(end), end.log)

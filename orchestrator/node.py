@@ -1,4 +1,4 @@
-"""What runs on the node of a stage: a Ray actor that starts commands and streams their logs."""
+"""What runs on the node of a stage: a Ray actor that starts commands and writes their logs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import subprocess
 import sys
 from codecs import getincrementaldecoder
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -18,8 +19,8 @@ from orchestrator import provenance, stacks
 from orchestrator.recipe.secrets import redact
 
 SUPERVISOR = (sys.executable, "-m", "orchestrator.supervise")
-GATHER_SECONDS = 0.5
-"""Lines travel through Ray together: one by one they would cost a few percent of a core."""
+LOOK_SECONDS = 2.0
+"""Between two words to the launcher that a command still logs."""
 CHUNK = 65_536
 OWN_TO_RAY_WORKER = ("RAY_JOB_ID", "RAY_RAYLET_PID", "RAY_WORKER_ID", "RAY_NODE_ID")
 
@@ -42,17 +43,17 @@ class StageRunner:
 
     def run(
         self, argv: Sequence[str], environ: Mapping[str, str], directory: str, log: str
-    ) -> Iterator[list[str] | Exit]:
-        """Yield lists of log lines while the command runs, and how it ended at the end.
+    ) -> Iterator[int | Exit]:
+        """Yield how many bytes the command logs while it runs, and how it ended at the end.
 
-        The log goes to the file `log` on this node too. The command is the child of a
+        The log goes to the file `log` on this node alone. The command is the child of a
         supervisor that ends its whole process tree when this actor dies.
         """
         Path(log).parent.mkdir(exist_ok=True)
         kills = memory_kills()
-        with Path(log).open("ab", buffering=0) as file:
-            lock = Path(log).with_name(".running")
-            self._argv = [*SUPERVISOR, str(lock), *argv]
+        lock = Path(log).with_name(".running")
+        self._argv = [*SUPERVISOR, str(lock), *argv]
+        with Path(log).open("ab", buffering=0) as file, ThreadPoolExecutor(1) as pool:
             self._process = subprocess.Popen(
                 self._argv,
                 cwd=directory,
@@ -61,16 +62,23 @@ class StageRunner:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
             )
-            assert self._process.stdout is not None
-            exited = os.pidfd_open(self._process.pid)
-            try:
-                for lines in _lines(self._process.stdout, file):
-                    yield lines
-                    if sum(map(len, lines)) < CHUNK // 2:  # or the pipe may be full
-                        select.select([exited], [], [], GATHER_SECONDS)
-            finally:
-                os.close(exited)
+            yield from self._copied(pool, file)
         yield Exit(self._process.wait(), memory_kills() - kills)
+
+    def _copied(self, pool: ThreadPoolExecutor, log: IO[bytes]) -> Iterator[int]:
+        """Copy what the running command says; what there was of it since the last look."""
+        process, told = self._process, log.tell()
+        assert process is not None and process.stdout is not None
+        copying = pool.submit(copy_log, process.stdout, log)
+        exited = os.pidfd_open(process.pid)
+        try:
+            while not copying.done() and not select.select([exited], [], [], LOOK_SECONDS)[0]:
+                if said := log.tell() - told:
+                    told += said
+                    yield said
+            copying.result()
+        finally:
+            os.close(exited)
 
     def machine(self) -> dict[str, Any]:
         """The machine this stage runs on."""
@@ -116,20 +124,16 @@ def command_environ(extra: Mapping[str, str], programs: Path) -> dict[str, str]:
     return {**environ, "PATH": path, "PYTHONUNBUFFERED": "1", **extra}
 
 
-def _lines(stream: IO[bytes], log: IO[bytes]) -> Iterator[list[str]]:
-    """Whole lines as they come; a carriage return also ends one, for progress bars.
+def copy_log(stream: IO[bytes], log: IO[bytes]) -> None:
+    """Copy whole lines as they come; a carriage return also ends one, for progress bars.
 
-    A command may print its environment: secrets are blacked out, here and in the log.
+    A command may print its environment: secrets are blacked out.
     """
     rest = ""
     decode = getincrementaldecoder("utf-8")("replace").decode
     while chunk := stream.read1(CHUNK):  # type: ignore[attr-defined]
         text = rest + decode(chunk)
         end = max(text.rfind("\n"), text.rfind("\r")) + 1
-        whole, rest = redact(text[:end]), text[end:]
-        log.write(whole.encode())
-        if whole:
-            yield whole[:-1].replace("\r", "\n").split("\n")
-    if rest:
-        log.write(redact(rest).encode())
-        yield [redact(rest)]
+        log.write(redact(text[:end]).encode())
+        rest = text[end:]
+    log.write(redact(rest).encode())

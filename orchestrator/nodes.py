@@ -72,10 +72,10 @@ class Nodes:
         environ: Mapping[str, str],
         directory: Path,
         log: Path,
-    ) -> Iterator[list[str] | End]:
-        """Run a command on the first `count` nodes: the first one's lines, then how it ended.
+    ) -> Iterator[int | End]:
+        """Run a command on the first `count` nodes: bytes that the first logs, then how it ended.
 
-        A second without lines yields an empty list. Where one node fails the others are stopped,
+        A second without any yields 0. Where one node fails the others are stopped,
         for they would wait for it. Logs of further nodes are in `nodeN/` beside `log`. Raises
         `NodeLostError` when a node is lost.
         """
@@ -89,8 +89,8 @@ class Nodes:
         }
         end = End(Exit(0, 0), log)
         for rank, item in _items(streams, logs):
-            if isinstance(item, list):
-                yield item if rank == 0 else []
+            if isinstance(item, int):
+                yield item if rank == 0 else 0
             elif item.code and not end.exit.code:
                 end = End(item, logs[rank])
                 self.stop()
@@ -124,13 +124,13 @@ class Nodes:
         remove_placement_group(self._group)
 
 
-def _items(streams: dict[int, Any], logs: Sequence[Path]) -> Iterator[tuple[int, list[str] | Exit]]:
-    """(rank, item) as they come; (0, no lines) after each second without any."""
+def _items(streams: dict[int, Any], logs: Sequence[Path]) -> Iterator[tuple[int, int | Exit]]:
+    """(rank, item) as they come; (0, 0) after each second without any."""
     left = dict(streams)
     while left:
         ready, _ = ray.wait(list(left.values()), timeout=1.0)
         if not ready:
-            yield 0, []
+            yield 0, 0
             continue
         rank = next(rank for rank, stream in left.items() if stream is ready[0])
         try:

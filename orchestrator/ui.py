@@ -1,10 +1,9 @@
-"""What a user sees while stages run: one line a stage, its log, and how far each is."""
+"""What a user sees while stages run: which stage, where its log is, and how far it is."""
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,6 @@ from orchestrator.progress import Follower, clock
 from orchestrator.stage import Command, Stage
 
 SECONDS_BETWEEN_PLAIN_LINES = 10.0
-LONGEST_LINE = 200
-ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 class Console:
@@ -83,7 +80,7 @@ class Console:
     @contextmanager
     def watching(self, rows: Mapping[str, Sequence[Stage]]) -> Iterator[None]:
         """In a terminal: a live view with a row for each label, of the first of its stages that
-        is not done. Elsewhere `following` says how far a stage is.
+        is not done. Elsewhere `telling` says how far a stage is.
         """
         if not self.out.is_terminal:
             yield
@@ -95,21 +92,17 @@ class Console:
         with Live(View(rows), console=self.out, refresh_per_second=1, transient=True):
             yield
 
-    def following(self, stage: Stage, command: Command) -> Generator[None, list[str], None]:
-        """Show the lines that are sent and, where there is no live view, how far the command is."""
-        plain = command.progress is not None and not self.out.is_terminal
-        follower = Follower(command.progress) if plain and command.progress else None
-        said = -SECONDS_BETWEEN_PLAIN_LINES
-        while True:
-            for line in (yield):
-                self._log_line(stage, line)
+    def telling(self, stage: Stage, command: Command) -> Callable[[], None]:
+        """To be called now and then: a line about how far `command` is, where there is no view."""
+        if command.progress is None or self.out.is_terminal:
+            return lambda: None
+        follower, said = Follower(command.progress), -SECONDS_BETWEEN_PLAIN_LINES
+
+        def tell() -> None:
+            nonlocal said
             now = time.monotonic()
-            if follower and follower.look(now) and now - said > SECONDS_BETWEEN_PLAIN_LINES:
+            if follower.look(now) and now - said > SECONDS_BETWEEN_PLAIN_LINES:
                 said = now
                 self.say(escape(f"{stage.name}: {follower.position}"))
 
-    def _log_line(self, stage: Stage, line: str) -> None:
-        line = ANSI.sub("", line)
-        if line.strip():
-            text = line if len(line) <= LONGEST_LINE else line[: LONGEST_LINE - 1] + "…"
-            self.out.print(f"  {stage.name} │ {text}", style="dim", markup=False)
+        return tell

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import re
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -98,19 +97,16 @@ def test_an_attempt_from_before_is_not_taken_for_a_running_one(
     assert drawn(View({"sft": [sft]}), 0.0)[1] == "· sft"
 
 
-def test_a_terminal_shows_the_view_below_the_log(tmp_path: Path) -> None:
+def test_a_terminal_shows_the_view_and_no_lines(tmp_path: Path) -> None:
     sft, out = stage_in(tmp_path, "sft"), io.StringIO()
     console = console_to(out, terminal=True)
     begin(sft)
-    with (
-        console.watching({"sft": [sft]}),
-        closing(console.following(sft, sft.commands[0])) as follow,
-    ):
-        next(follow)
+    with console.watching({"sft": [sft]}):
+        tell = console.telling(sft, sft.commands[0])
         step(sft, 10)
-        follow.send(["\x1b[31mhello\x1b[0m", ""])
+        tell()
     text = out.getvalue()
-    assert "sft │ hello" in text and "▶ sft" in text and "GiB memory" in text
+    assert "▶ sft" in text and "GiB memory" in text
     assert "10 of 40" not in text
 
 
@@ -121,21 +117,17 @@ def test_no_terminal_gets_plain_lines_and_no_view(
     monkeypatch.setattr(ui.time, "monotonic", lambda: now[0])
     console = console_to(out, terminal=False)
     begin(sft)
-    with (
-        console.watching({"sft": [sft]}),
-        closing(console.following(sft, sft.commands[0])) as follow,
-    ):
-        next(follow)
+    with console.watching({"sft": [sft]}):
+        tell = console.telling(sft, sft.commands[0])
         for number in (10, 12, 14):
             step(sft, number)
-            follow.send([])
+            tell()
             now[0] += 6.0
         step(sft, 20)
-        follow.send(["told"])
+        tell()
     assert out.getvalue().splitlines() == [
         "sft: 10 of 40, loss 0.100",
         "sft: 14 of 40, loss 0.071, 3.0 s/step, 1 min 18 s left",
-        "  sft │ told",
     ]
 
 
