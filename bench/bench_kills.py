@@ -23,7 +23,7 @@ import psutil
 from bench.figures import say
 from orchestrator.attempts import read_attempts
 from orchestrator.stage import ROOT
-from tests.integration.test_kills import differing, history, tensors, without_times
+from tests.integration.test_kills import differing, differing_metrics, tensors
 from tests.integration.test_pipeline import SHORT
 
 KILLS = {"data": 2, "model": 2, "sft": 4, "rl": 6, "merge": 2, "eval": 2, "report": 2}
@@ -152,8 +152,7 @@ def compare(name: str, whole: Path, broken: Path) -> None:
     causes = [attempt.cause for attempt in attempts if attempt.outcome != "done"]
     differ = {"files": differing(whole, broken)}
     if (whole / "metrics.jsonl").is_file():
-        equal = [*map(without_times, history(whole))] == [*map(without_times, history(broken))]
-        differ["metrics"] = [] if equal else ["metrics.jsonl"]
+        differ["metrics"] = differing_metrics(whole, broken)
     if name == "rl":
         differ["files"] = [file for file in differ["files"] if not file.endswith(".pt")]
         differ["tensors"] = [] if tensors(whole) == tensors(broken) else ["checkpoints"]

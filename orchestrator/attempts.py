@@ -42,7 +42,7 @@ class Attempts:
         if self._all and self._all[-1].outcome == "running":
             log = Path(self._all[-1].log)
             ended = log.stat().st_mtime if log.exists() else self._all[-1].started
-            cause = "the orchestrator was killed, or its machine"
+            cause = "not noted: the orchestrator or its machine was killed, or the disk was full"
             self._replace_last(outcome="lost", ended=ended, cause=cause)
 
     def start(self, resumed_from: Path | None) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import time
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from reward_plugins.errors import CamReasonerError
 DEFAULT_RECIPE = "camreasoner_7b"
 SWEEP = "ablate"
 """The one verb that is about many recipes: it loads them itself."""
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 OWN_ARGUMENTS = {**RUN_VERBS, **COMMANDS}
 """Verbs that are not about a recipe."""
 USAGE = "usage: python -m orchestrator <verb> [recipe=<name>] [<run> ...] [key=value ...]"
@@ -41,6 +43,11 @@ def main(arguments: Sequence[str]) -> int:
         _run(arguments[0], arguments[1:], console)
     except CamReasonerError as error:
         console.error(str(error))
+        return 1
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        console.error(f"{error}: make room, and the same command goes on from here")
         return 1
     except KeyboardInterrupt:
         again = "" if arguments[0] in OWN_ARGUMENTS else "; the same command goes on from here"

@@ -22,7 +22,12 @@ HOST_MEMORY = re.compile(
     r"|ray\.exceptions\.OutOfMemoryError|killed due to (?:the node running low on )?memory"
     r"|due to memory pressure|Out of memory: Killed process|oom-kill"
 )
-DISK = re.compile(r"No space left on device|Disk quota exceeded|\[Errno 27\] File too large")
+DISK = re.compile(
+    r"No space left on device|Disk quota exceeded|\[Errno 27\] File too large"
+    r"|basic_ios::clear: iostream error|PytorchStreamWriter failed writing"  # torch.save's words
+)
+ROOM = "free space on the disk, lower sft.keep_last or rl.keep_last, or set runs_dir="
+AGAIN = "it would end the same way again"
 SIGNALLED = 128
 
 
@@ -56,9 +61,16 @@ def explain(
     if HOST_MEMORY.search(tail) or (code == SIGNALLED + 9 and memory_kills):
         return f"{ended}: out of host memory", tuple(_host(recipe, stage)), True
     if DISK.search(tail):
-        text = "free space on the disk, lower sft.keep_last or rl.keep_last, or set runs_dir="
-        return f"{ended}: the disk is full", (text,), False
+        return f"{ended}: the disk is full", (ROOM,), False
     return ended, (), True
+
+
+def of_ray(error: Exception, place: str) -> Death:
+    """The end of an attempt whose node was lost, or could not write the log in `place`."""
+    text = str(error).strip()
+    if DISK.search(text):
+        return Death(place, moved=True, cause="the disk is full", advice=(ROOM,), final=AGAIN)
+    return Death("Ray", moved=True, cause=text.splitlines()[0])
 
 
 def _engine(recipe: Recipe) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator import envs, loggers
 from orchestrator.cluster import Session
-from orchestrator.deaths import SIGNALLED, Death, explain
+from orchestrator.deaths import AGAIN, SIGNALLED, Death, explain, of_ray
 from orchestrator.errors import NodeLostError, StageError
 from orchestrator.recipe import Recipe
 from orchestrator.stage import ROOT, Command, Stage
@@ -54,8 +54,7 @@ def attempt(
             runs = [_Run(recipe, stage, command, session, log) for command in stage.commands]
             return Attempted(machine, [run.to_end(nodes, address, console) for run in runs])
     except (RayError, NodeLostError, ConnectionError) as error:
-        cause = str(error).strip().splitlines()[0]
-        raise AttemptError(Death("Ray", moved=True, cause=cause), log) from error
+        raise AttemptError(of_ray(error, str(log.parent)), log) from error
 
 
 @contextmanager
@@ -126,7 +125,7 @@ class _Run:
             tail = file.read().decode(errors="replace")
         name, moved = self.stage.name, self.watchdog.step is not None
         cause, advice, mendable = explain(self.recipe, name, *end.exit, tail)
-        final = None if mendable else "it would end the same way again"
+        final = None if mendable else AGAIN
         if self.command.argv[1].startswith(CHECKS):
             final = "the trainer's own parser refuses its configuration"
         elif not moved and end.exit.code < SIGNALLED:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -102,7 +102,8 @@ def _noted(attempts: Attempts) -> Iterator[None]:
         yield
     except AttemptError as error:
         death = error.death
-        attempts.end("died", death.place, death.cause, death.advice)
+        with suppress(OSError):  # a full disk, of which it may have died, takes no note of it
+            attempts.end("died", death.place, death.cause, death.advice)
         raise
     except KeyboardInterrupt:
         attempts.end("interrupted")

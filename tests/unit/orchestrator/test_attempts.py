@@ -49,6 +49,7 @@ GPU = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB."
         ("sft", 137, 0, "", "signal 9", None),
         ("rl", 1, 0, "No available memory for the cache blocks", "vLLM", "gpu_memory_utilization"),
         ("sft", 1, 0, "OSError: [Errno 28] No space left on device", "disk is full", "keep_last"),
+        ("rl", 1, 0, "RuntimeError: basic_ios::clear: iostream error", "disk is full", "keep_last"),
         ("sft", 1, 0, "KeyError: 'x'", "exit code 1", None),
     ],
 )
