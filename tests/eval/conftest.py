@@ -12,15 +12,14 @@ import pytest
 from data_builders.decoding import write_lossless
 from data_builders.frames import FrameIndex, materialise
 from data_builders.sample import write_samples
-from data_builders.specs import FrameSpec, PromptSpec, TinyModelSpec
+from data_builders.specs import PromptSpec, TinyModelSpec
 from data_builders.tiny_model import TinyModelConfig, build
 from orchestrator.evaluation.config import EvalConfig
+from tests.givens import SPEC, evaluation
 
 sys.path.insert(0, str(Path(__file__).parent))  # for `noise`, in any import mode
 
 from noise import make_samples
-
-SPEC = FrameSpec(fps=2.0, min_frames=4, max_frames=8, min_pixels=784, max_pixels=56 * 56)
 
 
 @pytest.fixture(scope="session")
@@ -50,22 +49,13 @@ def index(workspace: Path) -> FrameIndex:
 
 @pytest.fixture
 def config(workspace: Path, tmp_path: Path) -> EvalConfig:
-    return EvalConfig(
+    return evaluation(
+        tmp_path / "out",
+        workspace / "test.parquet",
         checkpoints={"base": workspace / "model"},
         benchmarks={"noise": {"samples": workspace / "test.parquet", "clips": workspace}},
         answers=tmp_path / "answers",
         cache=workspace / "cache",
-        frames=SPEC,
-        prompt=PromptSpec(),
-        engine="hf",
-        versions={"hf": "1"},
         batch_size=5,
-        max_new_tokens=8,
         swap_control=True,
-        max_questions=None,
-        matching="strict",
-        seed=0,
-        workers=1,
-        max_quarantined=0.0,
-        out=tmp_path / "out",
     )

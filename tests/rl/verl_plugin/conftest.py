@@ -11,11 +11,12 @@ import pytest
 import torch
 
 import reward_plugins.verl_plugin.register  # noqa: F401  # as verl itself would
-from data_builders.sample import Sample, write_samples
+from data_builders.sample import write_samples
 from data_builders.specs import FrameSpec, PromptSpec, TinyModelSpec
 from data_builders.tiny_model import TinyModelConfig, build
 from reward_plugins.verl_plugin.cpu.generation import Prompt
 from reward_plugins.verl_plugin.dataset import read_video
+from tests.givens import question
 
 sys.path.insert(0, str(Path(__file__).parent))  # for `verl_chat`, in any import mode
 
@@ -28,19 +29,8 @@ FRAMES = FrameSpec(fps=2.0, min_frames=4, max_frames=8, min_pixels=784, max_pixe
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("model")
-    sample = Sample(
-        id="0",
-        dataset="d",
-        split="train",
-        task="binary",
-        category="static",
-        clip="c.mp4",
-        question="Does the camera pan left in this video?",
-        options=("yes", "no"),
-        answer="A",
-        observation="The view stays.",
-        think="Nothing moves.",
-    )
+    asked = "Does the camera pan left in this video?"
+    sample = question(question=asked, observation="The view stays.", think="Nothing moves.")
     write_samples(root / "samples.parquet", [sample])
     config = TinyModelConfig(
         model=TinyModelSpec(),

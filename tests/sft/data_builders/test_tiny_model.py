@@ -12,23 +12,12 @@ import torch  # noqa: E402
 
 from data_builders import tiny_model  # noqa: E402
 from data_builders.prompt import trace_text, user_text  # noqa: E402
-from data_builders.sample import Sample, write_samples  # noqa: E402
+from data_builders.sample import write_samples  # noqa: E402
 from data_builders.specs import FrameSpec, PromptSpec, TinyModelSpec  # noqa: E402
+from tests.givens import question  # noqa: E402
 
 FRAMES = FrameSpec(fps=2, min_frames=2, max_frames=8, min_pixels=784, max_pixels=12544)
-SAMPLE = Sample(
-    id="a",
-    dataset="synthetic",
-    split="train",
-    task="binary",
-    category="pan_left",
-    clip="a.mp4",
-    question="Does the camera pan to the left?",
-    options=("Yes", "No"),
-    answer="A",
-    observation="The view slides to the right.",
-    think="pan left",
-)
+SAMPLE = question(observation="The view slides to the right.", think="pan left")
 
 
 @pytest.fixture(scope="module")

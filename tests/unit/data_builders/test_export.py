@@ -9,45 +9,28 @@ import pyarrow.parquet as pq
 import pytest
 
 from data_builders.export import to_easyr1, to_llamafactory, to_verl
-from data_builders.frames import FrameCacheError, FrameIndex, FrameMeta
+from data_builders.frames import FrameCacheError, FrameIndex
 from data_builders.sample import Sample
-from data_builders.specs import FrameSpec, PromptSpec
+from data_builders.specs import PromptSpec
+from tests.givens import SPEC, frames_of, question
 
-SPEC = FrameSpec(fps=2.0, min_frames=4, max_frames=8, min_pixels=784, max_pixels=56 * 56)
 PROMPT = PromptSpec(system="Be brief.")
 
 
 def sample(number: int = 0, **changes: object) -> Sample:
-    fields = {
-        "id": f"s{number}",
-        "dataset": "synthetic",
-        "split": "train",
-        "task": "binary",
-        "category": "pan_left",
-        "clip": "a.mp4",
-        "question": "Does the camera pan left?",
-        "options": ("Yes", "No"),
-        "answer": "B",
-        "observation": "o",
-        "think": "t",
-    }
-    return Sample.model_validate({**fields, **changes})
+    trace = {"answer": "B", "observation": "o", "think": "t"}
+    return question(number, **{**trace, **changes})
 
 
 @pytest.fixture
 def index(tmp_path: Path) -> FrameIndex:
-    meta = FrameMeta(
-        key="k1",
-        spec=SPEC,
+    meta = frames_of(
+        "k1",
         indices=(0, 3, 5, 8),
         fps=1.5,
-        height=56,
         width=28,
         source_frames=9,
         source_height=112,
-        source_width=56,
-        frames_sha256="",
-        video_sha256="",
     )
     return FrameIndex(cache=tmp_path / "cache", spec=SPEC, clips={"a.mp4": meta})
 

@@ -8,16 +8,11 @@ from hypothesis import strategies as st
 from data_builders.mixing import mix
 from data_builders.sample import Sample
 from data_builders.source_specs import SourceName
+from tests.givens import question
 
 
 def rows(source: SourceName, count: int) -> list[Sample]:
-    return [
-        Sample(
-            id=f"{source}/{n}", dataset=source, split="train", task="t", category="c", clip="a.mp4",
-            question="?", options=("No", "Yes"), answer="A",
-        )
-        for n in range(count)
-    ]  # fmt: skip
+    return [question(id=f"{source}/{n}", dataset=source) for n in range(count)]
 
 
 def test_without_weights_everything_stays_in_order() -> None:

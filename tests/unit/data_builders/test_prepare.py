@@ -21,8 +21,9 @@ from data_builders.frame_store import FrameCacheError, Job
 from data_builders.frame_store import build as store
 from data_builders.frames import QuarantineError, materialise
 from data_builders.prepare import PrepareConfig, prepare
-from data_builders.sample import Sample, read_samples, write_samples
+from data_builders.sample import read_samples, write_samples
 from data_builders.specs import FrameSpec, PromptSpec
+from tests.givens import question
 
 SPEC = FrameSpec(fps=2.0, min_frames=4, max_frames=8, min_pixels=784, max_pixels=56 * 56)
 GOOD = ("a.mp4", "b.mp4", "clip.txt")
@@ -46,13 +47,8 @@ def root(tmp_path: Path) -> Path:
 
 
 def config(root: Path, clips: tuple[str, ...], form: str, **changes: Any) -> PrepareConfig:
-    samples = [
-        Sample(
-            id=f"s{n}", dataset="d", split="train", task="t", category="c", clip=clip,
-            question="?", options=("No", "Yes"), answer="A", observation="It slides.", think="Pan.",
-        )
-        for n, clip in enumerate(clips)
-    ]  # fmt: skip
+    trace = {"observation": "It slides.", "think": "Pan."}
+    samples = [question(n, clip=clip, **trace) for n, clip in enumerate(clips)]
     write_samples(root / "sft.parquet", samples)
     values = {
         "format": form, "samples": {"sft": root / "sft.parquet"}, "clips": root / "data",

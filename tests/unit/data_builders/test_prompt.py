@@ -5,21 +5,11 @@ from __future__ import annotations
 import pytest
 
 from data_builders.prompt import trace_text, user_text
-from data_builders.sample import Sample
 from data_builders.specs import PromptSpec
+from tests.givens import question
 
-SAMPLE = Sample(
-    id="s1",
-    dataset="synthetic",
-    split="train",
-    task="binary",
-    category="pan_left",
-    clip="a.mp4",
-    question="Does the camera pan left?",
-    options=("Yes", "No"),
-    answer="B",
-    observation="The scene moves left.",
-    think="So the camera pans right.",
+SAMPLE = question(
+    1, answer="B", observation="The scene moves left.", think="So the camera pans right."
 )
 
 

@@ -13,13 +13,11 @@ from data_builders.camerabench import AnnotationsError
 from data_builders.hub import Source
 from data_builders.sample import Sample
 from data_builders.sources import located
+from tests.givens import question
 
 
 def _sample(clip: str) -> Sample:
-    return Sample(
-        id=clip, dataset="d", split="test", task="t", category="c", clip=clip, question="?",
-        options=("No", "Yes"), answer="A",
-    )  # fmt: skip
+    return question(id=clip, split="test", clip=clip)
 
 
 def _touch(root: Path, *names: str) -> None:

@@ -12,15 +12,15 @@ from pathlib import Path
 import numpy as np
 
 from data_builders.decoding import write_lossless
-from data_builders.frames import FrameIndex, FrameMeta, materialise
+from data_builders.frames import FrameIndex, materialise
 from data_builders.sample import Sample, write_samples
-from data_builders.specs import FrameSpec, PromptSpec
 from orchestrator.evaluation.config import EvalConfig
 from orchestrator.evaluation.predictions import Prediction, write_predictions
 from orchestrator.evaluation.questions import ask, select
 from orchestrator.evaluation.score import score
+from tests.givens import SPEC, frames_of
+from tests.givens import evaluation as given
 
-SPEC = FrameSpec(fps=2.0, min_frames=4, max_frames=8, min_pixels=784, max_pixels=56 * 56)
 MOTIONS = ("pan left", "pan right", "static", "zoom in")
 Saying = Callable[[Sample], str]
 """What a checkpoint answers to a sample."""
@@ -82,24 +82,15 @@ def fabricate(run: Path, samples: Sequence[Sample], root: Path, names: Sequence[
 def _config(
     run: Path, benchmark: str, samples: Path, clips: Path, names: Sequence[str], swap: bool = True
 ) -> EvalConfig:
-    return EvalConfig(
+    return given(
+        run / "eval",
+        samples,
         checkpoints={name: run / name for name in names},
         benchmarks={benchmark: {"samples": samples, "clips": clips}},
         answers=run / "answers",
         cache=run / "cache",
-        frames=SPEC,
-        prompt=PromptSpec(),
-        engine="hf",
-        versions={"hf": "1"},
-        batch_size=8,
         max_new_tokens=64,
         swap_control=swap,
-        max_questions=None,
-        matching="strict",
-        seed=0,
-        workers=1,
-        max_quarantined=0.0,
-        out=run / "eval",
     )
 
 
@@ -161,11 +152,8 @@ def evaluated(run: Path, samples: Sequence[Sample], answers: Mapping[str, Saying
     name, out = samples[0].dataset, run / "eval"
     write_samples(run / "test.parquet", samples)
     config = _config(run, name, run / "test.parquet", run, list(answers), swap=False)
-    meta = FrameMeta(
-        key="k", spec=SPEC, indices=(0, 1), fps=2.0, height=56, width=56, source_frames=2,
-        source_height=56, source_width=56, frames_sha256="", video_sha256="",
-    )  # fmt: skip
-    index = FrameIndex(cache=config.cache, spec=SPEC, clips={s.clip: meta for s in samples})
+    clips = {sample.clip: frames_of() for sample in samples}
+    index = FrameIndex(cache=config.cache, spec=SPEC, clips=clips)
     index.write(config.index_path(name))
     (out / "eval.json").write_text(config.model_dump_json())
     write_predictions(
