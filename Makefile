@@ -56,7 +56,7 @@ QUOTED = $(if $($(1)),'$(subst ','\'',$($(1)))')
 predict: .venv/ready ## ask about CLIP=file|folder|URL [QUESTION="..." MODEL=run[/rl]|directory ARGS="--options ..."]
 	@$(CLI) predict $(call QUOTED,CLIP) $(call QUOTED,QUESTION) $(if $(MODEL),--model $(call QUOTED,MODEL)) $(ARGS)
 serve: .venv/ready ## ask a run's checkpoints about clips on a local page [MODEL=run|directory]
-	@$(RUN) serve $(if $(MODEL),--model $(call QUOTED,MODEL)) $(ARGS)
+	@$(CLI) serve $(if $(MODEL),--model $(call QUOTED,MODEL)) $(ARGS)
 
 test: .venv/ready ## all tests, with a short end-to-end run through both real trainers
 	@UV=$(UV) tests/run

@@ -40,8 +40,7 @@ class Browser:
         page = next(t for t in self._ask("Target.getTargets")["targetInfos"] if t["type"] == "page")
         attached = self._ask("Target.attachToTarget", targetId=page["targetId"], flatten=True)
         self._session = attached["sessionId"]
-        size = {"width": 1400, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-        self._ask("Emulation.setDeviceMetricsOverride", **size)
+        self.size(1400, 900)
 
     def open(self, address: str) -> None:
         """Go to `address` and wait until the page is there."""
@@ -83,6 +82,11 @@ class Browser:
         """Prefer dark colours, or light ones."""
         feature = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self._ask("Emulation.setEmulatedMedia", features=[feature])
+
+    def size(self, width: int, height: int) -> None:
+        """Have a window of that many pixels; a narrow one is a phone's."""
+        given = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+        self._ask("Emulation.setDeviceMetricsOverride", **given)
 
     def picture(self, path: Path) -> None:
         """Save what the page looks like as PNG."""

@@ -127,6 +127,26 @@ def test_a_dropped_clip_is_asked_about_without_a_truth(page: Browser, clip: Path
     assert "A. Yes" in sft and "✓" not in sft
 
 
+def test_a_phone_shows_clip_question_answers_and_gallery_one_below_the_other(
+    page: Browser,
+) -> None:
+    page.size(390, 844)
+    try:
+        page.evaluate("$('gallery').children[0].click()")
+        page.until("view.clip !== null")
+        page.evaluate("$('question').value = 'Is it left?', $('options').value = 'left\\nright'")
+        page.evaluate("$('ask').click()")
+        answers(page)
+        top = "getBoundingClientRect().top"
+        order = [
+            page.evaluate(f"$('{part}').{top}") for part in ("stage", "form", "answers", "known")
+        ]
+        assert order == sorted(order)
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+    finally:
+        page.size(1400, 900)
+
+
 @pytest.mark.parametrize(
     ("script", "said"),
     [
