@@ -27,8 +27,6 @@ class PageError(CamReasonerError, OSError):
 class PageServer(ThreadingHTTPServer):
     """Serves on 127.0.0.1; `said` is what a user would change to have another port."""
 
-    daemon_threads = True
-
     def __init__(self, handler: type[PageHandler], port: int, said: str) -> None:
         try:
             super().__init__(("127.0.0.1", port), handler)

@@ -9,7 +9,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 class LocalServer(ThreadingHTTPServer):
     """Serves from a thread until it is closed; a test's own servers define `answer`."""
 
-    daemon_threads = True
     protocol = "HTTP/1.0"
 
     def __init__(self, port: int = 0) -> None:

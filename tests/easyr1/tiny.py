@@ -144,30 +144,7 @@ def config(workspace: Path, checkpoints: Path) -> dict[str, Any]:
             "filter_overlong_prompts_workers": 1,
         },
         "algorithm": {"adv_estimator": "ema_grpo", "kl_coef": 1e-06, "use_kl_loss": True},
-        "worker": {
-            "actor": {
-                "global_batch_size": 2,
-                "micro_batch_size_per_device_for_update": 4,
-                "micro_batch_size_per_device_for_experience": 4,
-                "padding_free": False,
-                "dynamic_batching": False,
-                "use_torch_compile": False,
-                "model": {"model_path": str(workspace / "model")},
-                "optim": {"lr": 1e-03},
-                "fsdp": {"torch_dtype": "fp32", "mp_param_dtype": "fp32"},
-            },
-            "rollout": {
-                "n": 4,
-                "dtype": "fp32",
-                "tensor_parallel_size": 1,
-                "enforce_eager": True,
-                "max_num_batched_tokens": 4096,
-            },
-            "reward": {
-                "reward_function": REWARD,
-                "reward_function_kwargs": {"format_weight": 0.1, "tasks": ["binary", "choice"]},
-            },
-        },
+        "worker": _worker(workspace),
         "trainer": {
             "max_steps": 2,
             "logger": ["console", "file"],
@@ -175,6 +152,33 @@ def config(workspace: Path, checkpoints: Path) -> dict[str, Any]:
             "val_before_train": False,
             "save_freq": 1,
             "save_checkpoint_path": str(checkpoints),
+        },
+    }
+
+
+def _worker(workspace: Path) -> dict[str, Any]:
+    return {
+        "actor": {
+            "global_batch_size": 2,
+            "micro_batch_size_per_device_for_update": 4,
+            "micro_batch_size_per_device_for_experience": 4,
+            "padding_free": False,
+            "dynamic_batching": False,
+            "use_torch_compile": False,
+            "model": {"model_path": str(workspace / "model")},
+            "optim": {"lr": 1e-03},
+            "fsdp": {"torch_dtype": "fp32", "mp_param_dtype": "fp32"},
+        },
+        "rollout": {
+            "n": 4,
+            "dtype": "fp32",
+            "tensor_parallel_size": 1,
+            "enforce_eager": True,
+            "max_num_batched_tokens": 4096,
+        },
+        "reward": {
+            "reward_function": REWARD,
+            "reward_function_kwargs": {"format_weight": 0.1, "tasks": ["binary", "choice"]},
         },
     }
 

@@ -282,18 +282,10 @@ def test_a_teacher_that_the_stage_serves_writes_all_the_same(
     asked = config(home, server)
     assert asked.teaching
     own = asked.teaching.trajectories
-    assert own.judge
-    both = {
-        "teacher": own.teacher.model_copy(update={"serve": ()}),
-        "judge": own.judge.model_copy(update={"serve": ()}),
-    }
-    asked = asked.model_copy(
-        update={
-            "teaching": asked.teaching.model_copy(
-                update={"trajectories": own.model_copy(update=both)}
-            )
-        }
-    )
+    here = {who: {**getattr(own, who).model_dump(), "serve": ()} for who in ("teacher", "judge")}
+    trajectories = own.model_validate({**own.model_dump(), **here})
+    teaching_here = asked.teaching.model_copy(update={"trajectories": trajectories})
+    asked = asked.model_copy(update={"teaching": teaching_here})
     with pytest.raises(EndpointError, match=r"teacher\.serve: no vLLM at"):
         build(asked)
     (home.parent / "vllm").touch()

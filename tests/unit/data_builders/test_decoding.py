@@ -1,0 +1,191 @@
+"""The frame rule, and how clips are decoded by it."""
+
+from __future__ import annotations
+
+import struct
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made_clips import noise, write_h264
+
+from data_builders.decoding import (
+    ClipError,
+    decode,
+    effective_fps,
+    frame_count,
+    frame_indices,
+    frame_size,
+    read_all,
+    write_lossless,
+)
+from tests.givens import SPEC
+
+
+@given(
+    duration=st.floats(0.1, 1000),
+    available=st.integers(2, 2000),
+    low=st.sampled_from([2, 4, 8]),
+    high=st.sampled_from([8, 16, 64]),
+    fps=st.floats(0.1, 30),
+)
+def test_the_frame_count_is_even_and_within_bounds(
+    duration: float, available: int, low: int, high: int, fps: float
+) -> None:
+    spec = SPEC.model_copy(update={"fps": fps, "min_frames": low, "max_frames": high})
+    count = frame_count(duration, available, spec)
+    assert count % 2 == 0
+    assert min(low, available - available % 2) <= count <= min(high, available)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "source_fps", "expected"),
+    [
+        (4, 2, [0, 1, 2, 3, 4, 5, 6, 7]),
+        (3, 8, [0, 5, 9, 14, 18, 23]),
+        (60, 1, [0, 8, 17, 25, 34, 42, 51, 59]),
+    ],
+)
+def test_indices_span_the_whole_clip(seconds: int, source_fps: int, expected: list[int]) -> None:
+    times = [Fraction(number, source_fps) for number in range(seconds * source_fps)]
+    assert frame_indices(times, SPEC) == expected
+
+
+@given(
+    count=st.integers(2, 400),
+    rate=st.sampled_from([Fraction(24), Fraction(30000, 1001), Fraction(2)]),
+)
+def test_at_a_constant_rate_the_indices_are_linspace(count: int, rate: Fraction) -> None:
+    times = [number / rate for number in range(count)]
+    indices = frame_indices(times, SPEC)
+    exact = np.linspace(0, count - 1, len(indices))
+    assert indices[0] == 0 and indices[-1] == count - 1
+    assert np.abs(exact - indices).max() <= 0.5 + 1e-9
+    assert sorted(set(indices)) == indices
+
+
+def test_at_a_variable_rate_frames_are_evenly_spaced_in_time() -> None:
+    burst = [Fraction(n, 100) for n in range(100)]
+    slow = [1 + Fraction(n) for n in range(4)]
+    chosen = frame_indices(burst + slow, SPEC)
+    times = [float((burst + slow)[index]) for index in chosen]
+    assert max(np.diff(times)) <= 1.0 and sum(index < 100 for index in chosen) <= 3
+
+
+def test_effective_fps_comes_from_the_chosen_frames() -> None:
+    times = [Fraction(number, 24) for number in range(240)]
+    indices = frame_indices(times, SPEC)
+    assert effective_fps(times, indices) == Fraction(7 * 24, 239).limit_denominator(10_000)
+    every = [Fraction(number, 2) for number in range(8)]
+    assert effective_fps(every, frame_indices(every, SPEC)) == 2
+
+
+@given(height=st.integers(32, 4000), width=st.integers(32, 4000))
+def test_sizes_are_multiples_within_the_pixel_bounds(height: int, width: int) -> None:
+    spec = SPEC.model_copy(update={"min_pixels": 128 * 784, "max_pixels": 768 * 784})
+    try:
+        high, wide = frame_size(height, width, spec)
+    except ClipError:
+        assert max(height, width) / min(height, width) > 20
+        return
+    assert high % 28 == wide % 28 == 0
+    assert spec.min_pixels <= high * wide <= spec.max_pixels
+    if max(height, width) / min(height, width) < 3:
+        assert 0.75 < (high / wide) / (height / width) < 1.34
+
+
+def test_a_chosen_size_is_kept_by_a_second_scaling() -> None:
+    spec = SPEC.model_copy(update={"min_pixels": 100_352, "max_pixels": 262_144})
+    first = frame_size(1080, 1920, spec)
+    assert frame_size(*first, spec) == first
+
+
+def test_a_size_that_cannot_be_is_refused() -> None:
+    spec = SPEC.model_copy(update={"min_pixels": 785, "max_pixels": 790})
+    with pytest.raises(ClipError, match="no size near 56x56 in multiples of 28"):
+        frame_size(56, 56, spec)
+
+
+@pytest.mark.parametrize(
+    "fps", [Fraction(2), Fraction(1), Fraction(30000, 1001), Fraction(1673, 239)]
+)
+def test_the_lossless_clip_holds_the_same_pixels_at_the_same_fps(
+    tmp_path: Path, fps: Fraction
+) -> None:
+    frames = noise(6, 56, 84)
+    write_lossless(tmp_path / "clip.mp4", frames, fps)
+    assert np.array_equal(read_all(tmp_path / "clip.mp4"), frames)
+    with av.open(str(tmp_path / "clip.mp4")) as container:
+        stream = container.streams.video[0]
+        seconds = stream.duration * stream.time_base  # as LLaMA-Factory 0.9.5 computes it
+        assert stream.frames == 6
+        assert 6 / float(seconds) == pytest.approx(float(fps), rel=1e-9)
+
+
+def test_decoding_takes_the_frames_that_the_rule_names(tmp_path: Path) -> None:
+    frames = np.repeat(np.arange(24, dtype=np.uint8)[:, None, None, None] * 10, 3, axis=3)
+    frames = np.broadcast_to(frames, (24, 56, 56, 3))
+    clip = write_h264(tmp_path / "clip.mp4", frames)
+    decoded = decode(clip, SPEC)
+    assert decoded.indices == (0, 5, 9, 14, 18, 23)
+    means = decoded.frames.reshape(6, -1).mean(axis=1)
+    assert np.abs(means - np.array(decoded.indices) * 10).max() < 4
+    assert decoded.source_frames == 24 and decoded.source_size == (56, 56)
+
+
+def test_frames_of_the_target_size_are_not_touched(tmp_path: Path) -> None:
+    write_lossless(tmp_path / "clip.mp4", noise(), Fraction(2))
+    assert np.array_equal(decode(tmp_path / "clip.mp4", SPEC).frames, noise())
+
+
+@pytest.mark.parametrize("format_", ["yuv420p10le", "gray"])
+def test_other_pixel_formats_become_rgb(tmp_path: Path, format_: str) -> None:
+    with av.open(str(tmp_path / "clip.mkv"), "w") as container:
+        stream = container.add_stream("ffv1", rate=8)
+        stream.height, stream.width, stream.pix_fmt = 60, 90, format_
+        for picture in noise(8, 60, 90):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            container.mux(stream.encode(frame.reformat(format=format_)))
+        container.mux(stream.encode())
+    assert decode(tmp_path / "clip.mkv", SPEC).frames.shape == (4, 28, 56, 3)
+
+
+def test_a_rotated_clip_is_read_as_it_is_shown(tmp_path: Path) -> None:
+    frames = noise(8, 28, 56)
+    write_lossless(tmp_path / "clip.mp4", frames, Fraction(2))
+    data = bytearray((tmp_path / "clip.mp4").read_bytes())
+    matrix = data.index(b"tkhd") + 44  # ISO 14496-12, track header box, version 0
+    data[matrix : matrix + 36] = struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 0, 0, 1 << 30)
+    (tmp_path / "clip.mp4").write_bytes(data)
+    decoded = decode(tmp_path / "clip.mp4", SPEC)
+    assert decoded.source_size == (56, 28)
+    assert np.array_equal(decoded.frames, np.rot90(frames, -1, axes=(1, 2)))  # clockwise
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_flipped_bytes_are_refused_or_give_whole_frames(tmp_path: Path, seed: int) -> None:
+    data = bytearray(write_h264(tmp_path / "clip.mp4", noise(16)).read_bytes())
+    rng = np.random.default_rng(seed)
+    for place in rng.integers(len(data), size=10):
+        data[place] ^= int(rng.integers(1, 256))
+    (tmp_path / "clip.mp4").write_bytes(data)
+    try:
+        decoded = decode(tmp_path / "clip.mp4", SPEC)
+    except ClipError:
+        return
+    count, high, wide, channels = decoded.frames.shape
+    assert count % 2 == 0 and count == len(decoded.indices) and channels == 3
+    assert high % 28 == wide % 28 == 0 and 784 <= high * wide <= 56 * 56
+
+
+def test_huge_frames_are_refused_before_they_are_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("data_builders.decoding.MAX_SOURCE_PIXELS", 56 * 55)
+    write_lossless(tmp_path / "clip.mp4", noise(), Fraction(2))
+    with pytest.raises(ClipError, match="56x56 pixels are too large"):
+        decode(tmp_path / "clip.mp4", SPEC)
