@@ -7,10 +7,10 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from orchestrator.deviations import deviations
 from orchestrator.envs import interpreter
 from orchestrator.estimate import views
 from orchestrator.plan import Plan
-from orchestrator.published import differences
 from orchestrator.recipe import Recipe
 from orchestrator.runs import write_atomically
 from orchestrator.stage import ROOT, Command, Stage
@@ -46,10 +46,10 @@ def _where(command: Command) -> str:
     return f" on each of {command.nodes} nodes, {told}" if command.nodes > 1 else ""
 
 
-def show_published(recipe: Recipe, console: Console) -> None:
+def show_deviations(recipe: Recipe, console: Console) -> None:
     """Print where the recipe differs from the paper or its released code, value by value."""
     console.say("\n[bold cyan]beside the paper and its released code[/]")
-    _table([("key", "here", "paper", "released code"), *differences(recipe)], console)
+    _table([("key", "here", "paper", "released code"), *deviations(recipe)], console)
 
 
 def show_views(recipe: Recipe, console: Console) -> None:

@@ -14,7 +14,7 @@ from orchestrator.errors import UnreadyError
 from orchestrator.outputs import altered
 from orchestrator.plan import Plan, make_plan
 from orchestrator.recipe import Recipe
-from orchestrator.show import show_plan, show_published, show_views
+from orchestrator.show import show_deviations, show_plan, show_views
 from orchestrator.ui import Console
 
 Verb = Callable[[Recipe, Path, Console], None]
@@ -31,7 +31,7 @@ def plan(recipe: Recipe, directory: Path, console: Console) -> None:
     target = made.directory / "plan"
     show_plan(made, target, console)
     show_views(recipe, console)
-    show_published(recipe, console)
+    show_deviations(recipe, console)
     for line in costs(recipe):
         console.say(f"[dim]{escape(line)}[/]")
 

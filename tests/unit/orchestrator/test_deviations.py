@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from orchestrator.cli import main
-from orchestrator.published import NOT_GIVEN, differences, published, value_at
+from orchestrator.deviations import NOT_GIVEN, deviations, published, value_at
 from orchestrator.recipe import Recipe, load_recipe
 from orchestrator.recipe.load import RECIPES
 
@@ -68,14 +68,14 @@ def test_what_the_recipe_says_of_its_source_is_so(key: str, source: str) -> None
 @pytest.mark.parametrize("name", ["camreasoner_7b", "camreasoner_7b_as_released"])
 def test_every_published_value_is_followed_or_shown(name: str) -> None:
     recipe = load_recipe(name)
-    shown = {row.key: row for row in differences(recipe)}
+    shown = {row.key: row for row in deviations(recipe)}
     for who, key in STATED:
         same = published()[who][key][0] == value_at(recipe, key)
         assert same or key in shown
 
 
 def test_a_difference_stands_beside_both_values_and_their_sources() -> None:
-    rows = {row.key: row for row in differences(load_recipe("camreasoner_7b_as_released"))}
+    rows = {row.key: row for row in deviations(load_recipe("camreasoner_7b_as_released"))}
     assert rows["rl.frames.max_pixels"] == (
         "rl.frames.max_pixels",
         "1048576",
@@ -83,7 +83,7 @@ def test_a_difference_stands_beside_both_values_and_their_sources() -> None:
         "1048576 (run_rl.sh)",
     )
     assert "rl.group_size" not in rows
-    changed = differences(load_recipe("camreasoner_7b", ["rl.reward.min_block_chars=9"]))
+    changed = deviations(load_recipe("camreasoner_7b", ["rl.reward.min_block_chars=9"]))
     assert ("rl.reward.min_block_chars", "9", NOT_GIVEN, "0 (onethinker_reward.py)") in changed
 
 

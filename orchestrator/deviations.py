@@ -15,7 +15,7 @@ PUBLISHED = RECIPES / "published.yaml"
 NOT_GIVEN = "-"
 
 
-class Difference(NamedTuple):
+class Deviation(NamedTuple):
     """A key that the paper, the released code or both give another value than the recipe."""
 
     key: str
@@ -26,8 +26,8 @@ class Difference(NamedTuple):
     """The released code's value and its file; `NOT_GIVEN` where it has no such key."""
 
 
-def differences(recipe: Recipe) -> list[Difference]:
-    """Every difference, section by section."""
+def deviations(recipe: Recipe) -> list[Deviation]:
+    """Every deviation, section by section."""
     stated, sections = published(), list(type(recipe).model_fields)
     keys = dict.fromkeys(key for column in stated.values() for key in column)
     rows = []
@@ -35,7 +35,7 @@ def differences(recipe: Recipe) -> list[Difference]:
         here = value_at(recipe, key)
         cells = [stated[who].get(key) for who in ("paper", "released")]
         if any(cell is not None and cell[0] != here for cell in cells):
-            rows.append(Difference(key, _text(here), *map(_cell, cells)))
+            rows.append(Deviation(key, _text(here), *map(_cell, cells)))
     return rows
 
 
