@@ -12,8 +12,9 @@ from rich.markup import escape
 
 from orchestrator import checkpoints, cluster, envs, manifest, runs
 from orchestrator.attempts import Attempts
+from orchestrator.checks.loggers import missing
 from orchestrator.deaths import Death
-from orchestrator.errors import StageError
+from orchestrator.errors import StageError, UnreadyError
 from orchestrator.execute import AttemptError, attempt
 from orchestrator.plan import Plan
 from orchestrator.refresh import refreshed
@@ -29,7 +30,8 @@ def launch(plan: Plan, stages: Sequence[Stage], console: Console) -> None:
 
     A stage that dies is started again from its newest whole checkpoint. Raises `StageError` when
     that can't help or didn't (cause, log and what to override), `ResourceError` when the
-    machine or the cluster is too small, `RunLockedError` when another process owns a stage.
+    machine or the cluster is too small, `RunLockedError` when another process owns a stage,
+    `UnreadyError` when a logger's package is missing.
     """
     waiting = [stage for stage in stages if not runs.is_done(stage)]
     for stage in stages:
@@ -38,6 +40,8 @@ def launch(plan: Plan, stages: Sequence[Stage], console: Console) -> None:
             runs.show_in_run(plan, stage)
     if not waiting:
         return
+    if faults := [*missing(plan, waiting)]:
+        raise UnreadyError("\n".join(faults))
     if any(c.environment != "orchestrator" for stage in waiting for c in stage.commands):
         cluster.check_gpus(plan.recipe)  # data and report need none
     build_environments(waiting, console)

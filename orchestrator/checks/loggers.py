@@ -3,36 +3,39 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from orchestrator.checks.machine import Verdict
 from orchestrator.loggers import unavailable
 from orchestrator.plan import Plan
-from orchestrator.stage import ROOT
+from orchestrator.stage import ROOT, Stage
 
 TRAINED = ("sft", "rl")
+LOCKS = ROOT / "envs"
 
 
-def loggers(plan: Plan, locks: Path = ROOT / "envs") -> Iterator[Verdict]:
+def loggers(plan: Plan, locks: Path = LOCKS) -> Iterator[Verdict]:
     """One verdict a missing package, one a service that is out of reach."""
-    wanted: tuple[str, ...] = plan.recipe.loggers
-    for environment in _environments(plan):
-        lock = (locks / f"{environment}.txt").read_text()
-        for name in wanted:
-            if not re.search(rf"^{name}==", lock, re.MULTILINE):
-                yield (
-                    False,
-                    (
-                        f"loggers: {name} is not in environment {environment}; add a line `{name}` "
-                        f"to envs/{environment}.in and run `make lock`, or leave it out"
-                    ),
-                )
-    for name, why in unavailable(wanted):
+    for fault in missing(plan, plan.stages, locks):
+        yield False, fault
+    for name, why in unavailable(plan.recipe.loggers):
         yield None, f"loggers: {name} will log offline: {why}"
 
 
-def _environments(plan: Plan) -> list[str]:
+def missing(plan: Plan, stages: Iterable[Stage], locks: Path = LOCKS) -> Iterator[str]:
+    """Loggers that the environments of `stages`, where those train, lack."""
+    for environment in _environments(stages):
+        lock = (locks / f"{environment}.txt").read_text()
+        for name in plan.recipe.loggers:
+            if not re.search(rf"^{name}==", lock, re.MULTILINE):
+                yield (
+                    f"loggers: {name} is not in environment {environment}; add a line `{name}` "
+                    f"to envs/{environment}.in and run `make lock`, or leave it out"
+                )
+
+
+def _environments(stages: Iterable[Stage]) -> list[str]:
     """What the training commands run in."""
-    stages = (stage for stage in plan.stages if stage.name in TRAINED)
-    return [*dict.fromkeys(stage.commands[-1].environment for stage in stages)]
+    trained = (stage for stage in stages if stage.name in TRAINED)
+    return [*dict.fromkeys(stage.commands[-1].environment for stage in trained)]

@@ -16,7 +16,7 @@ import ray
 from ray.cluster_utils import Cluster
 
 from orchestrator import runs
-from orchestrator.errors import ResourceError, StageError
+from orchestrator.errors import ResourceError, StageError, UnreadyError
 from orchestrator.launch import launch
 from orchestrator.plan import Plan, make_plan
 from orchestrator.recipe import load_recipe
@@ -85,6 +85,15 @@ def test_too_few_gpus_is_an_error_before_ray_starts(tmp_path: Path) -> None:
     with pytest.raises(ResourceError, match="needs 512 GPUs on this machine"):
         launch(plan, plan.stages, Console())
     assert not ray.is_initialized()
+
+
+def test_a_missing_logger_is_an_error_before_anything_starts(tmp_path: Path) -> None:
+    plan = make_plan(load_recipe("tiny", ["loggers=[tensorboard,trackio]"]), tmp_path)
+    with pytest.raises(
+        UnreadyError, match=r"trackio is not in environment sft; .*\n.*in env.* rl;"
+    ):
+        launch(plan, plan.stages, Console())
+    assert not ray.is_initialized() and not plan.stage("data").directory.exists()
 
 
 @pytest.fixture(scope="module")
