@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from huggingface_hub import constants
-from upload_hub import FakeHub
+from upload_hub import XET_TOKEN, FakeHub
 
 from orchestrator import cli
 from orchestrator.errors import PublishError
@@ -20,6 +21,7 @@ from orchestrator.publish.upload import upload
 from orchestrator.trace.record import Record
 
 REPO = "me/policy"
+OURS = "Bearer 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"
 
 
 def push(hub: FakeHub, package: Package, **more: object) -> str:
@@ -41,7 +43,23 @@ def test_a_policy_arrives_whole_and_private(hub: FakeHub, record: Record) -> Non
     assert arrived(hub, package)
     assert hub.repos[REPO]["private"] and hub.repos[REPO]["type"] == "model"
     assert hub.requests.count("put") == 3  # the weights, in parts
-    assert {t for t in hub.tokens if t} == {"Bearer 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"}
+    assert set().union(*hub.tokens.values()) - {None} == {OURS}
+
+
+@pytest.mark.parametrize("route", ["token", "xorbs", "shards"])
+@pytest.mark.parametrize("faults", [[], ["500"], ["cut"]])
+def test_a_policy_arrives_through_xet_too(
+    hub: FakeHub, package: Package, monkeypatch: pytest.MonkeyPatch, route: str, faults: list[str]
+) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", False)
+    content = random.Random(f"{route} {faults}").randbytes(200_000)  # which Xet can't compress
+    package.files["model.safetensors"].write_bytes(content)
+    hub.faults[route] = list(faults)
+    push(hub, package)
+    assert arrived(hub, package) and not hub.faults[route]
+    assert "put" not in hub.requests
+    assert hub.tokens["xorbs"] == hub.tokens["shards"] == {f"Bearer {XET_TOKEN}"}
+    assert hub.tokens["commit"] == hub.tokens["token"] == {OURS}
 
 
 def test_questions_and_our_own_clips_arrive_as_a_data_set(hub: FakeHub, record: Record) -> None:

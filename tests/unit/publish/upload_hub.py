@@ -1,7 +1,7 @@
 """A local server that takes uploads as the Hub does, and misbehaves on request.
 
-Repositories, preupload, Git LFS (one part or many, with verification) and commits; routes and
-bodies as huggingface_hub 2.4 sends them (hf_api.py, _commit_api.py, lfs.py).
+Repositories, preupload, Git LFS (one part or many, with verification), Xet and commits; routes and
+bodies as huggingface_hub 2.4 (hf_api.py, _commit_api.py, lfs.py) and hf_xet 1.8 send them.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import hashlib
 import json
 import socket
 import threading
+import time
 from collections import defaultdict
 from http.server import BaseHTTPRequestHandler
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 from tests.local_server import LocalServer, reply
 
 COMMIT = "c" * 40
+XET_TOKEN = "of Xet's storage"
 PART = 4000
 """Bytes of a part; larger files are sent in several."""
 LARGE = (".safetensors", ".mp4", ".parquet")
@@ -31,7 +33,7 @@ class FakeHub(LocalServer):
     def __init__(self) -> None:
         self.faults: dict[str, list[str]] = defaultdict(list)
         self.requests: list[str] = []
-        self.tokens: set[str | None] = set()
+        self.tokens: dict[str, set[str | None]] = defaultdict(set)
         self.repos: dict[str, dict[str, Any]] = {}
         self.objects: dict[str, bytes] = {}
         self.parts: dict[str, bytes] = {}
@@ -57,7 +59,7 @@ class FakeHub(LocalServer):
         if fault.isdigit():
             return _send(request, int(fault), {"error": "no"})
         if route != "put":
-            self.tokens.add(request.headers["Authorization"])
+            self.tokens[route].add(request.headers["Authorization"])
         if fault == "corrupt":
             body = body[:-1] + b"?"
         _send(request, *getattr(self, f"_{route}")(path, body))
@@ -135,6 +137,25 @@ class FakeHub(LocalServer):
             self.objects.pop(oid, None)
         return (200 if whole else 422), {}, {}
 
+    def _token(self, path: str, body: bytes) -> tuple[int, Any, dict[str, str]]:
+        until = int(time.time()) + 3600
+        return 200, {"accessToken": XET_TOKEN, "exp": until, "casUrl": self.url}, {}
+
+    def _absent(self, path: str, body: bytes) -> tuple[int, Any, dict[str, str]]:
+        """No chunk is known already, and there are no grants: the client sends xorbs itself."""
+        return 404, {}, {}
+
+    def _xorbs(self, path: str, body: bytes) -> tuple[int, Any, dict[str, str]]:
+        content = xorb_content(body)
+        self.objects[_sha(content)] = content
+        return 200, {"was_inserted": True}, {}
+
+    def _shards(self, path: str, body: bytes) -> tuple[int, Any, dict[str, str]]:
+        return 200, {"type": "result"}, {}
+
+    def _telemetry(self, path: str, body: bytes) -> tuple[int, Any, dict[str, str]]:
+        return 200, {}, {}
+
     def _commit(self, path: str, body: bytes) -> tuple[int, Any, dict[str, str]]:
         name = "/".join(path.split("/")[3:5])
         fresh: dict[str, bytes] = {}
@@ -149,14 +170,25 @@ class FakeHub(LocalServer):
         return 200, {"commitUrl": url, "commitOid": COMMIT, "hookOutput": ""}, {}
 
 
+def xorb_content(body: bytes) -> bytes:
+    """What a xorb holds, if nothing in it is compressed: chunks with eight bytes before each
+    (version, length in three bytes, compression, whole length in three bytes).
+    """
+    content, at = b"", 0
+    while at < len(body):
+        length = int.from_bytes(body[at + 1 : at + 4], "little")
+        assert body[at] == body[at + 4] == 0
+        content += body[at + 8 : at + 8 + length]
+        at += 8 + length
+    return content
+
+
 def _route(path: str) -> str:
     named = {"/api/repos/create": "create", "/api/validate-yaml": "validate"}
-    if path in named:
-        return named[path]
-    for word in ("preupload", "commit", "batch", "put", "complete", "verify"):
-        if word in path.split("/"):
-            return word
-    return "info"
+    named |= {"xet-write-token": "token", "chunks": "absent", "xorb-grants": "absent"}
+    words = ("preupload", "commit", "batch", "put", "complete", "verify")
+    named |= {word: word for word in (*words, "xorbs", "shards", "telemetry")}
+    return next((named[part] for part in (path, *path.split("/")) if part in named), "info")
 
 
 def _body(request: BaseHTTPRequestHandler) -> bytes:
