@@ -111,7 +111,9 @@ class Follower:
 
 def pace(rate: float) -> str:
     """Steps a second, or seconds a step where those are more than one."""
-    return f"{rate:.2g}/s" if rate >= 1 else f"{1 / rate:.1f} s/step"
+    if rate < 1:
+        return f"{1 / rate:.1f} s/step"
+    return f"{rate:.2g}/s" if rate < 10 else f"{rate:.0f}/s"
 
 
 def clock(seconds: float) -> str:

@@ -65,7 +65,8 @@ def test_a_half_written_row_waits(spec: Progress) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rate", "said"), [(2.66, "2.7/s"), (1.0, "1/s"), (0.5, "2.0 s/step"), (1 / 90, "90.0 s/step")]
+    ("rate", "said"),
+    [(2.66, "2.7/s"), (1.0, "1/s"), (123.4, "123/s"), (0.5, "2.0 s/step"), (1 / 90, "90.0 s/step")],
 )
 def test_a_pace_is_said_so_that_it_is_read_at_once(rate: float, said: str) -> None:
     assert pace(rate) == said
