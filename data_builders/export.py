@@ -13,8 +13,10 @@ from data_builders.prompt import trace_text, user_text
 from data_builders.sample import Sample
 from data_builders.specs import PromptSpec
 
-VIDEO = "<video>"
-"""Placeholder that all three trainers replace by the clip's visual tokens."""
+PLACEHOLDERS = {"videos": "<video>", "images": "<image>"}
+"""What all three trainers replace by the visual tokens of an item of each column."""
+Shown = dict[str, list[Any]]
+"""The column of a row that holds what its placeholders stand for: a clip, or all its frames."""
 
 
 def to_llamafactory(
@@ -22,25 +24,22 @@ def to_llamafactory(
 ) -> None:
     """Write `<name>.json` (sharegpt) and `dataset_info.json` into `directory`.
 
-    The video is the lossless clip: LLaMA-Factory 0.9.5 takes all of its frames at their own size
+    A video is the lossless clip: LLaMA-Factory 0.9.5 takes all of its frames at their own size
     and reads the fps from it, given `video_fps`, `video_maxlen` and pixel bounds that the
-    FrameSpec's frames already keep. `ValueError` where a sample has no trace to imitate.
+    FrameSpec's frames already keep, as images do. `ValueError` where a sample has no trace to
+    imitate.
     """
-    rows = [
-        {
-            "messages": [
-                *_messages(sample, prompt),
-                _turn("assistant", trace_text(sample, prompt)),
-            ],
-            "videos": [str(index.video_path(sample.clip))],
-        }
-        for sample in samples
-    ]
+    rows = []
+    for sample in samples:
+        shown, trace = _files(sample.clip, index), trace_text(sample, prompt)
+        turns = [*_messages(sample, shown, prompt), _turn("assistant", trace)]
+        rows.append({"messages": turns, **shown})
+    column = _column(index)
     tags = {"role_tag": "role", "content_tag": "content", "user_tag": "user"}
     info = {
         "file_name": f"{name}.json",
         "formatting": "sharegpt",
-        "columns": {"messages": "messages", "videos": "videos"},
+        "columns": {"messages": "messages", column: column},
         "tags": {**tags, "assistant_tag": "assistant", "system_tag": "system"},
     }
     _write_json(directory / f"{name}.json", rows)
@@ -51,14 +50,15 @@ def to_verl(samples: Sequence[Sample], index: FrameIndex, prompt: PromptSpec, pa
     """Write verl's RL parquet (verl 0.9.1, utils/dataset/rl_dataset.py).
 
     Each video carries `frames`, the raw array, for our dataset class, and the keys with which
-    verl's own reader (qwen-vl-utils) would take the same frames from the lossless clip.
+    verl's own reader (qwen-vl-utils) would take the same frames from the lossless clip. Images are
+    files.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    videos = {clip: _verl_video(clip, index) for clip in {sample.clip for sample in samples}}
+    shown = {clip: _verl_items(clip, index) for clip in {sample.clip for sample in samples}}
     rows = [
-        verl_row(number, sample, videos[sample.clip], prompt)
+        verl_row(number, sample, shown[sample.clip], prompt)
         for number, sample in enumerate(samples)
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -67,14 +67,12 @@ def to_verl(samples: Sequence[Sample], index: FrameIndex, prompt: PromptSpec, pa
     os.replace(partial, path)
 
 
-def verl_row(
-    number: int, sample: Sample, video: dict[str, Any], prompt: PromptSpec
-) -> dict[str, Any]:
-    """The row of one question about `video`."""
+def verl_row(number: int, sample: Sample, shown: Shown, prompt: PromptSpec) -> dict[str, Any]:
+    """The row of one question about what is `shown`."""
     return {
         "data_source": sample.task,
-        "prompt": _messages(sample, prompt),
-        "videos": [video],
+        "prompt": _messages(sample, shown, prompt),
+        **shown,
         "reward_model": {"style": "rule", "ground_truth": sample.answer},
         "extra_info": {
             "index": number,
@@ -86,9 +84,11 @@ def verl_row(
     }
 
 
-def _verl_video(clip: str, index: FrameIndex) -> dict[str, Any]:
+def _verl_items(clip: str, index: FrameIndex) -> Shown:
     meta = index.meta(clip)
-    return {
+    if index.spec.media == "images":
+        return {"images": [{"image": str(path)} for path in index.image_paths(clip)]}
+    video = {
         "video": str(index.video_path(clip)),
         "frames": str(index.frames_path(clip)),
         "fps": meta.fps,
@@ -97,23 +97,21 @@ def _verl_video(clip: str, index: FrameIndex) -> dict[str, Any]:
         "min_pixels": meta.height * meta.width,
         "max_pixels": meta.height * meta.width,
     }
+    return {"videos": [video]}
 
 
 def to_easyr1(samples: Sequence[Sample], index: FrameIndex, prompt: PromptSpec, path: Path) -> None:
-    """Write EasyR1's JSON (`prompt_key: problem`, `answer_key: answer`, `video_key: videos`).
+    """Write EasyR1's JSON: `problem`, `answer`, and `videos` or `images`.
 
     EasyR1 hands its reward function nothing but the response and the answer, so the answer is a
     JSON object with all that `reward_plugins` needs. Its prompts have no system turn of their own:
     the chat template adds the model's default.
     """
-    rows = [
-        {
-            "problem": VIDEO + user_text(sample, prompt),
-            "answer": _easyr1_answer(sample),
-            "videos": [str(index.video_path(sample.clip))],
-        }
-        for sample in samples
-    ]
+    rows = []
+    for sample in samples:
+        shown = _files(sample.clip, index)
+        problem = _placeholders(shown) + user_text(sample, prompt)
+        rows.append({"problem": problem, "answer": _easyr1_answer(sample), **shown})
     _write_json(path, rows)
 
 
@@ -123,9 +121,22 @@ def _easyr1_answer(sample: Sample) -> str:
     return json.dumps({**answer, **more})
 
 
-def _messages(sample: Sample, prompt: PromptSpec) -> list[dict[str, str]]:
+def _column(index: FrameIndex) -> str:
+    return "images" if index.spec.media == "images" else "videos"
+
+
+def _files(clip: str, index: FrameIndex) -> Shown:
+    paths = index.image_paths(clip) if index.spec.media == "images" else [index.video_path(clip)]
+    return {_column(index): [str(path) for path in paths]}
+
+
+def _placeholders(shown: Shown) -> str:
+    return "".join(PLACEHOLDERS[column] * len(items) for column, items in shown.items())
+
+
+def _messages(sample: Sample, shown: Shown, prompt: PromptSpec) -> list[dict[str, str]]:
     system = [_turn("system", prompt.system)] if prompt.system else []
-    return [*system, _turn("user", VIDEO + user_text(sample, prompt))]
+    return [*system, _turn("user", _placeholders(shown) + user_text(sample, prompt))]
 
 
 def _turn(role: str, content: str) -> dict[str, str]:

@@ -5,6 +5,7 @@ the format's version:
 
     frames.npy   uint8, (T, height, width, 3)
     clip.mp4     the same frames, losslessly, at the effective fps, for trainers that want a file
+    0000.png …   each frame, where the spec shows them as images
     meta.json    FrameMeta, written last
 """
 
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from data_builders.decoding import ClipError, Decoded, Frames, decode, read_all, write_lossless
@@ -55,13 +57,15 @@ class FrameMeta(BaseModel):
     source_width: int
     frames_sha256: str
     video_sha256: str
+    images_sha256: tuple[str, ...] = ()
     version: int = FORMAT_VERSION
 
     @property
     def visual_tokens(self) -> int:
         """Tokens the clip costs in a prompt."""
         area = (self.height // self.spec.multiple) * (self.width // self.spec.multiple)
-        return len(self.indices) // TEMPORAL_PATCH * area
+        merged = TEMPORAL_PATCH if self.spec.media == "video" else 1
+        return len(self.indices) // merged * area
 
     def metadata(self) -> dict[str, object]:
         """`video_metadata` for Hugging Face processors, to be given with `do_sample_frames=False`.
@@ -79,6 +83,11 @@ class FrameMeta(BaseModel):
             "height": self.height,
             "width": self.width,
         }
+
+
+def image_paths(entry: Path, count: int) -> list[Path]:
+    """Where the first `count` frames of an entry lie as images."""
+    return [entry / f"{number:04}.png" for number in range(count)]
 
 
 def load_entry(directory: Path) -> tuple[Frames, FrameMeta]:
@@ -133,7 +142,8 @@ def _existing(entry: Path) -> FrameMeta | None:
         return None
     try:
         meta = load_entry(entry)[1]
-        if _sha256(entry / "clip.mp4") == meta.video_sha256:
+        images = tuple(_sha256(path) for path in image_paths(entry, len(meta.images_sha256)))
+        if (_sha256(entry / "clip.mp4"), images) == (meta.video_sha256, meta.images_sha256):
             return meta
     except (FrameCacheError, FileNotFoundError):
         pass
@@ -170,6 +180,9 @@ def _fill(directory: Path, key: str, decoded: Decoded, spec: FrameSpec) -> Frame
     write_lossless(video, decoded.frames, decoded.fps)
     if not np.array_equal(read_all(video), decoded.frames):
         raise FrameCacheError(f"{video} does not decode to the frames it was made of")
+    images = image_paths(directory, len(decoded.frames) if spec.media == "images" else 0)
+    for path, frame in zip(images, decoded.frames, strict=False):
+        Image.fromarray(frame).save(path, compress_level=1)  # lossless at any level
     meta = FrameMeta(
         key=key,
         spec=spec,
@@ -182,6 +195,7 @@ def _fill(directory: Path, key: str, decoded: Decoded, spec: FrameSpec) -> Frame
         source_width=decoded.source_size[1],
         frames_sha256=hashlib.sha256(buffer.getvalue()).hexdigest(),
         video_sha256=_sha256(video),
+        images_sha256=tuple(map(_sha256, images)),
     )
     write_synced(directory / "meta.json", meta.model_dump_json(indent=1).encode())
     return meta

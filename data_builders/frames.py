@@ -15,6 +15,7 @@ from data_builders.frame_store import (
     FrameMeta,
     Job,
     build,
+    image_paths,
     load_entry,
     remove_abandoned,
     write_synced,
@@ -91,6 +92,11 @@ class FrameIndex(BaseModel):
     def video_path(self, clip: str) -> Path:
         """The clip's lossless `clip.mp4`."""
         return self.cache / self.meta(clip).key / "clip.mp4"
+
+    def image_paths(self, clip: str) -> list[Path]:
+        """The clip's frames as PNG files, in order; none where the spec shows a video."""
+        meta = self.meta(clip)
+        return image_paths(self.cache / meta.key, len(meta.images_sha256))
 
     def load(self, clip: str) -> tuple[Frames, FrameMeta]:
         """Frames `(T, height, width, 3)` and metadata of `clip`, verified."""

@@ -26,6 +26,7 @@ MotionName = Literal[
 """CameraBench's primitives (its 15 binary tasks)."""
 MOTIONS: tuple[MotionName, ...] = get_args(MotionName)
 TaskName = Literal["binary", "multiple_choice"]
+Media = Literal["video", "images"]
 
 
 class Spec(BaseModel):
@@ -49,6 +50,9 @@ class FrameSpec(Spec):
     """Most height x width of a frame, in pixels (paper Table 6: 262,144 in RL)."""
     multiple: int = Field(default=28, gt=0)
     """Height and width are multiples of this: patch size x spatial merge (Qwen2.5-VL: 28)."""
+    media: Media = "video"
+    """What the model is shown: a video, two frames to a visual token, each pair at its time; or
+    every frame as an image, with twice the tokens and no time (released, in RL and evaluation)."""
 
 
 class PromptSpec(Spec):

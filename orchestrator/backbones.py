@@ -86,8 +86,9 @@ def _tiny(spec: TinyModelSpec) -> Backbone:
 
 
 def visual_tokens(frames: int, pixels: int, spec: FrameSpec) -> int:
-    """Tokens of a clip: two frames share a grid of one token per `multiple` x `multiple` pixels."""
-    return -(-frames // 2) * (min(pixels, spec.max_pixels) // spec.multiple**2)
+    """Tokens of a clip: one per `multiple` x `multiple` pixels of two frames, or of one image."""
+    grids = -(-frames // 2) if spec.media == "video" else frames
+    return grids * (min(pixels, spec.max_pixels) // spec.multiple**2)
 
 
 def longest_clip(spec: FrameSpec) -> int:

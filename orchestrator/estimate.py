@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from data_builders.specs import FrameSpec
+from data_builders.specs import FrameSpec, Media
 from orchestrator.backbones import Backbone, backbone, longest_clip, visual_tokens
 from orchestrator.gpus import GPUS, Gpu
 from orchestrator.memory import activations, rl_memory, sft_state, trained
@@ -170,6 +170,7 @@ class View(NamedTuple):
     pixels: int
     """Of a frame, at the most."""
     tokens: int
+    media: Media
 
 
 def views(recipe: Recipe) -> list[View]:
@@ -185,7 +186,8 @@ def _view(recipe: Recipe, stage: str, spec: FrameSpec) -> View:
     pixels = made.height * made.width if made and synthetic else CLIP_PIXELS
     frames = min(max(round(seconds * spec.fps), spec.min_frames), spec.max_frames)
     tokens = visual_tokens(frames, pixels, spec)
-    return View(stage, frames / seconds, frames, min(pixels, spec.max_pixels), tokens)
+    size = min(pixels, spec.max_pixels)
+    return View(stage, frames / seconds, frames, size, tokens, spec.media)
 
 
 def _visual(recipe: Recipe, spec: FrameSpec) -> int:
@@ -206,12 +208,8 @@ def _rl_questions(recipe: Recipe) -> int:
 
 def paper_check() -> str:
     """Our hours for the paper's own runs beside the hours it reports (appendix C.3)."""
-    # Its SFT is the paper's but for the number of samples; separate images take twice a video's
-    # tokens.
-    paper = load_recipe(
-        "camreasoner_7b_as_released",
-        ["sft.max_samples=null", "frames.fps=2", "rl.max_steps=85"],
-    )
+    # Its SFT is the paper's but for the number of samples.
+    paper = load_recipe("camreasoner_7b_as_released", ["sft.max_samples=null", "rl.max_steps=85"])
     sft, rl = (stage.hours for stage in estimate(paper, GPUS[0]))
     return (
         f"check on 4 H200: SFT {sft:.1f} h here, 3 h in the paper; GRPO {rl:.1f} h here "

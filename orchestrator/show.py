@@ -58,8 +58,12 @@ def show_views(recipe: Recipe, console: Console) -> None:
     if len({view[1:] for view in seen}) == 1:
         return
     console.say("\n[bold cyan]stages see a usual clip differently[/]")
-    rows = [(v.stage, f"{v.fps:g}", f"{v.frames}", f"{v.pixels:,}", f"{v.tokens:,}") for v in seen]
-    _table([("stage", "fps", "frames", "pixels a frame", "visual tokens"), *rows], console)
+    rows = [
+        (v.stage, f"{v.fps:g}", f"{v.frames}", f"{v.pixels:,}", f"{v.tokens:,}", v.media)
+        for v in seen
+    ]
+    names = ("stage", "fps", "frames", "pixels a frame", "visual tokens", "as")
+    _table([names, *rows], console)
 
 
 def _table(rows: Sequence[Sequence[str]], console: Console) -> None:

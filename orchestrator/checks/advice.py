@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from data_builders.specs import FrameSpec
-from orchestrator.backbones import longest_clip
+from orchestrator.backbones import longest_clip, visual_tokens
 from orchestrator.recipe import Recipe
 from orchestrator.trainers.extra import flat
 
@@ -71,7 +71,7 @@ def text_tokens(recipe: Recipe) -> int:
 
 
 def _most_frames(spec: FrameSpec, room: int) -> int:
-    return max(0, 2 * (room // (spec.max_pixels // spec.multiple**2)))
+    return max(0, 2 * (room // visual_tokens(2, spec.max_pixels, spec)))
 
 
 def _time(recipe: Recipe) -> Iterator[str]:
@@ -84,7 +84,7 @@ def _time(recipe: Recipe) -> Iterator[str]:
     given = ("frames", recipe.frames), ("sft.frames", recipe.sft.frames)
     more = ("rl.frames", recipe.rl.frames), ("eval.frames", recipe.eval.frames)
     for key, spec in (*given, *more):
-        if spec is not None and spec.fps > 2 and not qwen3:
+        if spec is not None and spec.media == "video" and spec.fps > 2 and not qwen3:
             yield (
                 f"{key}.fps: at {spec.fps:g} two frames last under a second, which transformers "
                 "rounds to no time at all, so that frames lose their order; use 2 or less"

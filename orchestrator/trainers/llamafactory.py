@@ -101,6 +101,7 @@ def _model(recipe: Recipe, done: dict[str, Path]) -> dict[str, Any]:
 
 def _data(recipe: Recipe) -> dict[str, Any]:
     sft, spec = recipe.sft, recipe.sft.frames or recipe.frames
+    shown = "image" if spec.media == "images" else "video"
     return {
         "dataset": "sft",
         "dataset_dir": str(OUT / "data"),
@@ -110,8 +111,8 @@ def _data(recipe: Recipe) -> dict[str, Any]:
         "max_samples": sft.max_samples,
         "video_fps": ALL_FRAMES,
         "video_maxlen": ALL_FRAMES,
-        "video_max_pixels": spec.max_pixels,
-        "video_min_pixels": spec.min_pixels,
+        f"{shown}_max_pixels": spec.max_pixels,
+        f"{shown}_min_pixels": spec.min_pixels,
         "preprocessing_num_workers": recipe.data.workers,
         "dataloader_num_workers": sft.loader_workers,
     }

@@ -1,4 +1,4 @@
-"""Rows of verl's parquet whose videos are frames that the data stage has already materialised."""
+"""Rows of verl's parquet whose frames the data stage has already materialised."""
 
 import asyncio
 from pathlib import Path
@@ -6,19 +6,23 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from verl.utils.dataset.rl_dataset import RLHFDataset
 
 from reward_plugins.errors import CamReasonerError
 
 Video = tuple[torch.Tensor, dict[str, Any]]
+Media = tuple[list[Image.Image] | None, list[Video] | None, None]
+"""Images, videos, and no sound."""
 
 
 class FramesError(CamReasonerError, ValueError):
-    """A video item that does not lead to frames."""
+    """A video or image item that does not lead to frames."""
 
 
 class FramesDataset(RLHFDataset):
-    """verl's dataset, reading `videos=[{"frames": <frames.npy>, "fps": <effective>, ...}]`.
+    """verl's dataset, reading `videos=[{"frames": <frames.npy>, "fps": <effective>, ...}]`, or
+    `images=[{"image": <PNG>}, ...]`.
 
     Nothing is decoded, sampled or resized here: the frames are those of SFT and of evaluation.
     """
@@ -26,8 +30,8 @@ class FramesDataset(RLHFDataset):
     @classmethod
     async def process_multi_modal_info(
         cls, messages: list[dict[str, Any]], image_patch_size: int, config: Any
-    ) -> tuple[None, list[Video] | None, None]:
-        """The videos of `messages`, read off the event loop's thread."""
+    ) -> Media:
+        """What `messages` show, read off the event loop's thread."""
         return await asyncio.to_thread(
             cls._process_multi_modal_info, messages, image_patch_size, config
         )
@@ -35,9 +39,20 @@ class FramesDataset(RLHFDataset):
     @classmethod
     def _process_multi_modal_info(
         cls, messages: list[dict[str, Any]], image_patch_size: int, config: Any
-    ) -> tuple[None, list[Video] | None, None]:
+    ) -> Media:
         items = [item for message in messages for item in _items(message)]
-        return None, [read_video(item) for item in items if item["type"] == "video"] or None, None
+        images = [read_image(item) for item in items if item["type"] == "image"]
+        videos = [read_video(item) for item in items if item["type"] == "video"]
+        return images or None, videos or None, None
+
+
+def read_image(item: dict[str, Any]) -> Image.Image:
+    """One frame at its own size; `FramesError` where it is missing."""
+    path = item.get("image")
+    if not path or not Path(path).is_file():
+        raise FramesError(f"no frame at {path}: run the data stage again")
+    with Image.open(path) as image:
+        return image.convert("RGB")
 
 
 def read_video(item: dict[str, Any]) -> Video:

@@ -8,7 +8,6 @@ vLLM moreover has a rule of its own. `follow_rollout` gives the worker's process
 and for vLLM its `get_rope_index` too.
 """
 
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -34,6 +33,7 @@ def vllm_rope_index(
     attention_mask: torch.Tensor,
     video_grid_thw: torch.Tensor | None = None,
     second_per_grid_ts: torch.Tensor | None = None,
+    image_grid_thw: torch.Tensor | None = None,
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
     """M-RoPE ids (3, 1, T) of one unpadded sequence (1, T), as vLLM 0.24 numbers them.
@@ -45,37 +45,32 @@ def vllm_rope_index(
     if input_ids.shape[0] != 1 or not attention_mask.all():
         raise ValueError(f"want one unpadded sequence, have a batch of shape {input_ids.shape}")
     vision = processor.config.vision_config
-    grids = [] if video_grid_thw is None else video_grid_thw.tolist()
-    seconds = [1.0] * len(grids) if second_per_grid_ts is None else second_per_grid_ts.tolist()
-    is_video = (input_ids[0] == processor.video_token_id).tolist()
+    images = [] if image_grid_thw is None else image_grid_thw.tolist()
+    videos = [] if video_grid_thw is None else video_grid_thw.tolist()
+    seconds = [1.0] * len(videos) if second_per_grid_ts is None else second_per_grid_ts.tolist()
+    paces = [second * vision.tokens_per_second for second in seconds]
+    media = {
+        processor.image_token_id: iter([(grid, 1.0) for grid in images]),
+        processor.video_token_id: iter(zip(videos, paces, strict=True)),
+    }
+    ids, at = input_ids[0].tolist(), 0
     blocks: list[torch.Tensor] = []
-    lengths = [t * h * w // vision.spatial_merge_size**2 for t, h, w in grids]
-    for video, length in _runs(is_video, lengths):
-        start = int(blocks[-1].max()) + 1 if blocks else 0
-        if video is None:
-            blocks.append(start + torch.arange(length).expand(3, -1))
+    while at < len(ids):
+        if ids[at] in media:
+            grid, pace = next(media[ids[at]])
+            block = _visual_ids(grid, pace, vision.spatial_merge_size)
         else:
-            pace = seconds[video] * vision.tokens_per_second
-            blocks.append(start + _video_ids(grids[video], pace, vision.spatial_merge_size))
+            rest = enumerate(ids[at:])
+            length = next((n for n, token in rest if token in media), len(ids) - at)
+            block = torch.arange(length).expand(3, -1)
+        blocks.append(block + (int(blocks[-1].max()) + 1 if blocks else 0))
+        at += block.shape[1]
     return torch.cat(blocks, dim=1)[:, None], None
 
 
-def _video_ids(grid: list[int], pace: float, merge: int) -> torch.Tensor:
-    """(3, tokens) of one video, from 0; `pace` is the distance in time of two patches."""
+def _visual_ids(grid: list[int], pace: float, merge: int) -> torch.Tensor:
+    """(3, tokens) of one video or image, from 0; `pace` is the distance in time of two patches."""
     sizes = (grid[0], grid[1] // merge, grid[2] // merge)
     ids = torch.stack(torch.meshgrid(*map(torch.arange, sizes), indexing="ij")).flatten(1)
     ids[0] = (ids[0] * pace).long()
     return ids
-
-
-def _runs(is_video: list[bool], lengths: list[int]) -> Iterator[tuple[int | None, int]]:
-    """Spans of text (None) and of videos (their number), in order, with their lengths."""
-    at = 0
-    for number, length in enumerate(lengths):
-        begin = is_video.index(True, at)
-        if begin > at:
-            yield None, begin - at
-        yield number, length
-        at = begin + length
-    if at < len(is_video):
-        yield None, len(is_video) - at

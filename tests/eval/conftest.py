@@ -47,6 +47,13 @@ def index(workspace: Path) -> FrameIndex:
     return materialise(["0.mp4", "1.mp4", "2.mp4"], workspace, workspace / "cache", SPEC)
 
 
+@pytest.fixture(scope="session")
+def images(workspace: Path) -> FrameIndex:
+    """The same frames, to be shown as images."""
+    spec = SPEC.model_copy(update={"media": "images"})
+    return materialise(["0.mp4", "1.mp4", "2.mp4"], workspace, workspace / "cache", spec)
+
+
 @pytest.fixture
 def config(workspace: Path, tmp_path: Path) -> EvalConfig:
     return evaluation(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -33,19 +34,19 @@ def requests(index: FrameIndex) -> list[Request]:
 
 def processed(engine: HuggingFaceEngine, request: Request) -> dict[str, torch.Tensor]:
     """The same prompt through the processor's own front door."""
+    frames = torch.from_numpy(request.frames).permute(0, 3, 1, 2)
+    video = {"video_metadata": [request.meta.metadata()], "do_sample_frames": False}
+    given: dict[str, Any] = {"videos": [frames], **video}
+    shown = [{"type": "video"}]
+    if request.meta.spec.media == "images":
+        given, shown = {"images": list(frames)}, [{"type": "image"}] * len(frames)
     turns = [
         *([{"role": "system", "content": request.system}] if request.system else []),
-        {"role": "user", "content": [{"type": "video"}, {"type": "text", "text": request.text}]},
+        {"role": "user", "content": [*shown, {"type": "text", "text": request.text}]},
     ]
     text = engine.processor.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
     return engine.processor(
-        text=[text],
-        videos=[torch.from_numpy(request.frames).permute(0, 3, 1, 2)],
-        video_metadata=[request.meta.metadata()],
-        do_sample_frames=False,
-        do_resize=False,
-        return_mm_token_type_ids=True,
-        return_tensors="pt",
+        text=[text], do_resize=False, return_mm_token_type_ids=True, return_tensors="pt", **given
     )
 
 
@@ -60,6 +61,15 @@ def test_token_ids_grids_and_times_are_the_processors_own(
         assert request.meta.visual_tokens == int(ours["mm_token_type_ids"].sum()) // 2
 
 
+def test_images_are_the_processors_own_too(engine: HuggingFaceEngine, images: FrameIndex) -> None:
+    for request in requests(images):
+        ours, theirs = engine.inputs([request]), processed(engine, request)
+        for name in ("input_ids", "attention_mask", "mm_token_type_ids", "image_grid_thw"):
+            assert torch.equal(ours[name], theirs[name]), name
+        assert request.meta.visual_tokens == int(ours["mm_token_type_ids"].sum())
+        assert len(ours["image_grid_thw"]) == len(request.frames)
+
+
 def test_frames_are_set_apart_in_time(engine: HuggingFaceEngine, index: FrameIndex) -> None:
     inputs = engine.inputs(requests(index)[-1:])
     embeddings = inputs.pop("inputs_embeds")
@@ -69,19 +79,20 @@ def test_frames_are_set_apart_in_time(engine: HuggingFaceEngine, index: FrameInd
     assert (times - times[0]).tolist() == [0] * 4 + [2] * 4 + [4] * 4 + [6] * 4
 
 
+@pytest.mark.parametrize(("shown", "media"), [("index", "video"), ("images", "images")])
 def test_a_batch_answers_as_plain_generate_does_one_by_one(
-    engine: HuggingFaceEngine, index: FrameIndex
+    engine: HuggingFaceEngine, shown: str, media: str, request: pytest.FixtureRequest
 ) -> None:
-    batch = requests(index)
+    batch = requests(request.getfixturevalue(shown))
     answers = engine.answer(batch)
-    for request, given in zip(batch, answers, strict=True):
-        inputs = processed(engine, request)
+    for asked, given in zip(batch, answers, strict=True):
+        inputs = processed(engine, asked)
         with torch.inference_mode():
             output = engine.model.generate(
                 **inputs,
                 do_sample=False,
                 max_new_tokens=12,
-                suppress_tokens=[engine.video_token],
+                suppress_tokens=[engine.tokens[media]],
             )
         new = output[0, inputs["input_ids"].shape[1] :]
         assert given.text == engine.processor.tokenizer.decode(new, skip_special_tokens=True)
@@ -141,7 +152,7 @@ def decode_as_trained(
         positions = engine.model.model.get_rope_index(**named)[0]
         with torch.no_grad():
             logits = engine.model(**inputs, position_ids=positions).logits[0, -1]
-        logits[engine.video_token] = -torch.inf
+        logits[engine.tokens["video"]] = -torch.inf
         token = int(logits.argmax())
         for name, value in (("input_ids", token), ("attention_mask", 1), ("mm_token_type_ids", 0)):
             inputs[name] = torch.cat([inputs[name], torch.tensor([[value]])], dim=1)

@@ -49,7 +49,7 @@ def assert_same(engine: HuggingFaceEngine, request: Request, seen: dict[str, Any
     assert torch.equal(ours["input_ids"], seen["input_ids"])
     assert torch.equal(ours["video_grid_thw"], seen["video_grid_thw"])
     assert ours["second_per_grid_ts"].tolist() == list(seen["second_per_grid_ts"])
-    grid, pixels = engine._see(request).grid, seen["pixel_values_videos"]
+    [grid], pixels = engine._see(request).grids, seen["pixel_values_videos"]
     assert len(pixels) == int(grid.prod())
 
 
@@ -58,6 +58,24 @@ def test_vllm_sees_the_same(engine: HuggingFaceEngine, request_: Request) -> Non
     frames, _ = prompt["multi_modal_data"]["video"]
     arguments = {**VLLM_PROCESSOR_KEYS, **prompt["mm_processor_kwargs"]}
     assert_same(engine, request_, as_vllm(engine.processor, prompt["prompt"], frames, arguments))
+
+
+def test_vllm_sees_the_same_images(engine: HuggingFaceEngine, images: FrameIndex) -> None:
+    sample = make_samples()[0]
+    request = make_request(sample, sample.clip, images, PromptSpec())
+    prompt, ours = vllm.make_prompt(request, engine.processor), engine.inputs([request])
+    shown = prompt["multi_modal_data"]["image"]
+    arguments = {**VLLM_PROCESSOR_KEYS, **prompt["mm_processor_kwargs"]}
+    seen = engine.processor(text=[prompt["prompt"]], images=shown, return_tensors="pt", **arguments)
+    assert torch.equal(ours["input_ids"], seen["input_ids"])
+    assert torch.equal(ours["image_grid_thw"], seen["image_grid_thw"])
+    assert len(set(prompt["multi_modal_uuids"]["image"])) == len(shown) == len(request.frames)
+    ids, mask = ours["input_ids"], ours["attention_mask"]
+    named = {key: value for key, value in ours.items() if key != "inputs_embeds"}
+    expected, _ = engine.model.model.get_rope_index(**named)
+    grids = ours["image_grid_thw"]
+    found, _ = vllm_rope_index(_Named(engine), ids, mask, image_grid_thw=grids)
+    assert torch.equal(found, expected)  # without time the two number alike
 
 
 def test_a_vllm_server_sees_the_same(
@@ -97,7 +115,7 @@ def times_of(
     positions, _ = vllm_rope_index(
         _Named(engine), ids, torch.ones_like(ids), grid, torch.tensor([seconds])
     )
-    return positions[0, 0][ids[0] == engine.video_token].tolist()
+    return positions[0, 0][ids[0] == engine.tokens["video"]].tolist()
 
 
 @pytest.mark.parametrize(("frames", "side", "same"), [(2, 56, True), (4, 84, True), (8, 56, False)])
@@ -107,8 +125,8 @@ def test_with_the_frame_rate_short_clips_have_equal_positions(
     """Text goes on after the last time in vLLM, after the frame's width in transformers 5.9."""
     grid = torch.tensor([[frames // 2, side // 14, side // 14]])
     visual = int(grid.prod()) // 4
-    ids = torch.tensor([[1, 2, *[engine.video_token] * visual, 3, 4, 5]])
-    is_video = ids == engine.video_token
+    ids = torch.tensor([[1, 2, *[engine.tokens["video"]] * visual, 3, 4, 5]])
+    is_video = ids == engine.tokens["video"]
     ours, _ = engine.model.model.get_rope_index(
         ids,
         mm_token_type_ids=is_video.long() * 2,
@@ -127,7 +145,8 @@ class _Named:
     """What `vllm_rope_index` reads of verl's processor."""
 
     def __init__(self, engine: HuggingFaceEngine) -> None:
-        self.config, self.video_token_id = engine.model.config, engine.video_token
+        self.config, self.video_token_id = engine.model.config, engine.tokens["video"]
+        self.image_token_id = engine.tokens["images"]
 
 
 def test_vllm_takes_what_it_is_given() -> None:

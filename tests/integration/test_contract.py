@@ -31,9 +31,9 @@ def probe(environment: str, name: str, *arguments: Path) -> Any:
     return json.loads(line.removeprefix("FOUND "))
 
 
-def seen_by_each(tmp_path: Path, fps: int) -> dict[str, dict[str, Any]]:
-    """Token ids, grid and position ids of one sample in each of the four stacks."""
-    frames = [f"frames.fps={fps}", f"data.synthetic.fps={fps}"]
+def seen_by_each(tmp_path: Path, fps: int, media: str = "video") -> dict[str, dict[str, Any]]:
+    """Token ids, grids and position ids of one sample in each of the four stacks."""
+    frames = [f"frames.fps={fps}", f"data.synthetic.fps={fps}", f"frames.media={media}"]
     sizes = [f"data.synthetic.{use}_clips=1" for use in ("sft", "rl", "test")]
     recipe = load_recipe("tiny", [*frames, *sizes, f"data.cache_dir={tmp_path}/frames"])
     plan = make_plan(recipe, tmp_path)
@@ -77,12 +77,24 @@ def export_for_verl(recipe: Recipe, data: Path, out: Path) -> None:
 @pytest.mark.parametrize("fps", [1, 2])
 def test_all_four_see_the_same_tokens_grid_and_times(tmp_path: Path, fps: int) -> None:
     seen = seen_by_each(tmp_path, fps)
-    for name in ("rollout", "actor", "eval"):
-        for what in ("ids", "grid", "positions"):
-            assert seen[name][what] == seen["sft"][what], (name, what)
-    assert seen["rollout"]["pixels"] == pytest.approx(seen["sft"]["pixels"], rel=1e-6)
+    assert_all_alike(seen)
     times = {t for t, token in zip(*times_of(seen["sft"]), strict=True) if token}
     assert len(times) == 4  # eight frames are four patches in time, each at a time of its own
+
+
+def test_all_four_see_the_same_images(tmp_path: Path) -> None:
+    seen = seen_by_each(tmp_path, 2, "images")
+    assert_all_alike(seen)
+    assert seen["sft"]["grids"] == [[1, 4, 4]] * 8  # each frame by itself, at twice the tokens
+    times = {t for t, token in zip(*times_of(seen["sft"]), strict=True) if token}
+    assert len(times) == 8
+
+
+def assert_all_alike(seen: dict[str, dict[str, Any]]) -> None:
+    for name in ("rollout", "actor", "eval"):
+        for what in ("ids", "grids", "positions"):
+            assert seen[name][what] == seen["sft"][what], (name, what)
+    assert seen["rollout"]["pixels"] == pytest.approx(seen["sft"]["pixels"], rel=1e-6)
 
 
 def test_above_two_frames_a_second_every_stack_collapses_time_alike(tmp_path: Path) -> None:
@@ -97,5 +109,5 @@ def test_above_two_frames_a_second_every_stack_collapses_time_alike(tmp_path: Pa
 
 def times_of(view: dict[str, Any]) -> tuple[list[int], list[bool]]:
     """Temporal position of each token, and whether it is a visual one."""
-    video = max(set(view["ids"]), key=view["ids"].count)  # by far the most frequent token
-    return view["positions"][0], [token == video for token in view["ids"]]
+    visual = max(set(view["ids"]), key=view["ids"].count)  # by far the most frequent token
+    return view["positions"][0], [token == visual for token in view["ids"]]

@@ -35,6 +35,11 @@ class Request(NamedTuple):
     tags: tuple[str, ...] = ()
     """Blocks of the format that is asked for."""
 
+    def placeholders(self) -> list[dict[str, str]]:
+        """What stands for the frames in a chat: one video, or as many images."""
+        images = self.meta.spec.media == "images"
+        return [{"type": "image"}] * len(self.frames) if images else [{"type": "video"}]
+
 
 class Response(NamedTuple):
     """What the policy wrote."""

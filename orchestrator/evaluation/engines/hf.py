@@ -14,13 +14,15 @@ import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 from transformers.utils import logging
 
+from data_builders.frames import FrameMeta
+from data_builders.specs import Media
 from orchestrator.evaluation.engines import EngineError, Outcome, Request, Response
 from orchestrator.evaluation.engines.options import find_options
 from orchestrator.evaluation.engines.shared_prefix import Generated, generate
 
 REMEMBERED_CLIPS = 8
 """Questions on one clip come side by side: a few suffice, whatever the batch size."""
-VIDEO_TYPE = 2
+TYPES = {"video": 2, "images": 1}
 """Of `mm_token_type_ids` (transformers 5.9, modeling_qwen2_5_vl.py:1006)."""
 
 
@@ -29,10 +31,10 @@ class Vision(NamedTuple):
 
     features: torch.Tensor
     """Visual tokens, `(n, hidden)`."""
-    grid: torch.Tensor
-    """`(3,)`: time, height and width in patches."""
-    seconds: float
-    """Between two steps in time: `second_per_grid_ts`."""
+    grids: torch.Tensor
+    """`(1, 3)` of a video, `(T, 3)` of images: time, height and width in patches."""
+    seconds: float | None
+    """Between two steps in time: `second_per_grid_ts`; None for images."""
 
 
 def load(checkpoint: Path, max_new_tokens: int) -> HuggingFaceEngine:
@@ -54,7 +56,9 @@ class HuggingFaceEngine:
 
     def __init__(self, model: Any, processor: Any, max_new_tokens: int) -> None:
         self.model, self.processor, self.max_new_tokens = model, processor, max_new_tokens
-        self.video_token = processor.tokenizer.convert_tokens_to_ids(processor.video_token)
+        self.pads = {"video": processor.video_token, "images": processor.image_token}
+        convert = processor.tokenizer.convert_tokens_to_ids
+        self.tokens: dict[str, int] = {media: convert(pad) for media, pad in self.pads.items()}
         self._seen: dict[str, Vision] = {}
 
     def answer(self, batch: Sequence[Request]) -> list[Outcome]:
@@ -67,9 +71,8 @@ class HuggingFaceEngine:
 
     def _answer(self, batch: Sequence[Request]) -> list[Outcome]:
         clips = [request.meta.key for request in batch]
-        generated = generate(
-            self.model, self.inputs(batch), clips, self.video_token, self.max_new_tokens
-        )
+        token = self.tokens[_media(batch)]
+        generated = generate(self.model, self.inputs(batch), clips, token, self.max_new_tokens)
         decode = self.processor.tokenizer.decode
         return [
             Response(decode(row, skip_special_tokens=True), len(row), probabilities=each)
@@ -98,35 +101,38 @@ class HuggingFaceEngine:
         ]
 
     def inputs(self, batch: Sequence[Request]) -> dict[str, torch.Tensor]:
-        """Keyword arguments of `generate`: `(B, L)` ids padded on the left, `(B, L, hidden)`."""
+        """Keyword arguments of `generate`: `(B, L)` ids padded on the left, `(B, L, hidden)`.
+
+        A batch shows videos or images, not both: its requests share a FrameSpec.
+        """
         clips = [self._see_once(request) for request in batch]
-        texts = [self._prompt(r, len(c.features)) for r, c in zip(batch, clips, strict=True)]
+        texts = [self._prompt(request, clip) for request, clip in zip(batch, clips, strict=True)]
         tokens = self.processor.tokenizer(
             texts, padding=True, padding_side="left", return_tensors="pt"
         ).to(self.model.device)
         ids = tokens["input_ids"]
-        is_video = ids == self.video_token
+        is_visual = ids == self.tokens[_media(batch)]
         embeddings = self.model.get_input_embeddings()(ids)
         features = torch.cat([clip.features for clip in clips]).to(embeddings.dtype)
         return {
             "input_ids": ids,
             "attention_mask": tokens["attention_mask"],
-            "inputs_embeds": embeddings.masked_scatter(is_video[..., None], features),
-            "mm_token_type_ids": is_video.long() * VIDEO_TYPE,
-            "video_grid_thw": torch.stack([clip.grid for clip in clips]),
-            "second_per_grid_ts": torch.tensor([clip.seconds for clip in clips]),
+            "inputs_embeds": embeddings.masked_scatter(is_visual[..., None], features),
+            "mm_token_type_ids": is_visual.long() * TYPES[_media(batch)],
+            **_grids(clips, _media(batch)),
         }
 
-    def _prompt(self, request: Request, visual_tokens: int) -> str:
+    def _prompt(self, request: Request, clip: Vision) -> str:
         turns = [{"role": "system", "content": request.system}] if request.system else []
-        content = [{"type": "video"}, {"type": "text", "text": request.text}]
+        pad, shown = self.pads[request.meta.spec.media], request.placeholders()
+        content = [*shown, {"type": "text", "text": request.text}]
         text: str = self.processor.apply_chat_template(
             [*turns, {"role": "user", "content": content}],
             tokenize=False,
             add_generation_prompt=True,
         )
-        before, pad, after = text.partition(self.processor.video_token)
-        return before + pad * visual_tokens + after
+        each = len(clip.features) // len(shown)
+        return (pad * each).join(text.split(pad, len(shown)))
 
     def _see_once(self, request: Request) -> Vision:
         key = request.meta.key
@@ -137,9 +143,22 @@ class HuggingFaceEngine:
         return self._seen[key]
 
     def _see(self, request: Request) -> Vision:
+        frames = torch.from_numpy(request.frames).permute(0, 3, 1, 2)
+        if request.meta.spec.media == "images":
+            return self._see_images(frames)
+        return self._see_video(frames, request.meta)
+
+    def _see_images(self, frames: torch.Tensor) -> Vision:
+        seen = self.processor.image_processor(
+            list(frames), do_resize=False, return_tensors="pt"
+        ).to(self.model.device)
+        features = self.model.get_image_features(seen["pixel_values"], seen["image_grid_thw"])
+        return Vision(torch.cat(features.pooler_output), seen["image_grid_thw"], None)
+
+    def _see_video(self, frames: torch.Tensor, meta: FrameMeta) -> Vision:
         seen = self.processor.video_processor(
-            videos=[torch.from_numpy(request.frames).permute(0, 3, 1, 2)],
-            video_metadata=[request.meta.metadata()],
+            videos=[frames],
+            video_metadata=[meta.metadata()],
             do_sample_frames=False,
             do_resize=False,  # the frame cache did, and the checkpoint's bounds may differ
             return_metadata=True,
@@ -150,4 +169,16 @@ class HuggingFaceEngine:
             seen["pixel_values_videos"], seen["video_grid_thw"]
         )
         seconds = self.processor.video_processor.temporal_patch_size / metadata.sampled_fps
-        return Vision(features.pooler_output[0], seen["video_grid_thw"][0], seconds)
+        return Vision(features.pooler_output[0], seen["video_grid_thw"], seconds)
+
+
+def _media(batch: Sequence[Request]) -> Media:
+    return batch[0].meta.spec.media
+
+
+def _grids(clips: Sequence[Vision], media: Media) -> dict[str, torch.Tensor]:
+    grids = torch.cat([clip.grids for clip in clips])
+    if media == "images":
+        return {"image_grid_thw": grids}
+    seconds = torch.tensor([clip.seconds for clip in clips])
+    return {"video_grid_thw": grids, "second_per_grid_ts": seconds}

@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
 from transformers import AutoConfig, AutoProcessor
 
 from orchestrator.evaluation.engines import EngineError, Outcome, Request, Response
@@ -39,7 +40,7 @@ def load(checkpoint: Path, max_new_tokens: int) -> VllmEngine:
             # The checkpoint's own; by default vLLM halves float32.
             dtype=AutoConfig.from_pretrained(checkpoint).dtype or "auto",
             enable_prefix_caching=True,
-            limit_mm_per_prompt={"video": 1, "image": 0},
+            limit_mm_per_prompt={"video": 1},  # and images as many as vLLM allows
             mm_processor_kwargs=AS_THEY_ARE,
             seed=0,
         )
@@ -55,8 +56,9 @@ class VllmEngine:
         self, model: Any, processor: Any, sampling: Callable[..., Any], max_new_tokens: int
     ) -> None:
         self.model, self.processor, self.sampling = model, processor, sampling
-        video_token = processor.tokenizer.convert_tokens_to_ids(processor.video_token)
-        self.greedy = sampling(max_tokens=max_new_tokens, logit_bias={video_token: -100.0})
+        visual = [processor.video_token, processor.image_token]
+        banned = dict.fromkeys(processor.tokenizer.convert_tokens_to_ids(visual), -100.0)
+        self.greedy = sampling(max_tokens=max_new_tokens, logit_bias=banned)
 
     def answer(self, batch: Sequence[Request]) -> list[Outcome]:
         """One greedy response a request; `EngineError` for a prompt that vLLM refuses."""
@@ -110,12 +112,19 @@ def _behind(prompt: dict[str, Any], tokens: Sequence[int], tokenizer: Any) -> di
 def make_prompt(request: Request, processor: Any) -> dict[str, Any]:
     """A request as vLLM takes it; the frames' key lets its caches know the clip again."""
     turns = [{"role": "system", "content": request.system}] if request.system else []
-    content = [{"type": "video"}, {"type": "text", "text": request.text}]
+    shown = request.placeholders()
     text = processor.apply_chat_template(
-        [*turns, {"role": "user", "content": content}],
+        [*turns, {"role": "user", "content": [*shown, {"type": "text", "text": request.text}]}],
         tokenize=False,
         add_generation_prompt=True,
     )
+    if request.meta.spec.media == "images":
+        return {
+            "prompt": text,
+            "multi_modal_data": {"image": [Image.fromarray(frame) for frame in request.frames]},
+            "multi_modal_uuids": {"image": [f"{request.meta.key}/{n}" for n in range(len(shown))]},
+            "mm_processor_kwargs": AS_THEY_ARE,
+        }
     metadata = request.meta.metadata()
     return {
         "prompt": text,

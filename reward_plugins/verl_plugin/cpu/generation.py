@@ -9,15 +9,18 @@ from transformers import LogitsProcessor, LogitsProcessorList
 from verl.utils.tokenizer import build_multimodal_processor_inputs
 
 VISION_TOKENS = ["image_pad", "video_pad", "vision_start", "vision_end", "vision_pad"]
-PLACEHOLDER = "<|vision_start|><|video_pad|><|vision_end|>"
+PLACEHOLDER = "<|vision_start|><|{}_pad|><|vision_end|>"
+GRIDS = ("image_grid_thw", "video_grid_thw")
+PIXELS = ("pixel_values", "pixel_values_videos")
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """Token ids with the video placeholders already expanded, and the videos they stand for."""
+    """Token ids with the placeholders already expanded, and the media they stand for."""
 
     ids: tuple[int, ...]
     videos: Sequence[tuple[torch.Tensor, dict[str, Any]]] | None = None
+    images: Sequence[Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -108,24 +111,33 @@ def _left_pad(ids: Sequence[Sequence[int]], pad: int) -> tuple[torch.Tensor, tor
 def _vision_inputs(
     processor: Any, prompts: Sequence[Prompt], ids: torch.Tensor
 ) -> dict[str, torch.Tensor]:
+    images = [image for prompt in prompts for image in prompt.images or ()]
     videos = [video for prompt in prompts for video in prompt.videos or ()]
-    if not videos:
+    if not images and not videos:
         return {}
+    shown = PLACEHOLDER.format("image") * len(images) + PLACEHOLDER.format("video") * len(videos)
     inputs = build_multimodal_processor_inputs(
         processor,
-        text=[PLACEHOLDER * len(videos)],
-        videos=videos,
+        text=[shown],
+        images=images or None,
+        videos=videos or None,
         mm_processor_kwargs={"do_resize": False},
     )
-    expected, found = (int((x == processor.video_token_id).sum()) for x in (inputs.input_ids, ids))
+    types = _types(processor, ids)
+    expected, found = (
+        t.flatten().bincount(minlength=3)[1:].tolist()
+        for t in (_types(processor, inputs.input_ids), types)
+    )
     if expected != found:
-        raise ValueError(f"prompts hold {found} video tokens, their videos give {expected}")
-    return {
-        "pixel_values_videos": inputs["pixel_values_videos"],
-        "video_grid_thw": inputs["video_grid_thw"],
-        "second_per_grid_ts": torch.as_tensor(inputs["second_per_grid_ts"]),
-        "mm_token_type_ids": (ids == processor.video_token_id).long() * 2,
-    }
+        raise ValueError(f"prompts hold {found} image and video tokens, their media {expected}")
+    kept = (*PIXELS, *GRIDS, "second_per_grid_ts")
+    given = {key: torch.as_tensor(inputs[key]) for key in kept if key in inputs}
+    return {**given, "mm_token_type_ids": types}
+
+
+def _types(processor: Any, ids: torch.Tensor) -> torch.Tensor:
+    """For each token: 1 of an image, 2 of a video, 0 of text, as `mm_token_type_ids`."""
+    return (ids == processor.image_token_id).long() + (ids == processor.video_token_id).long() * 2
 
 
 def _prefill(
@@ -138,9 +150,7 @@ def _prefill(
     """
     positions = _positions(model, ids, mask, vision)
     deltas = positions[0, :, -1:] + 1 - mask.sum(-1, keepdim=True)
-    pixels = {
-        key: vision[key] for key in ("pixel_values_videos", "video_grid_thw") if key in vision
-    }
+    pixels = {key: vision[key] for key in (*PIXELS, *GRIDS) if key in vision}
     output = model(
         input_ids=ids[:, :-1],
         attention_mask=mask[:, :-1],
@@ -158,7 +168,7 @@ def _positions(
     """M-RoPE ids of shape (3, prompts, tokens)."""
     if not vision:
         return (mask.cumsum(-1) - 1).clamp(min=0).expand(3, -1, -1)
-    grids = {key: value for key, value in vision.items() if key != "pixel_values_videos"}
+    grids = {key: value for key, value in vision.items() if key not in PIXELS}
     return model.model.get_rope_index(ids, attention_mask=mask, **grids)[0]
 
 

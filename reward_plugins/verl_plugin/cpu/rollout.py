@@ -77,7 +77,8 @@ class CPUServer:
         **_: Any,
     ) -> TokenOutput:
         """Queue a request and wait for its response."""
-        request = self._request(prompt_ids, video_data, sampling_params)
+        prompt = Prompt(tuple(prompt_ids), video_data, image_data)
+        request = self._request(prompt, sampling_params)
         self.waiting.append(request)
         if self.serving is None or self.serving.done():
             self.serving = asyncio.create_task(self._serve())
@@ -89,16 +90,13 @@ class CPUServer:
             extra_fields={"global_steps": self.global_steps},
         )
 
-    def _request(
-        self, prompt_ids: list[int], videos: list[Any] | None, params: dict[str, Any]
-    ) -> _Request:
+    def _request(self, prompt: Prompt, params: dict[str, Any]) -> _Request:
         if params.get("top_p", 1.0) != 1.0 or params.get("top_k", -1) > 0:
             raise ValueError("the CPU rollout samples the whole distribution: top_p 1, top_k -1")
         if "seed" not in params:
             raise ValueError(
                 "a request has no seed: set rollout.agent.default_agent_loop=video_agent"
             )
-        prompt = Prompt(tuple(prompt_ids), videos)
         return _Request(
             prompt,
             (_digest(prompt), int(params["seed"])),
@@ -203,6 +201,9 @@ def _digest(prompt: Prompt) -> bytes:
     for frames, metadata in prompt.videos or ():
         digest.update(repr(metadata["fps"]).encode())
         digest.update(frames.contiguous().numpy())
+    for image in prompt.images or ():
+        digest.update(repr(image.size).encode())
+        digest.update(image.tobytes())
     return digest.digest()
 
 

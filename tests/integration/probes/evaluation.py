@@ -12,6 +12,8 @@ from data_builders.specs import PromptSpec
 from orchestrator.evaluation.engines import make_request
 from orchestrator.evaluation.engines.hf import load
 
+GRIDS = ("video_grid_thw", "image_grid_thw")
+
 if __name__ == "__main__":
     samples, index_path, checkpoint = map(Path, sys.argv[1:4])
     sample = read_samples(samples)[0]
@@ -19,16 +21,11 @@ if __name__ == "__main__":
     engine = load(checkpoint, max_new_tokens=1)
     with torch.inference_mode():
         inputs = engine.inputs([make_request(sample, sample.clip, index, PromptSpec())])
-        positions, _ = engine.model.model.get_rope_index(
-            inputs["input_ids"],
-            mm_token_type_ids=inputs["mm_token_type_ids"],
-            video_grid_thw=inputs["video_grid_thw"],
-            second_per_grid_ts=inputs["second_per_grid_ts"],
-            attention_mask=inputs["attention_mask"],
-        )
+        named = {key: value for key, value in inputs.items() if key != "inputs_embeds"}
+        positions, _ = engine.model.model.get_rope_index(**named)
     found = {
         "ids": inputs["input_ids"][0].tolist(),
-        "grid": inputs["video_grid_thw"][0].tolist(),
+        "grids": next(inputs[key] for key in GRIDS if key in inputs).tolist(),
         "positions": positions[:, 0].tolist(),
     }
     print("FOUND", json.dumps(found))

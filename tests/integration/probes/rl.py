@@ -42,21 +42,27 @@ if __name__ == "__main__":
     row = pq.read_table(sys.argv[1]).to_pylist()[0]
     processor = hf_processor(sys.argv[2])
     messages = messages_of(row)
-    _, videos, _ = asyncio.run(FramesDataset.process_multi_modal_info(messages, 14, None))
+    images, videos, _ = asyncio.run(FramesDataset.process_multi_modal_info(messages, 14, None))
     chat = processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
     inputs = build_multimodal_processor_inputs(
-        processor, text=[chat], videos=videos, mm_processor_kwargs={"do_resize": False}
+        processor,
+        text=[chat],
+        images=images,
+        videos=videos,
+        mm_processor_kwargs={"do_resize": False},
     )
     ids = inputs["input_ids"]
     model = AutoModelForImageTextToText.from_pretrained(sys.argv[2], dtype=torch.float32).eval()
     vision = generation._vision_inputs(
-        processor, [generation.Prompt(tuple(ids[0].tolist()), videos)], ids
+        processor, [generation.Prompt(tuple(ids[0].tolist()), videos, images)], ids
     )
     rollout = generation._positions(model, ids, torch.ones_like(ids), vision)
     found = {
         "ids": ids[0].tolist(),
-        "grid": inputs["video_grid_thw"][0].tolist(),
-        "pixels": float(inputs["pixel_values_videos"].double().sum()),
+        "grids": next(inputs[key] for key in generation.GRIDS if key in inputs).tolist(),
+        "pixels": float(
+            next(inputs[key] for key in generation.PIXELS if key in inputs).double().sum()
+        ),
     }
     both = {
         "rollout": {**found, "positions": rollout[:, 0].tolist()},

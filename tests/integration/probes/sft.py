@@ -12,6 +12,8 @@ from llamafactory.data import (
 from llamafactory.hparams import get_train_args
 from llamafactory.model import load_model, load_tokenizer
 
+GRIDS, PIXELS = ("video_grid_thw", "image_grid_thw"), ("pixel_values_videos", "pixel_values")
+
 if __name__ == "__main__":
     with open(sys.argv[1]) as file:
         model_args, data_args, training_args, finetuning_args, _ = get_train_args(
@@ -28,8 +30,8 @@ if __name__ == "__main__":
     length = int((batch["labels"][0] == -100).int().argmin())  # the prompt bears no loss
     found = {
         "ids": batch["input_ids"][0, :length].tolist(),
-        "grid": batch["video_grid_thw"][0].tolist(),
-        "pixels": float(batch["pixel_values_videos"].double().sum()),
+        "grids": next(batch[key] for key in GRIDS if key in batch).tolist(),
+        "pixels": float(next(batch[key] for key in PIXELS if key in batch).double().sum()),
         "positions": batch["position_ids"][-3:, 0, :length].tolist(),
     }
     print("FOUND", json.dumps(found))

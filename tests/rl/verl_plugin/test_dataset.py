@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from omegaconf import OmegaConf
-from verl.utils.dataset.rl_dataset import get_dataset_class
+from PIL import Image
+from verl.utils.dataset.rl_dataset import RLHFDataset, get_dataset_class
 from verl_chat import encode
 
 from reward_plugins.verl_plugin.dataset import FramesDataset, FramesError, read_video
@@ -45,6 +47,30 @@ def test_verl_reads_our_rows(frames: Path, tmp_path: Path, processor: Any) -> No
     ((pixels, metadata),) = videos
     assert np.array_equal(pixels.permute(0, 2, 3, 1).numpy(), np.load(frames))
     assert metadata["fps"] == 1.0 and metadata["frames_indices"] == [0, 1, 2, 3]
+
+
+def test_verl_reads_our_images(tmp_path: Path) -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 28, 56, 3), dtype=np.uint8)
+    for number, picture in enumerate(pictures):
+        Image.fromarray(picture).save(tmp_path / f"{number}.png")
+    row = {
+        "prompt": [{"role": "user", "content": "<image><image>Why?"}],
+        "images": [{"image": str(tmp_path / f"{number}.png")} for number in range(2)],
+    }
+    messages = verl_messages(row)
+    images, videos, _ = FramesDataset._process_multi_modal_info(messages, 14, None)
+    assert videos is None and images is not None
+    assert np.array_equal(np.stack([np.asarray(image) for image in images]), pictures)
+    (tmp_path / "1.png").unlink()
+    with pytest.raises(FramesError, match=r"1\.png"):
+        FramesDataset._process_multi_modal_info(messages, 14, None)
+
+
+def verl_messages(row: dict[str, Any]) -> list[dict[str, Any]]:
+    """verl's own replacement of the placeholders by their items."""
+    keys = {"image_key": "images", "video_key": "videos", "audio_key": "audios"}
+    reader = SimpleNamespace(processor=object(), **keys)
+    return list(RLHFDataset._build_messages(reader, row, "prompt"))
 
 
 def test_the_processor_neither_samples_nor_resizes(frames: Path, processor: Any) -> None:

@@ -40,7 +40,7 @@ def rendered(tmp_path: Path, *overrides: str) -> Any:
 
 def batch(sample: Sample, response: str, tokenizer: Any) -> DataProto:
     """One response as verl's agent loop hands it over: right-padded, with the row's columns."""
-    row = verl_row(0, sample, {}, PromptSpec())
+    row = verl_row(0, sample, {"videos": [{}]}, PromptSpec())
     tokens = tokenizer(response, add_special_tokens=False, return_tensors="pt")["input_ids"]
     padding = torch.full((1, 5), tokenizer.pad_token_id or 0)
     whole = torch.cat([tokens, padding], dim=1)

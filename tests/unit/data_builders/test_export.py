@@ -72,6 +72,30 @@ def test_verl_gets_frames_fps_and_what_the_reward_needs(index: FrameIndex, tmp_p
     assert video["min_pixels"] == video["max_pixels"] == 56 * 28
 
 
+@pytest.fixture
+def images(index: FrameIndex) -> FrameIndex:
+    spec = SPEC.model_copy(update={"media": "images"})
+    meta = index.meta("a.mp4").model_copy(update={"spec": spec, "images_sha256": ("",) * 4})
+    return index.model_copy(update={"spec": spec, "clips": {"a.mp4": meta}})
+
+
+def test_images_stand_where_the_video_would(images: FrameIndex, tmp_path: Path) -> None:
+    to_llamafactory([sample()], images, PROMPT, tmp_path, "sft")
+    to_verl([sample()], images, PROMPT, tmp_path / "rl.parquet")
+    to_easyr1([sample()], images, PROMPT, tmp_path / "rl.json")
+    [sft] = json.loads((tmp_path / "sft.json").read_text())
+    [verl] = pq.read_table(tmp_path / "rl.parquet").to_pylist()
+    [easyr1] = json.loads((tmp_path / "rl.json").read_text())
+    info = json.loads((tmp_path / "dataset_info.json").read_text())["sft"]
+    paths = [str(tmp_path / f"cache/k1/{number:04}.png") for number in range(4)]
+    assert sft["images"] == easyr1["images"] == [i["image"] for i in verl["images"]] == paths
+    assert info["columns"]["images"] == "images"
+    assert not any("videos" in row for row in (sft, verl, easyr1, info["columns"]))
+    asked = "<image>" * 4 + "Does the camera pan left?\nA. Yes\nB. No"
+    assert sft["messages"][1]["content"] == verl["prompt"][1]["content"] == asked
+    assert easyr1["problem"] == asked
+
+
 def test_easyr1_carries_the_options_within_the_answer(index: FrameIndex, tmp_path: Path) -> None:
     to_easyr1([sample()], index, PROMPT, tmp_path / "rl.json")
     [row] = json.loads((tmp_path / "rl.json").read_text())

@@ -9,6 +9,7 @@ import av
 import numpy as np
 import pytest
 from made_clips import noise, write_audio, write_h264
+from PIL import Image
 
 from data_builders.decoding import (
     ClipError,
@@ -47,6 +48,20 @@ def test_frames_and_metadata_come_back(root: Path) -> None:
     assert np.array_equal(read_all(index.video_path("a.mp4")), noise())
     assert (meta.fps, meta.height, meta.width, meta.visual_tokens) == (2.0, 56, 56, 16)
     assert meta.metadata()["fps"] == 2.0 and meta.metadata()["total_num_frames"] == 8
+
+
+def test_images_are_the_frames_and_are_mended_too(root: Path) -> None:
+    write_lossless(root / "a.mp4", noise(), Fraction(2))
+    spec = SPEC.model_copy(update={"media": "images"})
+    index = build(root, ["a.mp4"], spec)
+    frames, meta = index.load("a.mp4")
+    paths = index.image_paths("a.mp4")
+    assert np.array_equal(np.stack([np.asarray(Image.open(path)) for path in paths]), frames)
+    assert meta.visual_tokens == 2 * build(root, ["a.mp4"]).meta("a.mp4").visual_tokens
+    assert build(root, ["a.mp4"]).image_paths("a.mp4") == []
+    paths[0].write_bytes(paths[1].read_bytes())
+    build(root, ["a.mp4"], spec)
+    assert np.array_equal(np.asarray(Image.open(paths[0])), frames[0])
 
 
 def test_the_index_survives_a_round_trip_and_refuses_another_spec(root: Path) -> None:

@@ -33,17 +33,19 @@ def test_a_backbone_has_its_published_size(name: str, billions: float) -> None:
     assert BACKBONES[name].parameters == pytest.approx(1e9 * billions, rel=0.04)
 
 
-def test_two_frames_share_their_tokens() -> None:
+def test_two_frames_share_their_tokens_unless_they_are_images() -> None:
     spec = load_recipe("camreasoner_7b").frames
     assert visual_tokens(2, 28 * 28 * 10, spec) == visual_tokens(1, 28 * 28 * 10, spec) == 10
     assert visual_tokens(64, 10**9, spec) == 32 * 334
+    images = spec.model_copy(update={"media": "images"})
+    assert visual_tokens(2, 28 * 28 * 10, images) == 20
 
 
 def test_the_papers_runs_take_about_as_long_as_it_says() -> None:
-    """SFT 3 h; GRPO 7 h, at the released frames (twice a video's tokens) and 85 steps."""
+    """SFT 3 h; GRPO 7 h, with the released code's images and 85 steps."""
     assert of("sft").hours == pytest.approx(3, rel=0.3)
-    released = ("frames.fps=2", "rl.max_steps=85")
-    assert of("rl", *released, name="camreasoner_7b_as_released").hours == pytest.approx(7, rel=0.3)
+    released = of("rl", "rl.max_steps=85", name="camreasoner_7b_as_released")
+    assert released.hours == pytest.approx(7, rel=0.3)
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -86,8 +88,10 @@ def test_a_stage_that_sees_other_frames_is_shown(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sft, rl, evaluated = views(load_recipe("camreasoner_7b"))
-    assert rl[1:] == evaluated[1:] == (1.0, 6, 262144, 1002)
-    assert sft[1:] == (2.0, 12, 16384, 120)
+    assert rl[1:] == evaluated[1:] == (1.0, 6, 262144, 1002, "video")
+    assert sft[1:] == (2.0, 12, 16384, 120, "video")
+    sft, rl, _ = views(load_recipe("camreasoner_7b_as_released"))
+    assert (sft.media, rl.media, rl.tokens) == ("video", "images", 6 * (1280 * 720 // 28**2))
     assert main(["plan", "recipe=camreasoner_7b", f"runs_dir={tmp_path}"]) == 0
     shown = capsys.readouterr().out.split("differently")[1].splitlines()
     assert [line.split()[0] for line in shown[1:5]] == ["stage", "sft", "rl", "eval"]
