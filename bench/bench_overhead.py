@@ -70,7 +70,7 @@ def launch_stage(folder: str, seconds: str) -> None:
 
 
 def _plan(folder: Path, seconds: str) -> Plan:
-    plan = make_plan(load_recipe("tiny"), folder)
+    plan = make_plan(load_recipe("tiny", ["loggers=[]"]), folder)
     rl = plan.stage("rl")
     rows = str(rl.directory / "metrics.jsonl")
     spec = Progress(rows, "step", int(5 * float(seconds)), "data.reward/score")

@@ -76,16 +76,6 @@ class _Watch(importlib.abc.MetaPathFinder):
         return spec
 
 
-def metrics_history(config: Mapping[str, Any]) -> MetricsHistory:
-    """EasyR1's `file` logger, as `metrics.jsonl` beside the checkpoints.
-
-    The stock one empties its file whenever it starts (verl/utils/logger/logger.py:72), and v0.3.2
-    has none.
-    """
-    checkpoints = Path(config["trainer"]["save_checkpoint_path"])
-    return MetricsHistory(checkpoints.parent / "metrics.jsonl")
-
-
 def extend(trainer: ModuleType) -> None:
     """Teach EasyR1's trainer module `ema_grpo`; doing it twice changes nothing."""
     if NAME in list(trainer.AdvantageEstimator):
@@ -93,8 +83,8 @@ def extend(trainer: ModuleType) -> None:
     from verl.trainer.core_algos import register_adv_estimator
     from verl.utils.logger.logger import LOGGERS
 
-    LOGGERS["file"] = metrics_history
     estimator, module, make_enum = Estimator(), cast(Any, trainer), cast(Any, Enum)
+    LOGGERS["file"] = estimator.start_history
     register_adv_estimator(NAME)(estimator.advantages)
     members = {member.name: member.value for member in module.AdvantageEstimator}
     members["EMA_GRPO"] = NAME
@@ -107,6 +97,31 @@ def extend(trainer: ModuleType) -> None:
     ppo.fit = without_unasked_validation(ppo.fit)
 
 
+class History(MetricsHistory):
+    """One that lets a checkpoint wait for its step's metrics, which EasyR1 logs after it (689): a
+    run killed in between would resume behind a step without any.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.logged: int | None = None
+        """The last step that this process logged."""
+        self.waiting: list[Callable[[], None]] = []
+
+    def once_logged(self, step: int, action: Callable[[], None]) -> None:
+        """Call `action` when `step` is on the disk: now, or at the end of the next `log`."""
+        if self.logged == step:
+            action()
+        else:
+            self.waiting.append(action)
+
+    def log(self, data: Mapping[str, Any], step: int) -> None:
+        super().log(data, step)
+        self.logged = step
+        while self.waiting:
+            self.waiting.pop()()
+
+
 class Estimator:
     """The EMA of the one process that computes advantages, and what surrounds it there."""
 
@@ -115,6 +130,17 @@ class Estimator:
 
         self.normalizer = EmaNormalizer(**json.loads(os.environ.get(SETTINGS, "{}")))
         self.tasks: list[str] = []
+        self.history: History | None = None
+
+    def start_history(self, config: Mapping[str, Any]) -> History:
+        """EasyR1's `file` logger, as `metrics.jsonl` beside the checkpoints.
+
+        The stock one empties its file whenever it starts (verl/utils/logger/logger.py:72), and
+        v0.3.2 has none.
+        """
+        checkpoints = Path(config["trainer"]["save_checkpoint_path"])
+        self.history = History(checkpoints.parent / "metrics.jsonl")
+        return self.history
 
     def advantages(
         self, token_level_rewards: Any, response_mask: Any, index: Sequence[str], **_: Any
@@ -147,7 +173,7 @@ class Estimator:
         return compute
 
     def with_state_saved(self, save: Callable[[Any], None]) -> Callable[[Any], None]:
-        """`_save_checkpoint` with the EMA's state written first.
+        """`_save_checkpoint` with the EMA's state written first, once the step's metrics are.
 
         EasyR1 names a checkpoint the latest only when all of it is there, so a crash before that
         resumes from the one before, whose state stands beside it untouched.
@@ -160,7 +186,13 @@ class Estimator:
                 save_state(_checkpoint(trainer) / STATE_FILE, self.normalizer)
             save(trainer)
 
-        return save_checkpoint
+        def save_once_logged(trainer: Any) -> None:
+            if self.history is None:
+                save_checkpoint(trainer)
+            else:
+                self.history.once_logged(trainer.global_step, lambda: save_checkpoint(trainer))
+
+        return save_once_logged
 
     def with_state_loaded(self, load: Callable[[Any], None]) -> Callable[[Any], None]:
         """`_load_checkpoint` that goes on from the loaded checkpoint's state."""

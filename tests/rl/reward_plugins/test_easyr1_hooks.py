@@ -6,10 +6,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from reward_plugins.easyr1_plugin.hooks import MissingTaskError, tasks_of
+from reward_plugins.easyr1_plugin.hooks import Estimator, MissingTaskError, tasks_of
 
 TRAINER = """
 from enum import Enum
@@ -60,6 +62,30 @@ def test_the_trainer_is_extended_when_it_is_imported(tmp_path: Path) -> None:
     env = {"PYTHONPATH": f"{tmp_path}:{Path.cwd()}", "CAMREASONER_EMA": '{"beta": 0.5}'}
     run = subprocess.run([sys.executable, "-c", SCRIPT], env=env, capture_output=True, text=True)
     assert (run.returncode, run.stdout.split()) == (0, ["ema_grpo", "0.5"]), run.stderr
+
+
+def test_a_checkpoint_waits_for_the_metrics_of_its_step(tmp_path: Path) -> None:
+    def save(trainer: Any) -> None:
+        rows = (tmp_path / "metrics.jsonl").read_text().splitlines()
+        saved.append((trainer.global_step, len(rows)))
+
+    saved: list[tuple[int, int]] = []
+    estimator = Estimator()
+    save_checkpoint = estimator.with_state_saved(save)
+    algorithm = SimpleNamespace(adv_estimator="grpo")
+    trainer = SimpleNamespace(global_step=1, config=SimpleNamespace(algorithm=algorithm))
+    config = {"trainer": {"save_checkpoint_path": str(tmp_path / "checkpoints")}}
+    history = estimator.start_history(config)
+    history.log({"loss": 3.0}, 1)
+    trainer.global_step = 2
+    save_checkpoint(trainer)
+    assert saved == []
+    history.log({"loss": 2.0}, 2)
+    assert saved == [(2, 2)]
+    trainer.global_step = 3
+    history.log({"loss": 1.0}, 3)
+    save_checkpoint(trainer)  # after the loop, as EasyR1 does for a last step between two saves
+    assert saved == [(2, 2), (3, 3)]
 
 
 def test_tasks_come_from_a_column_or_from_the_ground_truth() -> None:
