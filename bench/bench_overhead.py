@@ -70,7 +70,7 @@ def launch_stage(folder: str, seconds: str) -> None:
 
 
 def _plan(folder: Path, seconds: str) -> Plan:
-    plan = make_plan(load_recipe("tiny", ["loggers=[]"]), folder)
+    plan = make_plan(load_recipe("tiny"), folder)
     rl = plan.stage("rl")
     rows = str(rl.directory / "metrics.jsonl")
     spec = Progress(rows, "step", int(5 * float(seconds)), "data.reward/score")
@@ -88,7 +88,7 @@ class Sampler(threading.Thread):
         self.memory = {"ours": 0.0, "Ray's": 0.0}
         self._first: dict[int, float] = {}
         self._last: dict[int, tuple[str, float]] = {}
-        self._begun = self._end = 0.0
+        self._begun = self._settled = self._end = 0.0
 
     def run(self) -> None:
         while self._launcher.is_running() and self._launcher.status() != psutil.STATUS_ZOMBIE:

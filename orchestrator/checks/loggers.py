@@ -36,6 +36,6 @@ def missing(plan: Plan, stages: Iterable[Stage], locks: Path = LOCKS) -> Iterato
 
 
 def _environments(stages: Iterable[Stage]) -> list[str]:
-    """What the training commands run in."""
-    trained = (stage for stage in stages if stage.name in TRAINED)
-    return [*dict.fromkeys(stage.commands[-1].environment for stage in trained)]
+    """What the trainers run in; our own environment has none."""
+    used = (stage.commands[-1].environment for stage in stages if stage.name in TRAINED)
+    return [name for name in dict.fromkeys(used) if name != "orchestrator"]
