@@ -29,12 +29,12 @@ def compare(first: Record, second: Record, console: Console) -> None:
     """Print what differs between two runs, and their scores."""
     found = list(differences(first, second))
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    for column in ("", "", first.name, second.name):
-        table.add_column(escape(column), overflow="fold")
+    for column in ("", first.name, second.name):
+        table.add_column(escape(column), overflow="fold", no_wrap=not column)
     for part, rows in _by_part(found).items():
         table.add_row(f"[bold]{part}[/]")
         for row in rows:
-            table.add_row("", escape(row.key), escape(row.first), escape(row.second))
+            table.add_row(f"  {escape(row.key)}", escape(row.first), escape(row.second))
     if found:
         console.out.print(table)
     else:

@@ -37,10 +37,14 @@ def show(record: Record, console: Console) -> None:
 
 def _stages(record: Record) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    for column in ("stage", "started (UTC)", "took", "attempts", "leaves", "result", "made by"):
-        table.add_column(column, justify="right" if column in ("took", "attempts") else "left")
+    makers = {stage: manifest.get("run", "?") for stage, manifest in record.manifests.items()}
+    columns = ["stage", "started, UTC", "took", "attempts", "leaves", "result"]
+    shared = any(maker != record.name for maker in makers.values())
+    for column in [*columns, "made by"] if shared else columns:
+        numbers = column in ("took", "attempts")
+        table.add_column(column, justify="right" if numbers else "left", no_wrap=column != "result")
     for stage, manifest in record.manifests.items():
-        maker = manifest.get("run", "?")
+        made_by = "" if makers[stage] == record.name else escape(makers[stage])
         table.add_row(
             f"[bold cyan]{stage}[/]",
             f"{datetime.fromtimestamp(manifest['started'], UTC):%Y-%m-%d %H:%M}",
@@ -48,7 +52,7 @@ def _stages(record: Record) -> Table:
             str(len(manifest.get("attempts", [])) or "?"),
             _size(manifest.get("outputs")),
             headline(manifest),
-            "" if maker == record.name else escape(maker),
+            *([made_by] if shared else []),
         )
     return table
 
