@@ -22,6 +22,8 @@ TEXT_TOKENS, RESPONSE_TOKENS = 250, 200
 """Of a question, about (ours), and of a response (paper appendix C.3)."""
 SFT_QUESTIONS, RL_QUESTIONS = 18_541, 38_451
 """CamReasoner's data (paper appendix A; the released file)."""
+SHOTQA_QUESTIONS = 60_992
+"""ShotQA's, summed over its eight dimensions (ShotBench's paper); nearly all on still images."""
 USE = 0.5
 """Share of a GPU's peak that training reaches, recomputation counted; ours."""
 GATHER_BYTES_A_SECOND = 80e9
@@ -197,7 +199,8 @@ def _visual(recipe: Recipe, spec: FrameSpec) -> int:
 def _sft_samples(recipe: Recipe) -> int:
     made = recipe.data.synthetic
     rendered = made.sft_clips * len(made.tasks) if made else 0
-    return rendered + (SFT_QUESTIONS if "camerabench" in recipe.data.sources else 0)
+    named = {"camerabench": SFT_QUESTIONS, "shotqa": SHOTQA_QUESTIONS}
+    return rendered + sum(named.get(source, 0) for source in recipe.data.sources)
 
 
 def _rl_questions(recipe: Recipe) -> int:

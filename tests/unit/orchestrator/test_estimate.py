@@ -1,5 +1,6 @@
 """Estimates: near the paper's cost, in the right direction, and with a way out."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,16 @@ def test_the_papers_runs_take_about_as_long_as_it_says() -> None:
     assert of("sft").hours == pytest.approx(3, rel=0.3)
     released = of("rl", "rl.max_steps=85", name="camreasoner_7b_as_released")
     assert released.hours == pytest.approx(7, rel=0.3)
+
+
+@pytest.mark.parametrize("name", [name for name in recipe_names() if name != "tiny"])
+def test_a_recipe_expects_the_hours_of_its_estimate(name: str) -> None:
+    recipe = load_recipe(name)
+    told = re.fullmatch(r"about (\d+) hours on (\d) (\w+)", recipe.expected)
+    assert told and int(told[2]) == recipe.devices, recipe.expected
+    gpu = next(gpu for gpu in GPUS if gpu.name == told[3])
+    hours = sum(stage.hours for stage in estimate(recipe, gpu))
+    assert int(told[1]) == pytest.approx(hours, rel=0.05)
 
 
 @pytest.mark.parametrize("name", recipe_names())
