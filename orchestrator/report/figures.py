@@ -48,10 +48,13 @@ class Panel(NamedTuple):
     keys: tuple[str, ...]
     """The same quantity under the names that different trainers give it; the first found."""
     prefix: bool = False
-    """Draw every metric that starts with the key: one curve a task."""
+    """Draw every metric that starts with the key and has no panel of its own."""
     least: float | None = None
     """The quantity can't be less, and the axis starts there: a share at 0."""
 
+
+Curves = dict[str, list[tuple[float, float]]]
+"""Points (step, value) by label."""
 
 SFT = (
     Panel("Loss", "nats a token", ("loss",), least=0.0),
@@ -65,6 +68,7 @@ RL = (
         "mean",
         ("reward/accuracy", "reward/accuracy/mean", "critic/accuracy/mean"),
     ),
+    Panel("Other parts of the reward", "mean", ("reward/",), prefix=True),
     Panel("Response length", "tokens, mean", ("response_length/mean",)),
     Panel("EMA of the reward's std", "std, by task", ("ema_grpo/std/",), prefix=True),
     Panel("Groups kept by filtering", "share", ("groups/kept_share",), least=0.0),
@@ -169,16 +173,16 @@ def _matrix(
 
 def draw_curves(rows: Sequence[Row], panels: Sequence[Panel], path: Path, wide: int) -> bool:
     """The panels that `rows` have values for, `wide` in a row; False where there are none."""
-    curves = [(panel, found) for panel in panels if (found := _find(rows, panel))]
-    if not curves:
+    shown = curves(rows, panels)
+    if not shown:
         return False
-    wide = min(wide, len(curves))
-    high = -(-len(curves) // wide)
+    wide = min(wide, len(shown))
+    high = -(-len(shown) // wide)
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(high, wide, figsize=(3.1 * wide, 2.2 * high), squeeze=False)
         for place, axis in enumerate(axes.flat):
-            if place < len(curves):
-                _draw_panel(axis, *curves[place])
+            if place < len(shown):
+                _draw_panel(axis, *shown[place])
             else:
                 axis.axis("off")
         figure.tight_layout()
@@ -186,7 +190,7 @@ def draw_curves(rows: Sequence[Row], panels: Sequence[Panel], path: Path, wide: 
     return True
 
 
-def _draw_panel(axes: Any, panel: Panel, found: dict[str, list[tuple[float, float]]]) -> None:
+def _draw_panel(axes: Any, panel: Panel, found: Curves) -> None:
     values: tuple[float, ...] = ()
     for colour, (label, points) in zip(CHECKPOINTS[1:] * 9, found.items(), strict=False):
         steps, values = zip(*points, strict=True)
@@ -211,17 +215,20 @@ def _draw_panel(axes: Any, panel: Panel, found: dict[str, list[tuple[float, floa
         axes.legend(frameon=False, fontsize=7.5)
 
 
-def _find(rows: Sequence[Row], panel: Panel) -> dict[str, list[tuple[float, float]]]:
-    """The curves of a panel: points (step, value) by label."""
+def curves(rows: Sequence[Row], panels: Sequence[Panel]) -> list[tuple[Panel, Curves]]:
+    """The panels that `rows` have values for."""
     names = {name for row in rows for name in row}
-    if panel.prefix:
-        keys = sorted(name for name in names if name.startswith(panel.keys))
-    else:
-        keys = [key for key in panel.keys if key in names][:1]
-    return {
-        key.rpartition("/")[2]: [(row["step"], row[key]) for row in rows if key in row]
-        for key in keys
-    }
+    rest = names - {key for panel in panels if not panel.prefix for key in panel.keys}
+    found = []
+    for panel in panels:
+        if panel.prefix:
+            keys = sorted(name for name in rest if name.startswith(panel.keys))
+        else:
+            keys = [key for key in panel.keys if key in names][:1]
+        points = {key: [(row["step"], row[key]) for row in rows if key in row] for key in keys}
+        if points:
+            found.append((panel, {key.rpartition("/")[2]: of for key, of in points.items()}))
+    return found
 
 
 def smooth(values: Sequence[float], weight: float = 0.7) -> list[float]:

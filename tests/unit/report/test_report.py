@@ -16,7 +16,7 @@ from rich.console import Console
 from orchestrator.history import HistoryError
 from orchestrator.report.__main__ import main
 from orchestrator.report.examples import ordered
-from orchestrator.report.figures import RL, draw_curves, smooth
+from orchestrator.report.figures import RL, curves, draw_curves, smooth
 from orchestrator.report.pages import headline, settings, write_pages, write_report
 from orchestrator.report.sources import ReportError, Run, read_run
 from orchestrator.report.table import lines, p_value, percent, points, span, summary_table
@@ -175,6 +175,15 @@ def test_the_newest_trainer_state_gives_the_sft_curve(tmp_path: Path) -> None:
 def test_curves_without_values_are_not_drawn(tmp_path: Path) -> None:
     assert not draw_curves([{"step": 1, "foreign": 3.0}], RL, tmp_path / "none.png", wide=2)
     assert not (tmp_path / "none.png").exists()
+
+
+def test_a_part_of_ones_own_reward_has_its_curve() -> None:
+    rows = [{"step": n, "reward/score": 0.5, "reward/length": n / 4} for n in (1, 2)]
+    found = {panel.title: drawn for panel, drawn in curves(rows, RL)}
+    assert found == {
+        "Reward, overall": {"score": [(1, 0.5), (2, 0.5)]},
+        "Other parts of the reward": {"length": [(1, 0.25), (2, 0.5)]},
+    }
 
 
 def test_smoothing_starts_at_the_first_value_and_keeps_a_constant() -> None:
