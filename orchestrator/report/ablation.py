@@ -1,4 +1,4 @@
-"""The result of a sweep: a table with intervals and paired tests beside the paper's, and a plot."""
+"""The result of a sweep: each value's accuracy, with intervals and paired tests."""
 
 from __future__ import annotations
 
@@ -8,16 +8,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from matplotlib import pyplot as plt
 from numpy.typing import NDArray
-from rich.table import Table
+from rich.console import RenderableType
 
 from orchestrator import runs
 from orchestrator.evaluation import statistics
 from orchestrator.evaluation.groups import group_names
-from orchestrator.report.figures import CHECKPOINTS, STYLE
+from orchestrator.report.ablation_view import Cell, View, draw, markdown, tables
 from orchestrator.report.sources import Run
-from orchestrator.report.table import p_value, percent, points, span
 from orchestrator.sweep import Arm, SweepSpec
 
 CHECKPOINT = "rl"
@@ -27,26 +25,6 @@ PAPER_COLUMN = {
     "camerabench_vqa_as_released": "multiple_choice",
 }
 """Where a sweep's `paper` has the numbers of a data set."""
-Interval = tuple[float, float]
-
-
-class Cell(NamedTuple):
-    """One arm on one group of questions."""
-
-    label: str
-    task: str
-    seeds: int
-    n: int
-    accuracy: float
-    """Mean over the seeds."""
-    interval: Interval
-    """95 %, from a bootstrap over clips."""
-    gain: float | None
-    """Less the reference's, on the questions that both answered; None for the reference."""
-    gain_interval: Interval | None
-    p: float | None
-    """Exact McNemar test, Holm-corrected within the task; None where a label has several seeds."""
-    paper: float | None
 
 
 class _Verdicts(NamedTuple):
@@ -72,12 +50,12 @@ class _Verdicts(NamedTuple):
 
 def write_ablation(
     sweep: SweepSpec, arms: Sequence[Arm], reference: str, failed: Mapping[str, str], to: Path
-) -> Table:
-    """Write `table.json`, `table.md` and `plot.png` into `to`, and return the table."""
+) -> RenderableType:
+    """Write `table.json`, `table.md` and `plot.png` into `to`, and return the tables."""
     found = {label: _verdicts([a for a in arms if a.label == label]) for label in sweep.labels}
     known = {label: verdicts for label, verdicts in found.items() if verdicts is not None}
     cells = list(_cells(sweep, known, reference))
-    lost = [arm for arm in arms if arm.plan.directory.name in failed]
+    lost = [(a.label, a.seed) for a in arms if a.plan.directory.name in failed]
     content = {
         "key": sweep.key,
         "reference": reference,
@@ -85,11 +63,11 @@ def write_ablation(
         "failed": dict(failed),
     }
     runs.write_atomically(to / "table.json", json.dumps(content, indent=1) + "\n")
-    rows = [_row(cell) for cell in cells] + [_lost_row(arm) for arm in lost]
-    runs.write_atomically(to / "table.md", _markdown(rows))
+    view = View(sweep.key, sweep.labels, reference, cells, lost)
+    runs.write_atomically(to / "table.md", markdown(view))
     if cells:
-        _draw(sweep, cells, to / "plot.png")
-    return _table(sweep, reference, rows)
+        draw(view, to / "plot.png")
+    return tables(view)
 
 
 def _verdicts(arms: Sequence[Arm]) -> _Verdicts | None:
@@ -156,72 +134,3 @@ def _gain(before: _Verdicts, after: _Verdicts) -> dict[str, Any]:
         "gain_interval": statistics.clustered_interval(difference, after.clips, seed=0),
         "p": test.p if test else None,
     }
-
-
-COLUMNS = ("value", "task", "n", "seeds", "accuracy", "95 %", "gain", "95 % of it", "p", "paper")
-
-
-def _row(cell: Cell) -> list[str]:
-    return [
-        cell.label,
-        cell.task.replace("_", " "),
-        f"{cell.n:,}",
-        str(cell.seeds),
-        percent(cell.accuracy),
-        span(cell.interval),
-        "" if cell.gain is None else points(cell.gain),
-        "" if cell.gain is None else span(cell.gain_interval, signed=True),
-        p_value(cell.p),
-        "" if cell.paper is None else percent(cell.paper),
-    ]
-
-
-def _lost_row(arm: Arm) -> list[str]:
-    return [arm.label, f"failed (seed {arm.seed})", *[""] * (len(COLUMNS) - 2)]
-
-
-def _table(sweep: SweepSpec, reference: str, rows: Sequence[Sequence[str]]) -> Table:
-    title = f"{sweep.key}: accuracy after RL, %; gain over {reference}"
-    table = Table(title=title, box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    for column in COLUMNS:
-        table.add_column(column, justify="left" if column in ("value", "task") else "right")
-    for row in rows:
-        table.add_row(*row)
-    return table
-
-
-def _markdown(rows: Sequence[Sequence[str]]) -> str:
-    lines = [COLUMNS, ["---"] * len(COLUMNS), *rows]
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
-
-
-def _draw(sweep: SweepSpec, cells: Sequence[Cell], path: Path) -> None:
-    """Accuracy with its interval by value, a line a task, and the paper's dashed."""
-    tasks = list(dict.fromkeys(cell.task for cell in cells))
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(figsize=(5.5, 3.4))
-        for number, task in enumerate(tasks):
-            aside = 0.06 * (number - (len(tasks) - 1) / 2)  # or the intervals would hide each other
-            color = CHECKPOINTS[1:][number % (len(CHECKPOINTS) - 1)]
-            own = [cell for cell in cells if cell.task == task]
-            _draw_task(sweep, own, color, aside, axes)
-        axes.set_xticks(range(len(sweep.labels)), sweep.labels)
-        axes.set_xlabel(sweep.key)
-        axes.set_ylabel("Accuracy, %")
-        axes.grid(axis="x", visible=False)
-        axes.legend(
-            frameon=False, fontsize=7, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0)
-        )
-        figure.savefig(path)
-        plt.close(figure)
-
-
-def _draw_task(sweep: SweepSpec, own: Sequence[Cell], color: str, aside: float, axes: Any) -> None:
-    name = own[0].task.replace("_", " ")
-    at = np.array([sweep.labels.index(cell.label) for cell in own])
-    mean = 100 * np.array([cell.accuracy for cell in own])
-    bars = np.abs(100 * np.array([cell.interval for cell in own]).T - mean)
-    axes.errorbar(at + aside, mean, bars, color=color, marker="o", ms=4, capsize=2, label=name)
-    told = [(a, 100 * c.paper) for a, c in zip(at, own, strict=True) if c.paper is not None]
-    if told:
-        axes.plot(*zip(*told, strict=True), "--", color=color, label=f"{name}, paper")

@@ -1,5 +1,6 @@
 """Ablations: arms share what is equal, outlive each other's failures, and end in one table."""
 
+import io
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -7,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import rich.console
 
 from orchestrator import ablate as ablations
 from orchestrator import runs
@@ -210,6 +212,19 @@ def test_the_table_stands_beside_the_papers_column(
     assert best["p"] < 0.001 and cells["8", "all"]["p"] is None
     assert "| 2 | failed (seed 0) |" in (to / "table.md").read_text()
     assert (to / "plot.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_row_stays_whole_in_eighty_columns(
+    tmp_path: Path, launches: Launches, answers: None
+) -> None:
+    arms, reference = arms_of(tmp_path, "group_size")
+    run_arms(arms, Console())
+    printed = io.StringIO()
+    shown = ablation.write_ablation(load_sweep("group_size"), arms, reference, {}, tmp_path)
+    rich.console.Console(width=80, file=printed).print(shown)
+    rows = [line for line in printed.getvalue().splitlines() if line[:2] in ("2 ", "4 ", "16")]
+    assert len(rows) == 3 * 3  # all, binary, multiple choice
+    assert all(row.count("[") == row.count("]") == 1 for row in rows)
 
 
 def test_beside_other_data_sets_the_papers_column_is_camerabenchs(
