@@ -15,7 +15,10 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 
+from orchestrator.envs import interpreter
+from orchestrator.outputs import read_listing
 from orchestrator.stage import ROOT
+from tests.unit.orchestrator.test_kill_matrix import KILLED
 
 SHORT = [
     "recipe=tiny",
@@ -157,6 +160,32 @@ def test_a_merge_is_checked_and_its_check_recorded(run: Path) -> None:
     found = json.loads((run / "merge" / "manifest.json").read_text())["metrics"]
     assert found["written_in"] == "float32" and found["weights_differing"] == 0
     assert found["logprob_largest_difference"] == 0
+
+
+@pytest.mark.parametrize("name", ["merge", "eval", "report"])
+def test_a_stage_whose_commands_die_in_place_of_a_rename_ends_the_same(
+    run: Path, name: str
+) -> None:
+    stage = (run / name).resolve()
+    whole = stage.rename(stage.with_name("whole"))
+    stage.mkdir()
+    manifest = json.loads((whole / "manifest.json").read_text())
+    for file, text in manifest["files"].items():
+        (stage / file).write_text(text)
+    codes = [
+        started(command, stage, rename) for command in manifest["commands"] for rename in (1, 0)
+    ]
+    assert -9 in codes and set(codes[1::2]) == {0}
+    orchestrate(run.parent, name)
+    assert read_listing(stage) == read_listing(whole)
+
+
+def started(command: dict[str, Any], stage: Path, rename: int) -> int:
+    """Run a stage's command with SIGKILL in place of its n-th rename; its exit code."""
+    python, (_, *arguments) = interpreter(command["environment"]), command["argv"]
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), **command["environ"]}
+    killed = [str(python), "-c", KILLED, str(rename), *arguments]
+    return subprocess.run(killed, cwd=stage, env=environ).returncode
 
 
 def test_a_second_run_reuses_every_stage(run: Path) -> None:
