@@ -31,6 +31,7 @@ for step in range(1, int(5 * float(sys.argv[2])) + 1):
     print("step", step, "of a training that goes on", flush=True)
 """
 LAUNCH = "import sys; from bench.bench_overhead import launch_stage; launch_stage(*sys.argv[1:])"
+IDLE = "ray::IDLE"
 SETTLED_SECONDS = 10.0
 """Before the cost of a running stage is measured."""
 
@@ -54,6 +55,7 @@ def main(seconds: str = "60") -> None:
     ):
         figure(f"overhead: unique memory, {whose}{memory}", sampler.memory[whose] / 1e6, "MB")
         figure(f"overhead: of a core, {whose}{share}", 100 * sampler.share(whose), "%")
+    figure("overhead: of a core, a Ray worker that does nothing", 100 * sampler.idle(), "%")
 
 
 def launch_stage(folder: str, seconds: str) -> None:
@@ -85,7 +87,7 @@ class Sampler(threading.Thread):
     def __init__(self, launcher: psutil.Process) -> None:
         super().__init__()
         self._launcher = launcher
-        self.memory = {"ours": 0.0, "Ray's": 0.0}
+        self.memory = {"ours": 0.0, "Ray's": 0.0, IDLE: 0.0}
         self._first: dict[int, float] = {}
         self._last: dict[int, tuple[str, float]] = {}
         self._begun = self._settled = self._end = 0.0
@@ -125,6 +127,13 @@ class Sampler(threading.Thread):
         )
         return spent / max(1e-9, self._end - self._settled)
 
+    def idle(self) -> float:
+        """Of one core, one of the workers that Ray keeps in store: what the actor that runs the
+        command would take if it did nothing (Ray's main loop looks for signals 100 times a second).
+        """
+        idle = [whose for whose, _ in self._last.values() if whose == IDLE]
+        return self.share(IDLE) / max(1, len(idle))
+
     def _everyone(self) -> list[psutil.Process]:
         """The launcher and all below it, also what a supervisor forked away."""
         below = [self._launcher, *self._launcher.children(recursive=True)]
@@ -144,7 +153,7 @@ def _whose(process: psutil.Process) -> str:
         return "the command"
     if LAUNCH in words or "orchestrator." in text or "StageRunner" in text:
         return "ours"
-    return "Ray's"
+    return IDLE if IDLE in text else "Ray's"
 
 
 def _cpu(process: psutil.Process) -> float:
