@@ -18,9 +18,7 @@ from orchestrator.ask.desk import Desk
 from orchestrator.ask.gallery import Exhibit
 from orchestrator.ask.policy import Ask
 from orchestrator.ask.server import AskServer
-from tests.chromium import BINARY, Browser
-
-pytestmark = pytest.mark.skipif(not BINARY, reason="no Chromium on this machine")
+from tests.chromium import Browser
 
 SAID = "<observation>It <b>slides</b>.</observation><think>A pan.</think><answer>{}</answer>"
 
@@ -41,13 +39,6 @@ class Parrot:
         if self.name.endswith("base"):
             return [{"text": "hm", "tokens": 1} for _ in batch]
         return [{"text": SAID.format("AB"["left" not in a.text]), "tokens": 9} for a in batch]
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    running = Browser(tmp_path_factory.mktemp("profile"))
-    yield running
-    running.close()
 
 
 @pytest.fixture

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from fabricated import fabricate, noise_samples
 
 from orchestrator.report.pages import write_report
-from tests.chromium import BINARY, Browser
-
-pytestmark = pytest.mark.skipif(not BINARY, reason="no Chromium on this machine")
+from tests.chromium import Browser
 
 
 @pytest.fixture(scope="module")
@@ -19,13 +16,6 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("clips")
     names = ("base", "sft", "rl")
     return write_report(fabricate(tmp_path_factory.mktemp("run"), noise_samples(root), root, names))
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    running = Browser(tmp_path_factory.mktemp("profile"))
-    yield running
-    running.close()
 
 
 def choose(browser: Browser, select: str, value: str) -> None:

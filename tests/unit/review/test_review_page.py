@@ -3,22 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from orchestrator.review.server import ReviewServer
-from tests.chromium import BINARY, Browser
-
-pytestmark = pytest.mark.skipif(not BINARY, reason="no Chromium on this machine")
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    running = Browser(tmp_path_factory.mktemp("profile"))
-    yield running
-    running.close()
+from tests.chromium import Browser
 
 
 def open_page(browser: Browser, server: ReviewServer, reviewer: str) -> None:
