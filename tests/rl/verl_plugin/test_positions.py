@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from verl.experimental.agent_loop.agent_loop import AgentLoopWorker
 
-from reward_plugins.verl_plugin.cpu.generation import sample
+from reward_plugins.verl_plugin.cpu.generation import Prompt, sample
 from reward_plugins.verl_plugin.positions import rope_index_kwargs, vllm_rope_index
 
 QUESTION = "Does the camera pan left in this video?"
@@ -89,22 +90,65 @@ def test_vllm_numbers_text_after_the_largest_id_and_keeps_fractions(
     assert torch.equal(found[:, :start], torch.arange(start).expand(3, -1))
 
 
+def test_images_are_numbered_alike_by_transformers_and_vllm(
+    model: Any, processor: Any, make_prompt: Any
+) -> None:
+    prompt = make_images(processor, make_prompt(QUESTION))
+    ids, inputs = torch.tensor([prompt.ids]), vision(processor, prompt)
+    found = worker_ids(processor, ids, inputs, get_rope_index_kwargs=rope_index_kwargs)
+    assert len(inputs["image_grid_thw"]) == 8 and len(found[0].unique()) < ids.shape[1]
+    assert torch.equal(
+        vllm_rope_index(processor, ids, torch.ones_like(ids), **inputs)[0][:, 0], found
+    )
+    [response] = sample(model, processor, [prompt], [0], [1], 1.0, 6)
+    assert response.ids
+
+
+def make_images(processor: Any, prompt: Any) -> Prompt:
+    """The frames of `prompt`'s video, as images."""
+    [(frames, _)] = prompt.videos
+    images = [Image.fromarray(frame) for frame in frames.permute(0, 2, 3, 1).numpy()]
+    content = [*[{"type": "image"}] * len(images), {"type": "text", "text": QUESTION}]
+    chat = processor.apply_chat_template(
+        [{"role": "user", "content": content}], add_generation_prompt=True, tokenize=False
+    )
+    inputs = processor(text=[chat], images=images, do_resize=False, return_tensors="pt")
+    return Prompt(tuple(inputs["input_ids"][0].tolist()), images=images)
+
+
 @pytest.mark.parametrize("fps", [0.7, 1.0, 2.0, 4.0])
 def test_our_ids_are_vllms(processor: Any, make_prompt: Any, fps: float) -> None:
-    module = pytest.importorskip("vllm.model_executor.models.qwen2_5_vl", reason="without vLLM")
     prompt = make_prompt(QUESTION, fps)
-    ids, inputs = torch.tensor([prompt.ids]), vision(processor, prompt)
-    start = prompt.ids.index(processor.video_token_id)
+    inputs = vision(processor, prompt)
     data = {
         "video_grid_thw": SimpleNamespace(data=inputs["video_grid_thw"][0]),
         "second_per_grid_ts": SimpleNamespace(data=inputs["second_per_grid_ts"][0]),
     }
-    feature = SimpleNamespace(
-        modality="video", mm_position=SimpleNamespace(offset=start), data=data
-    )
-    cls = module.Qwen2_5_VLForConditionalGeneration
+    at = prompt.ids.index(processor.video_token_id)
+    assert_vllms(processor, prompt, inputs, [feature("video", at, data)])
+
+
+def test_our_ids_of_images_are_vllms(processor: Any, make_prompt: Any) -> None:
+    prompt = make_images(processor, make_prompt(QUESTION))
+    inputs = vision(processor, prompt)
+    pads = [token == processor.image_token_id for token in prompt.ids]
+    starts = [n for n, pad in enumerate(pads) if pad and not pads[n - 1]]
+    grids = [{"image_grid_thw": SimpleNamespace(data=grid)} for grid in inputs["image_grid_thw"]]
+    features = [feature("image", at, grid) for at, grid in zip(starts, grids, strict=True)]
+    assert_vllms(processor, prompt, inputs, features)
+
+
+def feature(modality: str, start: int, data: dict[str, Any]) -> Any:
+    """What vLLM knows of a video or an image in a prompt."""
+    position = SimpleNamespace(offset=start)
+    return SimpleNamespace(modality=modality, mm_position=position, data=data)
+
+
+def assert_vllms(processor: Any, prompt: Any, inputs: dict[str, Any], features: list[Any]) -> None:
+    module = pytest.importorskip("vllm.model_executor.models.qwen2_5_vl", reason="without vLLM")
+    ids, cls = torch.tensor([prompt.ids]), module.Qwen2_5_VLForConditionalGeneration
     stub = SimpleNamespace(config=processor.config)
     stub.iter_mm_grid_thw = lambda features: cls.iter_mm_grid_thw(stub, features)
-    theirs, _ = cls.get_mrope_input_positions(stub, list(prompt.ids), [feature])
+    theirs, _ = cls.get_mrope_input_positions(stub, list(prompt.ids), features)
     ours = vllm_rope_index(processor, ids, torch.ones_like(ids), **inputs)[0][:, 0]
     assert torch.equal(ours, theirs)
