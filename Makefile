@@ -77,4 +77,4 @@ lock: $(UV) ## recompile the lock files in envs/
 	@touch $@
 .tools/bin/uv:
 	@echo "installing uv into .tools (once) ..."
-	@$(PYTHON) -m venv .tools && .tools/bin/pip install -q uv==0.13.8
+	@$(PYTHON) -m venv .tools && .tools/bin/pip install -q --disable-pip-version-check uv==0.13.8

@@ -37,7 +37,7 @@ class ProgressRows:
         spec = self._spec
         total = _dig(row, spec.total) if isinstance(spec.total, str) else spec.total
         value = _dig(row, spec.metric) if spec.metric else row.get("what")
-        label = spec.metric.rpartition(".")[2]
+        label = spec.label or spec.metric.rpartition(".")[2]
         metric = f"{label} {value:.3f}" if isinstance(value, float) else str(value or "")
         return float(_dig(row, spec.step) or 0), total, metric
 

@@ -24,6 +24,8 @@ class Progress:
     """Number of steps, or the key that holds it."""
     metric: str = ""
     """Key of the number to show beside the bar: the loss, the reward."""
+    label: str = ""
+    """What that number is called, where its key doesn't tell."""
 
 
 @dataclass(frozen=True)

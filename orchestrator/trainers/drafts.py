@@ -31,6 +31,7 @@ def rl(recipe: Recipe, done: dict[str, Path], config: object, *, entry: str, sco
             step="step",
             total=recipe.rl.max_steps or "total",
             metric=f"data.{score}",
+            label="reward",
         ),
     )
     prepare = stages.prepare_config(recipe, done, trainer, recipe.rl.frames, "rl")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,12 @@ def test_a_half_written_row_waits(spec: Progress) -> None:
     with Path(spec.path).open("a") as file:
         file.write('ta": {"loss": 2.0}}\n')
     assert rows.latest() == (1.0, 40, "loss 2.000")
+
+
+def test_a_number_is_called_by_its_label(spec: Progress) -> None:
+    rows = ProgressRows(replace(spec, label="reward"))
+    Path(spec.path).write_text('{"step": 1, "data": {"loss": 2.0}}\n')
+    assert rows.latest() == (1.0, 40, "reward 2.000")
 
 
 @pytest.mark.parametrize(
