@@ -94,6 +94,17 @@ class Client:
             max_retries=self.spec.attempts - 1,
         )
 
+    def listed(self) -> dict[str, Any]:
+        """What the server's list of models says of this one; nothing where it lists none."""
+        import openai
+
+        try:
+            models = self._client.models.list().data
+        except openai.APIStatusError:
+            return {}
+        found = (model.model_dump() for model in models if model.id == self.spec.model)
+        return next(found, {})
+
     def complete(self, messages: Messages, **extra: Any) -> tuple[Choice, CompletionUsage | None]:
         """The server's choice for `messages`, and the tokens it counted.
 

@@ -42,7 +42,7 @@ def _of_checkpoint(config: EvalConfig, name: str, boards: list[Asked]) -> list[P
         rows = [row for board in boards for row in _imported(name, checkpoint, board)]
         _check(name, rows)
         return rows
-    model = identity(checkpoint)
+    model = identity(config, name)
     engine = SERVED if isinstance(checkpoint, Server) else config.engine
     with opened(config.answers, model) as ledger:
         found = [

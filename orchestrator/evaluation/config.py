@@ -120,6 +120,11 @@ class EvalConfig(Spec):
         return self.out / "frames" / f"{benchmark}.json"
 
     @property
+    def served(self) -> Path:
+        """What each server says of its model."""
+        return self.out / "served.json"
+
+    @property
     def predictions(self) -> Path:
         """The answers of the configured checkpoints to the configured questions."""
         return self.out / "predictions.parquet"

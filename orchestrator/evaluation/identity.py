@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 
-from orchestrator.evaluation.config import EvaluationError, Server
+from orchestrator.evaluation.config import EvalConfig, EvaluationError, Imported, Server
+from orchestrator.evaluation.served import read_told, served_identity
 
 WEIGHTS = {".safetensors", ".bin"}
 DECISIVE = WEIGHTS | {".json", ".jinja", ".txt"}
 """Files of a checkpoint that decide what it answers: tokenizer and processor too."""
 
 
-def identity(checkpoint: Path | Server) -> str:
-    """Hash of a checkpoint's files; of a server, where it is and what it says it serves.
+def identity(config: EvalConfig, name: str) -> str:
+    """Hash of a checkpoint's files, or of what is known of a served model and of how it is asked.
 
     `EvaluationError` where a directory holds no weights.
     """
-    return _of_server(checkpoint) if isinstance(checkpoint, Server) else _of_files(checkpoint)
+    checkpoint = config.checkpoints[name]
+    if isinstance(checkpoint, Server):
+        return served_identity(checkpoint, read_told(config)[name])
+    if isinstance(checkpoint, Imported):
+        raise EvaluationError(f"{name}: a file of answers is no model that could be asked")
+    return _of_files(checkpoint)
 
 
 def _of_files(checkpoint: Path) -> str:
@@ -32,11 +37,3 @@ def _of_files(checkpoint: Path) -> str:
         with path.open("rb") as file:
             digest.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
-
-
-def _of_server(server: Server) -> str:
-    """A server keeps its weights to itself, but vLLM and SGLang tell which directory they read."""
-    spec = server.endpoint
-    asked = [server.media, server.top_logprobs, spec.temperature, spec.extra_body]
-    parts = [spec.base_url, spec.model, *asked]
-    return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()

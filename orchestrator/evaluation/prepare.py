@@ -9,21 +9,19 @@ from __future__ import annotations
 import logging
 import sys
 
-from data_builders.chat import check_endpoint
 from data_builders.frames import FrameIndex, materialise
 from data_builders.progress import Meter
-from orchestrator.evaluation.config import EvalConfig, Imported, Server, run_command
+from orchestrator.evaluation.config import EvalConfig, Imported, run_command
 from orchestrator.evaluation.interop.answers import read_answers
 from orchestrator.evaluation.questions import asked, select
+from orchestrator.evaluation.served import write_told
 
 log = logging.getLogger(__name__)
 
 
 def prepare(config: EvalConfig) -> None:
-    """Check servers and files, decode what is not in the cache yet, write the frame indices."""
-    for name, checkpoint in config.checkpoints.items():
-        if isinstance(checkpoint, Server):
-            check_endpoint(checkpoint.endpoint, f"eval.models.{name}")
+    """Ask servers what they serve, decode clips, write the frame indices, read imported files."""
+    write_told(config)
     write_frames(config)
     for checkpoint in config.checkpoints.values():
         if isinstance(checkpoint, Imported):

@@ -57,7 +57,7 @@ def evaluate(
     items = _items(config, engine)
     total, done, new = len(items) * len(mine), 0, 0
     # All weights are hashed first: a missing checkpoint shows before hours of work.
-    models = {name: identity(given) for name, given in mine.items()}
+    models = {name: identity(config, name) for name in mine}
     for name, given in mine.items():
         with opened(config.answers, models[name]) as ledger:
             waiting = {key: item for key, item in items.items() if key not in ledger}

@@ -18,6 +18,7 @@ from orchestrator.evaluation.predictions import Prediction, read_predictions
 from orchestrator.evaluation.questions import asked
 from orchestrator.evaluation.reliability import Judged
 from orchestrator.evaluation.scoring import Scored, answering, score_predictions
+from orchestrator.evaluation.served import read_told
 from orchestrator.evaluation.summary import Dollars, summarise
 
 log = logging.getLogger(__name__)
@@ -100,6 +101,7 @@ def _checkpoint(
     price = _price(config, name)
     return {
         "path": str(config.checkpoints[name]),
+        "served": _served(config, name),
         "model": shown.predictions[0].model if shown.predictions else None,
         **{
             condition: summarise(rows, config.seed, price, judged if condition == "shown" else None)
@@ -108,6 +110,11 @@ def _checkpoint(
         },
         "confusion": measures.confusion(shown.samples, shown.letters),
     }
+
+
+def _served(config: EvalConfig, name: str) -> dict[str, Any] | None:
+    is_served = isinstance(config.checkpoints[name], Server)
+    return read_told(config)[name].model_dump() if is_served else None
 
 
 def _price(config: EvalConfig, name: str) -> Dollars | None:

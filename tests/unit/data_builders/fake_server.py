@@ -20,13 +20,16 @@ class FakeServer(LocalServer):
     def __init__(self, port: int = 0) -> None:
         self.reply: Callable[[dict[str, Any]], Any] = lambda body: written(body)
         self.refusal = "no"
+        self.models: list[dict[str, Any]] = []
         self.bodies: list[dict[str, Any]] = []
         super().__init__(port)
         self.url += "/v1"
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
-        if request.command == "GET":  # the list of models, which only shows that it is there
-            return reply(request, 501)
+        headers = {"Content-Type": "application/json", "retry-after-ms": "1"}
+        if request.command == "GET":  # the list of models; without one, it only shows that it is up
+            listed = json.dumps({"object": "list", "data": self.models}).encode()
+            return reply(request, 200 if self.models else 501, listed, headers)
         body = json.loads(request.rfile.read(int(request.headers["Content-Length"])))
         self.bodies.append(body)
         answer = self.reply(body)
@@ -34,7 +37,6 @@ class FakeServer(LocalServer):
             return request.connection.close()
         if answer == "stall":
             time.sleep(1)
-        headers = {"Content-Type": "application/json", "retry-after-ms": "1"}
         if isinstance(answer, int):
             refusal = json.dumps({"error": {"message": self.refusal}})
             return reply(request, answer, refusal.encode(), headers)

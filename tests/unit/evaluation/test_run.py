@@ -58,7 +58,7 @@ def test_every_checkpoint_answers_every_question_once(config: EvalConfig) -> Non
     engine = Scripted()
     rows = evaluate(config, engine)
     assert len({(row.checkpoint, row.sample_id) for row in rows}) == len(rows) == 20
-    assert {row.model for row in rows} == {identity(p) for p in config.checkpoints.values()}
+    assert {row.model for row in rows} == {identity(config, name) for name in config.checkpoints}
     assert len(engine.asked) == 20
 
 

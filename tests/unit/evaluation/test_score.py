@@ -195,6 +195,7 @@ def test_questions_have_a_price_where_the_server_has(tmp_path: Path) -> None:
     config = make_config(tmp_path, SAMPLES, checkpoints={"gpt": server, "base": tmp_path / "base"})
     rows = [row._replace(prompt_tokens=1000, tokens=100) for row in answers(8)]
     write_predictions(config, [*rows, *(row._replace(checkpoint="gpt") for row in rows)])
+    config.served.write_text('{"gpt": {"listed": {}, "probe": null}}')
     found = score(config)["checkpoints"]
     assert found["gpt"]["shown"]["all"]["dollars"] == pytest.approx(0.003)
     assert found["base"]["shown"]["all"]["dollars"] is None

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import io
 import math
+import time
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,7 @@ def configured(
     served = Server(endpoint=spec, media="video", top_logprobs=top_logprobs)
     config = make_config(root, SAMPLES, checkpoints={"gpt": served})
     prepare(config)
+    server.bodies.clear()
     return config
 
 
@@ -147,10 +150,10 @@ def test_a_server_that_tells_no_probabilities_is_not_asked_for_any(
 def test_a_server_that_refuses_probabilities_is_mended_by_one_key(
     tmp_path: Path, server: FakeServer
 ) -> None:
-    server.reply = lambda body: 400
-    server.refusal = "logprobs is not supported"
+    config = configured(tmp_path, server, top_logprobs=5)
+    server.reply, server.refusal = lambda body: 400, "logprobs is not supported"
     with pytest.raises(EvaluationError, match=r"eval\.server\.top_logprobs=null"):
-        answers(configured(tmp_path, server, top_logprobs=5))
+        answers(config)
 
 
 @pytest.mark.parametrize("nonsense", ["x", [1], {"content": [1]}, {"content": 7}])
@@ -164,8 +167,9 @@ def test_nonsense_for_probabilities_is_an_error(
 
 def test_a_server_that_stumbles_is_asked_again(tmp_path: Path, server: FakeServer) -> None:
     replies = iter([500, 503, 429])
+    config = configured(tmp_path, server, attempts=4)
     server.reply = lambda body: next(replies, response("A"))
-    rows = answers(configured(tmp_path, server, attempts=4))
+    rows = answers(config)
     assert not any(row.error for row in rows) and len(server.bodies) == len(SAMPLES) + 3
 
 
@@ -225,6 +229,53 @@ def test_another_model_at_the_same_address_inherits_nothing(
     server.bodies.clear()
     answers(other)
     assert len(server.bodies) == len(SAMPLES)
+
+
+def listed(**changes: Any) -> dict[str, Any]:
+    """As vLLM 0.24 lists a model: created at the time of asking."""
+    return {"id": "m", "object": "model", "created": time.time(), "root": "/models/a", **changes}
+
+
+def test_a_model_of_the_same_name_and_address_inherits_nothing(
+    tmp_path: Path, server: FakeServer
+) -> None:
+    server.models = [listed(id="another"), listed()]
+    answers(configured(tmp_path, server))
+    server.models[1]["created"] += 1
+    config = configured(tmp_path, server)
+    answers(config)
+    assert server.bodies == []  # it is the same one
+    for change in ("its directory", "its words"):
+        if change == "its directory":
+            server.models[1]["root"] = "/models/b"
+        else:
+            server.reply = lambda body: response("B")
+        config = configured(tmp_path, server)
+        assert {row.response for row in answers(config)} == {server.reply({})}
+        assert len(server.bodies) == len(SAMPLES), change
+    shown = score(config)["benchmarks"]["held_out"]["checkpoints"]["gpt"]
+    assert shown["served"]["listed"] == {"id": "m", "root": "/models/b"}
+    assert shown["served"]["probe"] == response("B")
+
+
+def test_a_server_that_never_says_the_same_is_told_by_its_name(
+    tmp_path: Path, server: FakeServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    words = map(str, count())
+    server.reply = lambda body: next(words)
+    config = configured(tmp_path, server)
+    assert "gpt (m at http" in caplog.text and "would go unnoticed" in caplog.text
+    answers(config)
+    answers(configured(tmp_path, server))
+    assert server.bodies == []
+
+
+def test_a_server_that_answers_nothing_shows_before_anything_else(
+    tmp_path: Path, server: FakeServer
+) -> None:
+    server.reply = lambda body: 400
+    with pytest.raises(EvaluationError, match=r"eval\.models\.gpt answers no question: m at http"):
+        configured(tmp_path, server)
 
 
 def test_a_clip_that_vanished_is_an_error(tmp_path: Path, server: FakeServer) -> None:
