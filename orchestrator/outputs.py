@@ -15,6 +15,8 @@ from pathlib import Path
 
 LISTING = "outputs.sha256"
 MANIFEST = "manifest.json"
+LACKING = "lacking.json"
+"""What a finished stage lacks and another go might bring: sentences, in a JSON list."""
 NOT_OUTPUTS = frozenset(
     {
         LISTING,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import RunLockedError
-from orchestrator.outputs import MANIFEST
+from orchestrator.outputs import LACKING, MANIFEST
 from orchestrator.plan import Plan
 from orchestrator.stage import Stage
 from orchestrator.trainers.extra import flat
@@ -21,6 +21,21 @@ from orchestrator.trainers.extra import flat
 def is_done(stage: Stage) -> bool:
     """A stage is done when its manifest exists: it is written last, in one step."""
     return (stage.directory / MANIFEST).is_file()
+
+
+def lacking(stage: Stage) -> list[str]:
+    """What a finished stage lacks, in words: answers that an engine failed to give."""
+    path = stage.directory / LACKING
+    found: list[str] = json.loads(path.read_text()) if is_done(stage) and path.is_file() else []
+    return found
+
+
+def reopen(plan: Plan, stage: Stage) -> None:
+    """Count a finished stage, and those that read it, as not done: they go on where they ended."""
+    readers = [other for other in plan.stages if other is not stage and other.reads(stage)]
+    for each in (stage, *readers):
+        with owned(each):
+            (each.directory / MANIFEST).unlink(missing_ok=True)
 
 
 def read_manifest(stage: Stage) -> dict[str, Any]:

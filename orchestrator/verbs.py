@@ -15,6 +15,7 @@ from orchestrator.outputs import altered
 from orchestrator.plan import Plan, make_plan
 from orchestrator.recipe import Recipe
 from orchestrator.show import show_deviations, show_plan, show_views
+from orchestrator.stage import Stage
 from orchestrator.ui import Console
 
 Verb = Callable[[Recipe, Path, Console], None]
@@ -93,6 +94,8 @@ def status(recipe: Recipe, directory: Path, console: Console) -> None:
     for stage in made.stages:
         if runs.is_done(stage):
             console.say(f"[green]✔ {stage.name}[/]  done, fingerprint {stage.fingerprint}")
+            for sentence in runs.lacking(stage):
+                console.say(f"    {_lacking(stage, sentence)}")
             if names := [*altered(stage.directory)]:
                 shown = escape(", ".join(names[:5]))
                 console.say(f"    [yellow]changed since; what reads it runs again: {shown}[/]")
@@ -115,6 +118,10 @@ def _until(name: str, description: str) -> Verb:
 def _bring(recipe: Recipe, directory: Path, console: Console, name: str) -> Plan:
     made = make_plan(recipe, directory)
     stages = made.until(name)
+    for stage in stages:
+        if stage.name == name and (sentences := runs.lacking(stage)):
+            console.say(f"[yellow]↻ {name} again: {escape('; '.join(sentences))}[/]")
+            runs.reopen(made, stage)
     if not all(runs.is_done(stage) for stage in stages):
         console.announce(made, stages)
     from orchestrator.launch import launch
@@ -123,8 +130,15 @@ def _bring(recipe: Recipe, directory: Path, console: Console, name: str) -> Plan
     if name in ("eval", "report"):
         scores = made.stage("eval").directory / "scores.json"
         console.scores(json.loads(scores.read_text()))
+    for stage in stages:
+        for sentence in runs.lacking(stage):
+            console.say(_lacking(stage, sentence))
     console.result(made, name)
     return made
+
+
+def _lacking(stage: Stage, sentence: str) -> str:
+    return f"[yellow]{escape(sentence)}; `make {stage.name}` again asks only for those[/]"
 
 
 VERBS: dict[str, Verb] = {

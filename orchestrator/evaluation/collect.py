@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 from orchestrator.evaluation.config import (
     EvalConfig,
@@ -16,6 +18,7 @@ from orchestrator.evaluation.config import (
 )
 from orchestrator.evaluation.identity import identity
 from orchestrator.evaluation.interop.answers import read_answers
+from orchestrator.evaluation.judgements import write_atomically
 from orchestrator.evaluation.ledger import Answer, opened
 from orchestrator.evaluation.predictions import Prediction, write_predictions
 from orchestrator.evaluation.questions import Asked, Question, asked
@@ -33,7 +36,22 @@ def collect(config: EvalConfig) -> int:
     boards = [asked(config, benchmark) for benchmark in config.benchmarks]
     rows = [row for name in config.checkpoints for row in _of_checkpoint(config, name, boards)]
     write_predictions(config.predictions, rows)
+    _write_lacking(config, rows)
     return len(rows)
+
+
+def _write_lacking(config: EvalConfig, rows: Sequence[Prediction]) -> None:
+    """Say which models, if asked again, might answer more."""
+    asked_of = Counter(row.checkpoint for row in rows)
+    failed = Counter(row.checkpoint for row in rows if row.error is not None)
+    sentences = [
+        f"{name} has no answer to {count:,} of {asked_of[name]:,} questions"
+        for name, count in failed.items()
+        if not isinstance(config.checkpoints[name], Imported)
+    ]
+    config.lacking.unlink(missing_ok=True)
+    if sentences:
+        write_atomically(config.lacking, json.dumps(sentences))
 
 
 def _of_checkpoint(config: EvalConfig, name: str, boards: list[Asked]) -> list[Prediction]:

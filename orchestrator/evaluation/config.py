@@ -13,6 +13,7 @@ from data_builders.progress import log_to_terminal
 from data_builders.specs import FrameSpec, PromptSpec, Spec
 from data_builders.trajectory_specs import EndpointSpec
 from orchestrator.evaluation.judge_specs import JudgeSpec
+from orchestrator.outputs import LACKING
 from reward_plugins.errors import CamReasonerError
 
 log = logging.getLogger(__name__)
@@ -128,6 +129,11 @@ class EvalConfig(Spec):
     def predictions(self) -> Path:
         """The answers of the configured checkpoints to the configured questions."""
         return self.out / "predictions.parquet"
+
+    @property
+    def lacking(self) -> Path:
+        """The questions without an answer, in words; no file where all have one."""
+        return self.out / LACKING
 
     @property
     def judgements(self) -> Path:

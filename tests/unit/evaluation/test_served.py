@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import math
 import time
 from collections.abc import Iterator
@@ -165,6 +166,17 @@ def test_nonsense_for_probabilities_is_an_error(
     assert [row.sample_id for row in answers(config) if row.error] == ["s3"]
 
 
+def test_only_what_got_no_answer_is_asked_again(tmp_path: Path, server: FakeServer) -> None:
+    config = configured(tmp_path, server)
+    server.reply = except_for("Question 3?", 500)
+    answers(config)
+    assert json.loads(config.lacking.read_text()) == ["gpt has no answer to 1 of 8 questions"]
+    server.reply = lambda body: response("A")
+    server.bodies.clear()
+    assert not any(row.error for row in answers(config))
+    assert len(server.bodies) == 1 and not config.lacking.exists()
+
+
 def test_a_server_that_stumbles_is_asked_again(tmp_path: Path, server: FakeServer) -> None:
     replies = iter([500, 503, 429])
     config = configured(tmp_path, server, attempts=4)
@@ -233,7 +245,7 @@ def test_another_model_at_the_same_address_inherits_nothing(
 
 def listed(**changes: Any) -> dict[str, Any]:
     """As vLLM 0.24 lists a model: created at the time of asking."""
-    return {"id": "m", "object": "model", "created": time.time(), "root": "/models/a", **changes}
+    return {"id": "m", "object": "model", "created": int(time.time()), "root": "/models/a", **changes}
 
 
 def test_a_model_of_the_same_name_and_address_inherits_nothing(
