@@ -245,7 +245,13 @@ def test_another_model_at_the_same_address_inherits_nothing(
 
 def listed(**changes: Any) -> dict[str, Any]:
     """As vLLM 0.24 lists a model: created at the time of asking."""
-    return {"id": "m", "object": "model", "created": int(time.time()), "root": "/models/a", **changes}
+    return {
+        "id": "m",
+        "object": "model",
+        "created": int(time.time()),
+        "root": "/models/a",
+        **changes,
+    }
 
 
 def test_a_model_of_the_same_name_and_address_inherits_nothing(
