@@ -70,7 +70,7 @@ def benchmarks(recipe: Recipe, done: dict[str, Path]) -> Draft:
 
 def external(recipe: Recipe, done: dict[str, Path]) -> Draft:
     """Benchmarks that are not ours, by lmms-eval, which has an environment of its own."""
-    here = _here(recipe, done)
+    here, tasks = _here(recipe, done), recipe.eval.external_path
     return Draft(
         name="external",
         commands=tuple(_lmms_eval(recipe, name, path) for name, path in here.items()),
@@ -80,11 +80,12 @@ def external(recipe: Recipe, done: dict[str, Path]) -> Draft:
         ),
         sources=(),
         needs=tuple(here.values()),
+        given=(ROOT / tasks,) if tasks else (),
     )
 
 
 def _lmms_eval(recipe: Recipe, name: str, checkpoint: Path) -> Command:
-    spec = recipe.eval.frames or recipe.frames
+    spec, tasks = recipe.eval.frames or recipe.frames, recipe.eval.external_path
     arguments = {
         "pretrained": checkpoint,
         "min_pixels": spec.min_pixels,
@@ -100,6 +101,7 @@ def _lmms_eval(recipe: Recipe, name: str, checkpoint: Path) -> Command:
             *("--model_args", ",".join(f"{key}={value}" for key, value in arguments.items())),
             *("--tasks", ",".join(recipe.eval.external), "--batch_size", "1", "--log_samples"),
             *("--output_path", str(OUT / name)),
+            *(("--include_path", str(ROOT / tasks)) if tasks else ()),
         ),
     )
 

@@ -8,11 +8,13 @@ import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 from orchestrator.evaluation import baselines, measures
 from orchestrator.evaluation.compare import compare
 from orchestrator.evaluation.config import EvalConfig, EvaluationError, Server, run_command
+from orchestrator.evaluation.interop.results import read_results
 from orchestrator.evaluation.judgements import Judgement, read_judgements, write_atomically
 from orchestrator.evaluation.predictions import Prediction, read_predictions
 from orchestrator.evaluation.questions import asked
@@ -48,9 +50,24 @@ def score(config: EvalConfig) -> dict[str, Any]:
             name: score_benchmark(config, name, predictions[name], judged)
             for name in config.benchmarks
         },
+        "external": _external(config),
     }
     write_atomically(config.scores, json.dumps(scores, indent=1))
     return scores
+
+
+def _external(config: EvalConfig) -> dict[str, dict[str, list[dict[str, Any]]]]:
+    """What lmms-eval measured, by checkpoint and task."""
+    if config.external is None:
+        return {}
+    here = [name for name, given in config.checkpoints.items() if isinstance(given, Path)]
+    return {
+        name: {
+            task: [row._asdict() for row in rows]
+            for task, rows in read_results(config.external, name).items()
+        }
+        for name in here
+    }
 
 
 def score_benchmark(

@@ -82,6 +82,8 @@ class EvalSpec(Spec):
     """Clips of the benchmark `synthetic`."""
     external: tuple[TaskName, ...]
     """Benchmarks that lmms-eval runs on the checkpoint directories, by its names (vsibench)."""
+    external_path: str | None
+    """Folder of further tasks for lmms-eval, such as what `make export` writes; null for its own."""
     external_model: str
     """lmms-eval's name for the backbone, such as `qwen2_5_vl`."""
     frames: FrameSpec | None
@@ -117,6 +119,8 @@ class EvalSpec(Spec):
                     f"eval.models.{name}.predictions: {', '.join(strange)} is not among "
                     f"eval.benchmarks ({', '.join(sorted(known))})"
                 )
+        if self.external_path and not self.external:
+            raise ValueError("eval.external_path: name the tasks of that folder in eval.external")
         if self.external and not (self.checkpoints or any(m.path for m in self.models.values())):
             raise ValueError("eval.external: lmms-eval needs a checkpoint, or a model with a path")
         if ("synthetic" in self.benchmarks) and self.synthetic is None:

@@ -16,6 +16,7 @@ import jinja2
 
 from orchestrator.report import benchmark, beside, figures, table
 from orchestrator.report.examples import write_examples
+from orchestrator.report.overview import overview
 from orchestrator.report.rollouts import choose_rollouts
 from orchestrator.report.sources import Run, read_run
 
@@ -76,6 +77,7 @@ def write_pages(run: Run, out: Path, live: bool = False) -> Path:
         "baselines": table.baselines,
         "benchmarks": _boards(run, out),
         "headline": list(headline(run.scores)),
+        "overview": overview(run.scores, {name: _title(name) for name in _blocks(run.scores)}),
         "figures": _curves(run, out),
         "examples": _examples(run, out / "examples"),
         "settings": settings(run.recipe),

@@ -24,6 +24,8 @@ RECIPE = [
     "eval.swap_control=false",
 ]
 COSTS = {"seconds", "prompt_tokens", "dollars"}
+RANKED = {"ranking", "macro_ap"}
+REFUSED = "refused"
 
 
 def evaluate(runs: Path, *overrides: str) -> str:
@@ -31,7 +33,7 @@ def evaluate(runs: Path, *overrides: str) -> str:
     command += [f"data.cache_dir={runs}/frames", f"data.download_dir={runs}/downloads", *overrides]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, (done.stdout + done.stderr)[-8000:]
-    return done.stdout
+    return " ".join(done.stdout.split())
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +48,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def url(runs: Path) -> Iterator[str]:
     command = [str(interpreter("eval")), "tests/integration/probes/serve.py"]
     with subprocess.Popen(
-        [*command, str(runs / "tiny" / "model" / "checkpoint")],
+        [*command, str(runs / "tiny" / "model" / "checkpoint"), str(runs / REFUSED)],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdin=subprocess.PIPE,
@@ -74,38 +76,45 @@ def scores(runs: Path) -> dict[str, Any]:
 
 
 def test_a_served_model_scores_as_the_same_model_here(runs: Path, url: str) -> None:
-    evaluate(runs, *served(url))
+    """All likeliest tokens are asked for: a random model's options are seldom among the first.
+
+    Of an option that takes several tokens a server tells nothing: it counts 0 there.
+    """
+    evaluate(runs, *served(url, "eval.server.top_logprobs=600"))
     here, there = predictions(runs, "base"), predictions(runs, "served")
     assert len(here) == 36 and len({row["response"] for row in here.values()}) > 10
     for sample, own in here.items():
         assert there[sample]["error"] is None and there[sample]["response"] == own["response"]
         assert there[sample]["prompt_tokens"] > 0 and there[sample]["tokens"] == own["tokens"]
+    chances = [
+        pair
+        for sample, own in here.items()
+        for pair in zip(own["probabilities"], there[sample]["probabilities"], strict=True)
+    ]
+    told = [(ours, theirs) for ours, theirs in chances if theirs]
+    assert len(told) > len(chances) / 2
+    assert all(theirs == pytest.approx(ours, rel=1e-3) for ours, theirs in told)
     for name, group in scores(runs)["base"]["shown"].items():
         same = scores(runs)["served"]["shown"][name]
-        assert {k: v for k, v in group.items() if k not in COSTS | {"ranking", "macro_ap"}} == {
-            k: v for k, v in same.items() if k not in COSTS | {"ranking", "macro_ap"}
-        }
-
-
-def test_its_probabilities_are_the_same_among_the_likeliest(runs: Path, url: str) -> None:
-    """A server tells the 20 likeliest tokens; of 600, a random model's options are often others."""
-    evaluate(runs, *served(url, "eval.server.top_logprobs=600"))
-    here, there = predictions(runs, "base"), predictions(runs, "served")
-    for sample, own in here.items():
-        assert there[sample]["probabilities"] == pytest.approx(own["probabilities"], rel=1e-3)
-    ours, theirs = (scores(runs)[name]["shown"]["all"]["ranking"] for name in ("base", "served"))
-    assert ours["n"] == 18 and theirs == pytest.approx(ours)
+        assert {key for key in group if group[key] != same[key]} <= {*COSTS, *RANKED}
 
 
 def test_it_is_known_by_its_directory_and_its_words(runs: Path, url: str) -> None:
-    told = json.loads((runs / "tiny" / "eval" / "served.json").read_text())["served"]
+    told = scores(runs)["served"]["served"]
     root = (runs / "tiny" / "model").resolve() / "checkpoint"
     assert Path(told["listed"]["root"]).resolve() == root and told["probe"]
 
 
-def test_pictures_are_answered_too_but_otherwise(runs: Path, url: str) -> None:
+def test_pictures_are_answered_otherwise_and_errors_are_asked_again(runs: Path, url: str) -> None:
     """To the model eight pictures are not a clip: other tokens, other times."""
-    evaluate(runs, *served(url, "eval.server.media=images"))
+    pictures = served(url, "eval.server.media=images", "eval.server.attempts=1")
+    (runs / REFUSED).write_text("pan to the left")
+    said = evaluate(runs, *pictures)
+    failed = [row for row in predictions(runs, "served").values() if row["error"]]
+    lacking = f"served has no answer to {len(failed)} of 36 questions"
+    assert 0 < len(failed) < 36 and lacking in said
+    (runs / REFUSED).unlink()
+    assert f"eval again: {lacking}" in evaluate(runs, *pictures)
     here, there = predictions(runs, "base"), predictions(runs, "served")
     assert not any(row["error"] for row in there.values()) and there.keys() == here.keys()
     assert any(there[sample]["response"] != own["response"] for sample, own in here.items())

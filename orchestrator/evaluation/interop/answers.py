@@ -1,7 +1,8 @@
 """Answers that lmms-eval or VLMEvalKit wrote, matched to our questions.
 
 lmms-eval (evaluation_tracker.py:220) writes a JSON object a line, with `doc_id`, the row of the
-question in the exported file, `target` and `filtered_resps`. VLMEvalKit (inference_video.py:290)
+question in the exported file, `target`, `filtered_resps`, which by default lost what stood in
+`<think>`, and then also `resps`, the whole response. VLMEvalKit (inference_video.py:290)
 writes the rows of its TSV with a column `prediction`, as xlsx or TSV; so do ShotBench's and
 RefineShot's own scripts.
 """
@@ -60,7 +61,8 @@ def _of_lmms_eval(path: Path, samples: Sequence[Sample]) -> Iterator[Given]:
         where = f"{path}, line {number}"
         try:
             row = json.loads(line)
-            place, target, answer = row["doc_id"], row["target"], row["filtered_resps"]
+            place, target, filtered = row["doc_id"], row["target"], row["filtered_resps"]
+            answer = _first(row.get("resps", filtered))
             sample = samples[place] if place >= 0 else samples[len(samples)]
         except (ValueError, TypeError, KeyError, IndexError) as error:
             raise EvaluationError(
@@ -68,7 +70,12 @@ def _of_lmms_eval(path: Path, samples: Sequence[Sample]) -> Iterator[Given]:
                 f"({type(error).__name__}: {error})"
             ) from error
         _check(where, sample, target, str(row.get("input", sample.question)))
-        yield Given(where, sample, _text(answer[0] if isinstance(answer, list) else answer))
+        yield Given(where, sample, _text(answer))
+
+
+def _first(answer: Any) -> Any:
+    """Of the samples of a response, which lmms-eval nests by requests."""
+    return _first(answer[0]) if isinstance(answer, list) else answer
 
 
 def _of_table(path: Path, samples: Sequence[Sample]) -> Iterator[Given]:

@@ -59,6 +59,7 @@ def _task(name: str, data: Path, config: EvalConfig) -> dict[str, Any]:
         "dataset_kwargs": {"data_files": {"test": str(data.resolve())}},
         "test_split": "test",
         "output_type": "generate_until",
+        "reasoning_tags": "none",  # else it takes what stands in <think> out of every response
         "doc_to_target": "answer",
         "generation_kwargs": {
             "max_new_tokens": config.max_new_tokens,

@@ -1,6 +1,7 @@
-"""A checkpoint behind an OpenAI-compatible server, by plain transformers: `serve.py <checkpoint>`.
+"""A checkpoint behind an OpenAI-compatible server: `serve.py <checkpoint> <word>`.
 
-Knows nothing of our engines. Takes clips as vLLM does, with `mm_processor_kwargs`, and pictures.
+By plain transformers, knowing nothing of our engines. Takes clips as vLLM does, with
+`mm_processor_kwargs`, and pictures. While the file `<word>` exists, requests with its text fail.
 """
 
 import base64
@@ -67,15 +68,15 @@ class Model:
         turns = [{**turn, "content": _content(turn, media)} for turn in body["messages"]]
         text = self.processor.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
         given = {kind: found for kind, found in media.items() if found}
-        own = body.get("mm_processor_kwargs", {}) if media["videos"] else {}
-        return self.processor(text=[text], return_tensors="pt", do_resize=False, **given, **own)
+        own = body["mm_processor_kwargs"] if media["videos"] else {"do_resize": False}
+        return self.processor(text=[text], return_tensors="pt", **given, **own)
 
     def told(self, token: int, logits: torch.Tensor, count: int) -> dict[str, Any]:
         """A token with the likeliest ones in its place."""
         logs = logits.float().log_softmax(dim=-1)
         named = [
             {"token": self.processor.tokenizer.decode([each]), "logprob": float(logs[each])}
-            for each in (token, *logs.topk(count).indices.tolist())
+            for each in (token, *logs.topk(min(count, len(logs))).indices.tolist())
         ]
         return {**named[0], "top_logprobs": named[1:]}
 
@@ -104,8 +105,8 @@ def _part(part: dict[str, Any], media: dict[str, list[Any]]) -> dict[str, Any]:
 class Server(LocalServer):
     """One model, under the name `tiny`."""
 
-    def __init__(self, checkpoint: Path) -> None:
-        self.model = Model(checkpoint)
+    def __init__(self, checkpoint: Path, refused: Path) -> None:
+        self.model, self.refused = Model(checkpoint), refused
         super().__init__()
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
@@ -115,11 +116,13 @@ class Server(LocalServer):
             said: dict[str, Any] = {"object": "list", "data": [entry]}
         else:
             body = json.loads(request.rfile.read(int(request.headers["Content-Length"])))
+            if self.refused.exists() and self.refused.read_text() in str(body["messages"]):
+                return reply(request, 500)
             said = self.model.complete(body)
         reply(request, 200, json.dumps(said).encode(), {"Content-Type": "application/json"})
 
 
 if __name__ == "__main__":
-    with Server(Path(sys.argv[1])) as server:
+    with Server(*map(Path, sys.argv[1:])) as server:
         print(f"{server.url}/v1", flush=True)
         sys.stdin.read()  # until the test closes it

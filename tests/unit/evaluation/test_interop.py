@@ -53,6 +53,21 @@ def lmms_eval(folder: Path, samples: Sequence[Sample], given: dict[str, str | No
     return path
 
 
+def lmms_eval_stripped(
+    folder: Path, samples: Sequence[Sample], given: dict[str, str | None]
+) -> Path:
+    """As lmms-eval 0.7.3 logs samples by default: without thinking, and whole beside it."""
+    path = lmms_eval(folder, samples, given)
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    for row in rows:
+        row["resps"] = row["filtered_resps"]
+        row["filtered_resps"] = [
+            said and said.replace("<think>t</think>", "") for said in row["resps"]
+        ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
 def vlmevalkit(folder: Path, samples: Sequence[Sample], given: dict[str, str | None]) -> Path:
     """As VLMEvalKit writes predictions: its TSV's columns and one more, in a spreadsheet."""
     path = folder / "Model_camreasoner_held_out.xlsx"
@@ -66,7 +81,7 @@ def vlmevalkit(folder: Path, samples: Sequence[Sample], given: dict[str, str | N
     return path
 
 
-WRITERS = pytest.mark.parametrize("write", [lmms_eval, vlmevalkit])
+WRITERS = pytest.mark.parametrize("write", [lmms_eval, lmms_eval_stripped, vlmevalkit])
 
 
 def test_the_exported_files_hold_every_question_and_its_frames(
