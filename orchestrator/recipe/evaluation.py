@@ -83,7 +83,7 @@ class EvalSpec(Spec):
     external: tuple[TaskName, ...]
     """Benchmarks that lmms-eval runs on the checkpoint directories, by its names (vsibench)."""
     external_path: str | None
-    """Folder of further tasks for lmms-eval, such as what `make export` writes; null for its own."""
+    """Folder of more tasks for lmms-eval, such as what `make export` writes; null for its own."""
     external_model: str
     """lmms-eval's name for the backbone, such as `qwen2_5_vl`."""
     frames: FrameSpec | None

@@ -56,8 +56,14 @@ def results(folder: Path, text: str) -> Path:
 
 
 def test_lmms_evals_results_are_read(tmp_path: Path) -> None:
-    metrics = {"alias": "t", "accuracy,none": 0.75, "accuracy_stderr,none": 0.25,
-               "accuracy_stderr_clustered,none": "N/A", "exact,strict": 1, "exact_stderr,strict": "N/A"}  # fmt: skip
+    metrics = {
+        "alias": "t",
+        "accuracy,none": 0.75,
+        "accuracy_stderr,none": 0.25,
+        "accuracy_stderr_clustered,none": "N/A",
+        "exact,strict": 1,
+        "exact_stderr,strict": "N/A",
+    }
     asked = {"t": {"original": 12, "effective": 4}}
     found = {"results": {"t": metrics}, "n-samples": asked}
     assert read_results(results(tmp_path, json.dumps(found)), "rl") == {
@@ -67,7 +73,7 @@ def test_lmms_evals_results_are_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"results": {"t": 1}}', '{"results": []}'])
 def test_other_files_are_refused(tmp_path: Path, text: str) -> None:
-    with pytest.raises(EvaluationError, match="_results.json holds no results of lmms-eval"):
+    with pytest.raises(EvaluationError, match=r"_results\.json holds no results of lmms-eval"):
         read_results(results(tmp_path, text), "rl")
 
 
