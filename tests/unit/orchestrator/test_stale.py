@@ -191,6 +191,7 @@ PLUMBING = (
     "data_builders/trajectory_specs.py",
     "data_builders/workers.py",
     "orchestrator/checks",
+    "orchestrator/outputs.py",
     "reward_plugins/errors.py",
     "reward_plugins/logger_modes.py",
     "reward_plugins/metrics_history.py",
