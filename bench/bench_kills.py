@@ -34,21 +34,22 @@ RAY = ("gcs_server", "raylet")
 
 def main(folder: str | None = None) -> None:
     with nullcontext(folder) if folder else tempfile.TemporaryDirectory() as parent:
-        whole, broken = Path(str(parent)) / "whole", Path(str(parent)) / "broken"
+        runs, whole = Path(str(parent)) / "runs", Path(str(parent)) / "whole"
         started = time.monotonic()
-        if start(whole).wait() != 0:
-            raise SystemExit(f"the unbroken run failed: {whole}.log")
+        if start(runs).wait() != 0:
+            raise SystemExit(f"the unbroken run failed: {runs}.log")
+        runs.rename(whole)  # the broken one takes its place: what is written may name it
         say(f"unbroken: {time.monotonic() - started:.0f} s")
         started = time.monotonic()
-        killed = Breaker(whole, broken).run()
+        killed = Breaker(whole, runs).run()
         say(f"killed {killed} times: {time.monotonic() - started:.0f} s")
         for name in KILLS:
-            compare(name, *((runs / "tiny" / name).resolve() for runs in (whole, broken)))
+            compare(name, *((place / "tiny" / name).resolve() for place in (whole, runs)))
 
 
 def start(runs: Path) -> subprocess.Popen[bytes]:
     runs.mkdir(parents=True, exist_ok=True)
-    own = [f"data.cache_dir={runs}-frames", "rl.max_steps=6", "rl.save_every=1", "sft.log_every=1"]
+    own = [f"data.cache_dir={runs}/frames", "rl.max_steps=6", "rl.save_every=1", "sft.log_every=1"]
     kept = [key for key in SHORT if not key.startswith(("rl.max_steps", "rl.save_every"))]
     command = [sys.executable, "-m", "orchestrator", "run", f"runs_dir={runs}", *kept, *own]
     with Path(f"{runs}.log").open("ab") as log:
@@ -58,25 +59,34 @@ def start(runs: Path) -> subprocess.Popen[bytes]:
 class Breaker:
     """Brings a run to its end through kills, at random moments of an unbroken stage's length."""
 
-    def __init__(self, whole: Path, broken: Path) -> None:
-        self.whole, self.runs, self.process = whole, broken, start(broken)
+    def __init__(self, whole: Path, runs: Path) -> None:
+        self.whole, self.runs, self.process = whole, runs, start(runs)
         self.choose = random.Random(0)
         self.attempts = dict.fromkeys(KILLS, 0)
+        self.killed = 0
 
     def run(self) -> int:
-        """The number of kills that hit."""
-        moments = [stage for stage, often in KILLS.items() for _ in range(often)]
-        targets = [TARGETS[i % len(TARGETS)] for i in range(len(moments))]
-        self.choose.shuffle(targets)
-        killed = 0
-        for stage, target in zip(moments, targets, strict=True):
-            after = self.choose.random() * seconds(self.whole / "tiny" / stage)
-            hit = self.waited(stage, after) and self.kill(target)
-            killed += bool(hit)
-            say(f"  {killed}: {stage} after {after:.1f} s: {target} ({hit or 'nothing to kill'})")
+        """The number of kills that hit; those that came too late are made up for further on."""
+        due = 0
+        for stage, often in KILLS.items():
+            due += often
+            self.break_stage(stage, due)
         while self.process.wait() != 0:
             self.go_on()
-        return killed
+        return self.killed
+
+    def break_stage(self, stage: str, due: int) -> None:
+        """Kill until `due` kills have hit in all, or the stage is done."""
+        length = seconds(self.whole / "tiny" / stage)
+        while self.killed < due:
+            after = self.choose.random() * length
+            target = self.choose.choice(TARGETS)
+            if not self.waited(stage, after):
+                return
+            hit = self.kill(target)
+            self.killed += bool(hit)
+            say(f"  {self.killed}: {stage} after {after:.1f} s: {target} ({hit or 'none there'})")
+            length = length / 2  # an attempt that goes on is shorter
 
     def waited(self, stage: str, after: float) -> bool:
         """Whether the stage was not done `after` so many seconds of a new attempt at it."""
@@ -86,7 +96,9 @@ class Breaker:
                 return False
             time.sleep(0.05)
         self.attempts[stage] = tried
-        time.sleep(after)
+        until = time.monotonic() + after
+        while time.monotonic() < until and not self.done(stage):
+            time.sleep(0.05)
         return not self.done(stage)
 
     def go_on(self) -> None:
@@ -137,7 +149,8 @@ class Breaker:
 def _name(process: psutil.Process) -> str:
     with suppress(psutil.Error):
         words = process.cmdline()
-        return words[0] if words[0].startswith("ray::") else " ".join(words[1:3]) or words[0]
+        name = words[0] if process.name() in RAY else " ".join(words[1:3])
+        return words[0] if words[0].startswith("ray::") else Path(name).name or words[0]
     return "gone"
 
 

@@ -28,6 +28,8 @@ DISK = re.compile(
 )
 ROOM = "free space on the disk, lower sft.keep_last or rl.keep_last, or set runs_dir="
 AGAIN = "it would end the same way again"
+RAY = "Ray"
+"""The place of a death that tells nothing of the command: it may come again and be another."""
 SIGNALLED = 128
 
 
@@ -70,7 +72,7 @@ def of_ray(error: Exception, place: str) -> Death:
     text = str(error).strip()
     if DISK.search(text):
         return Death(place, moved=True, cause="the disk is full", advice=(ROOM,), final=AGAIN)
-    return Death("Ray", moved=True, cause=text.splitlines()[0])
+    return Death(RAY, moved=True, cause=text.splitlines()[0])
 
 
 def _engine(recipe: Recipe) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from rich.markup import escape
 from orchestrator import checkpoints, cluster, envs, manifest, runs
 from orchestrator.attempts import Attempts
 from orchestrator.checks.loggers import missing
-from orchestrator.deaths import Death
+from orchestrator.deaths import RAY, Death
 from orchestrator.errors import StageError, UnreadyError
 from orchestrator.execute import AttemptError, attempt
 from orchestrator.plan import Plan
@@ -46,14 +46,15 @@ def launch(plan: Plan, stages: Sequence[Stage], console: Console) -> None:
         cluster.check_gpus(plan.recipe)  # data and report need none
     build_environments(waiting, console)
     rows = {stage.name: [stage] for stage in stages}
-    with closing(cluster.Session(plan.recipe)) as session, console.watching(rows):
-        session.address()
+    with closing(cluster.Session(plan.recipe)) as session:
+        session.address()  # before the view: Ray may warn past it
         cluster.check_nodes(waiting)
-        for stage in waiting:
-            with runs.owned(stage), refreshed(plan, stage, console):
-                if not runs.is_done(stage):
-                    _bring(plan, stage, session, console)
-            runs.show_in_run(plan, stage)
+        with console.watching(rows):
+            for stage in waiting:
+                with runs.owned(stage), refreshed(plan, stage, console):
+                    if not runs.is_done(stage):
+                        _bring(plan, stage, session, console)
+                runs.show_in_run(plan, stage)
 
 
 def build_environments(stages: Sequence[Stage], console: Console) -> None:
@@ -87,7 +88,7 @@ def _bring(plan: Plan, stage: Stage, session: cluster.Session, console: Console)
             break
         except AttemptError as error:
             deaths.append(error.death)
-            if (why := _why_stop(deaths, most)) is not None:
+            if (why := why_stop(deaths, most)) is not None:
                 raise StageError(_failure(stage, deaths, why, error.log)) from None
             console.say(_again(stage, deaths, most))
             session.drop()  # with all that the dead attempt may have left in it
@@ -115,12 +116,12 @@ def _noted(attempts: Attempts) -> Iterator[None]:
     attempts.end("done")
 
 
-def _why_stop(deaths: Sequence[Death], most: int) -> str | None:
+def why_stop(deaths: Sequence[Death], most: int) -> str | None:
     """Why another attempt is not worth it."""
     last = deaths[-1]
     if last.final is not None:
         return last.final
-    if len(deaths) > 1 and deaths[-2].place == last.place:
+    if len(deaths) > 1 and deaths[-2].place == last.place != RAY:
         return "it died there twice"
     if len(deaths) >= most:
         return f"recovery.max_attempts is {most}"

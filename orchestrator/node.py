@@ -16,7 +16,7 @@ from typing import IO, Any, NamedTuple
 from ray.util import get_node_ip_address
 
 from orchestrator import provenance, stacks
-from orchestrator.recipe.secrets import redact
+from orchestrator.secrets import redact
 
 SUPERVISOR = (sys.executable, "-m", "orchestrator.supervise")
 LOOK_SECONDS = 2.0

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 
 from orchestrator import envs
-from orchestrator.recipe.secrets import redact
+from orchestrator.secrets import redact
 from orchestrator.stage import ROOT
 
 CODE = (".py", ".yaml", ".j2", ".txt", ".in", ".toml")

@@ -13,6 +13,13 @@ from orchestrator.stage import ROOT, Stage
 
 TRAINED = ("sft", "rl")
 LOCKS = ROOT / "envs"
+CONFLICTS = {
+    ("sft", "trackio"): (
+        "LLaMA-Factory 0.9.5 needs gradio 5 and trackio gradio 6: use it where RL alone runs "
+        "(make rl with rl.start=base), or "
+    )
+}
+"""What can't be installed together, by environment and logger, and what to do about it."""
 
 
 def loggers(plan: Plan, locks: Path = LOCKS) -> Iterator[Verdict]:
@@ -29,10 +36,9 @@ def missing(plan: Plan, stages: Iterable[Stage], locks: Path = LOCKS) -> Iterato
         lock = (locks / f"{environment}.txt").read_text()
         for name in plan.recipe.loggers:
             if not re.search(rf"^{name}==", lock, re.MULTILINE):
-                yield (
-                    f"loggers: {name} is not in environment {environment}; add a line `{name}` "
-                    f"to envs/{environment}.in and run `make lock`, or leave it out"
-                )
+                mend = f"add a line `{name}` to envs/{environment}.in and run `make lock`, or "
+                mend = CONFLICTS.get((environment.removesuffix("-gpu"), name), mend)
+                yield f"loggers: {name} is not in environment {environment}; {mend}leave it out"
 
 
 def _environments(stages: Iterable[Stage]) -> list[str]:

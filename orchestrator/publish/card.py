@@ -10,8 +10,8 @@ import jinja2
 import yaml
 from huggingface_hub import DatasetCardData, ModelCard, ModelCardData
 
-from orchestrator.recipe.secrets import redact
 from orchestrator.report.table import lines, percent, points, span
+from orchestrator.secrets import redact
 from orchestrator.trace.record import Record
 
 CARD = "README.md"

@@ -9,7 +9,7 @@ from typing import Literal
 
 from orchestrator.errors import PublishError
 from orchestrator.publish.card import CARD, data_card, model_card
-from orchestrator.recipe.secrets import redact
+from orchestrator.secrets import redact
 from orchestrator.trace.record import Record
 
 What = Literal["rl", "sft", "data"]

@@ -18,7 +18,7 @@ from yaml import YAMLError
 from orchestrator.errors import RecipeError
 from orchestrator.recipe.rules import broken_rules
 from orchestrator.recipe.schema import Recipe
-from orchestrator.recipe.secrets import redact, secrets_in
+from orchestrator.secrets import redact, secrets_in
 
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"
 

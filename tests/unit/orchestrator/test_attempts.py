@@ -11,8 +11,9 @@ import pytest
 
 from orchestrator import runs
 from orchestrator.attempts import Attempts, read_attempts
-from orchestrator.deaths import explain
+from orchestrator.deaths import RAY, Death, explain
 from orchestrator.errors import RunLockedError
+from orchestrator.launch import why_stop
 from orchestrator.plan import make_plan
 from orchestrator.recipe import load_recipe
 from orchestrator.stage import ROOT
@@ -70,6 +71,14 @@ def test_every_override_named_against_a_death_is_a_valid_one() -> None:
         assert overrides
         for override in overrides:
             load_recipe("tiny", override.partition(",")[0].split())
+
+
+def test_ray_lost_twice_is_not_the_stage_dying_twice_at_one_place() -> None:
+    lost, died = Death(RAY, moved=True, cause="gone"), Death("x after step 3", True, "signal 9")
+    assert why_stop([lost, lost], 3) is None
+    assert why_stop([died, lost, died], 4) is None
+    assert why_stop([died, died], 3) == "it died there twice"
+    assert why_stop([lost, lost, lost], 3) == "recovery.max_attempts is 3"
 
 
 HOLDER = """

@@ -8,7 +8,7 @@ import pytest
 from orchestrator.errors import RecipeError
 from orchestrator.node import Exit, StageRunner
 from orchestrator.recipe import load_recipe, recipe_names
-from orchestrator.recipe.secrets import REDACTED, redact
+from orchestrator.secrets import REDACTED, redact
 
 PLANTED = {
     "HF_TOKEN": "hf_" + "PlantedTokenOfHuggingFace0123456789"[:34],
