@@ -13,6 +13,8 @@ from orchestrator.stage import ROOT, Stage
 
 TRAINED = ("sft", "rl")
 LOCKS = ROOT / "envs"
+REQUIREMENTS = {"swanlab": "swanlab<0.8"}
+"""Later ones refuse `get_run` before `init`, which transformers 5.6 calls."""
 CONFLICTS = {
     ("sft", "trackio"): (
         "LLaMA-Factory 0.9.5 needs gradio 5 and trackio gradio 6: use it where RL alone runs "
@@ -36,7 +38,8 @@ def missing(plan: Plan, stages: Iterable[Stage], locks: Path = LOCKS) -> Iterato
         lock = (locks / f"{environment}.txt").read_text()
         for name in plan.recipe.loggers:
             if not re.search(rf"^{name}==", lock, re.MULTILINE):
-                mend = f"add a line `{name}` to envs/{environment}.in and run `make lock`, or "
+                line = REQUIREMENTS.get(name, name)
+                mend = f"add a line `{line}` to envs/{environment}.in and run `make lock`, or "
                 mend = CONFLICTS.get((environment.removesuffix("-gpu"), name), mend)
                 yield f"loggers: {name} is not in environment {environment}; {mend}leave it out"
 

@@ -91,6 +91,9 @@ def test_the_doctor_names_a_logger_that_is_not_installed_and_how_to_add_it(tmp_p
     (right, text), (unknown, offline) = checks.loggers(plan, tmp_path)
     assert right is False and "tensorboard is not in environment rl" in text
     assert "add a line `tensorboard` to envs/rl.in and run `make lock`" in text
+    recipe = load_recipe("tiny", ["loggers=[trackio,swanlab]"])
+    sft, newest, *_ = checks.missing(make_plan(recipe, tmp_path), plan.stages, tmp_path)
+    assert "needs gradio 5 and trackio gradio 6" in sft and "line `swanlab<0.8`" in newest
     assert unknown is None and "wandb will log offline: WANDB_API_KEY is not set" in offline
 
 
