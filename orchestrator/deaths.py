@@ -27,6 +27,8 @@ DISK = re.compile(
     r"|basic_ios::clear: iostream error|PytorchStreamWriter failed writing"  # torch.save's words
 )
 ROOM = "free space on the disk, lower sft.keep_last or rl.keep_last, or set runs_dir="
+NO_ROOM = 1_000_000
+"""Bytes; no checkpoint is smaller."""
 AGAIN = "it would end the same way again"
 RAY = "Ray"
 """The place of a death that tells nothing of the command: it may come again and be another."""
@@ -48,12 +50,13 @@ class Death:
 
 
 def explain(
-    recipe: Recipe, stage: str, code: int, memory_kills: int, tail: str
+    recipe: Recipe, stage: str, code: int, memory_kills: int, tail: str, free: int
 ) -> tuple[str, tuple[str, ...], bool]:
     """The cause in words, overrides to try, and whether another attempt could go better.
 
-    `tail`: the end of the attempt's log. `memory_kills`: processes that the kernel killed for
-    memory on the stage's node meanwhile.
+    `tail`: the end of the attempt's log, and `free` the bytes that its disk has left: a full one
+    cuts the log short too. `memory_kills`: processes that the kernel killed for memory on the
+    stage's node meanwhile.
     """
     ended = f"signal {code - SIGNALLED}" if code > SIGNALLED else f"exit code {code}"
     if ENGINE_MEMORY.search(tail):
@@ -62,7 +65,7 @@ def explain(
         return f"{ended}: out of GPU memory", tuple(_gpu(recipe, stage)), True
     if HOST_MEMORY.search(tail) or (code == SIGNALLED + 9 and memory_kills):
         return f"{ended}: out of host memory", tuple(_host(recipe, stage)), True
-    if DISK.search(tail):
+    if DISK.search(tail) or free < NO_ROOM:
         return f"{ended}: the disk is full", (ROOM,), False
     return ended, (), True
 

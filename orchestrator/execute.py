@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -124,7 +125,8 @@ class _Run:
             file.seek(max(0, end.log.stat().st_size - TAIL_BYTES))
             tail = file.read().decode(errors="replace")
         name, moved = self.stage.name, self.watchdog.step is not None
-        cause, advice, mendable = explain(self.recipe, name, *end.exit, tail)
+        free = shutil.disk_usage(end.log.parent).free
+        cause, advice, mendable = explain(self.recipe, name, *end.exit, tail, free)
         final = None if mendable else AGAIN
         if self.command.argv[1].startswith(CHECKS):
             final = "the trainer's own parser refuses its configuration"

@@ -134,6 +134,13 @@ def copy_log(stream: IO[bytes], log: IO[bytes]) -> None:
     while chunk := stream.read1(CHUNK):  # type: ignore[attr-defined]
         text = rest + decode(chunk)
         end = max(text.rfind("\n"), text.rfind("\r")) + 1
-        log.write(redact(text[:end]).encode())
+        _write(log, redact(text[:end]))
         rest = text[end:]
-    log.write(redact(rest).encode())
+    _write(log, redact(rest))
+
+
+def _write(log: IO[bytes], text: str) -> None:
+    """All of `text`: a file without a buffer takes what there is room for, and says nothing."""
+    left = memoryview(text.encode())
+    while left:
+        left = left[log.write(left) :]

@@ -57,17 +57,24 @@ GPU = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB."
 def test_a_death_for_want_of_memory_is_answered_with_an_override(
     stage: str, code: int, kills: int, tail: str, cause: str, advice: str | None
 ) -> None:
-    found, overrides, mendable = explain(load_recipe("camreasoner_7b"), stage, code, kills, tail)
+    found, overrides, mendable = explain(
+        load_recipe("camreasoner_7b"), stage, code, kills, tail, 2**30
+    )
     assert cause in found
     assert (advice is None) == (overrides == ())
     assert advice is None or advice in " ".join(overrides)
     assert mendable == ("disk" not in cause)
 
 
+def test_a_log_cut_short_by_a_full_disk_is_not_needed_to_know_it() -> None:
+    found, overrides, mendable = explain(load_recipe("tiny"), "rl", 1, 0, "  Fil", 4096)
+    assert "the disk is full" in found and "free space" in overrides[0] and not mendable
+
+
 def test_every_override_named_against_a_death_is_a_valid_one() -> None:
     recipe = load_recipe("tiny")
     for stage in ("sft", "rl", "eval"):
-        _, overrides, _ = explain(recipe, stage, 1, 0, GPU)
+        _, overrides, _ = explain(recipe, stage, 1, 0, GPU, 2**30)
         assert overrides
         for override in overrides:
             load_recipe("tiny", override.partition(",")[0].split())
