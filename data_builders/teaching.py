@@ -85,7 +85,7 @@ def teach(samples: Sequence[Sample], config: TeachingConfig, out: Path) -> list[
         held.enter_context(FileLock(config.replies.with_suffix(".lock")))
         for key, endpoint in _endpoints(config.trajectories):
             output = out / f"vllm-{key.rpartition('.')[2]}.log"
-            held.enter_context(served(endpoint, key, config.vllm, output))
+            held.enter_context(served(endpoint, key, [str(config.vllm)], output))
         meter = Meter(out / "progress.jsonl", "writing trajectories")
         clips, spec = CachedClips(index), config.trajectories
         summary = synthesise(readable, clips, spec, folder, meter, config.replies)

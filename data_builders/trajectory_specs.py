@@ -19,7 +19,8 @@ class EndpointSpec(Spec):
     """The server's address, up to and with the version."""
     serve: tuple[str | int | float, ...] | None = None
     """Further words of `vllm serve <model>`, which the stage then starts on this machine's GPUs at
-    `base_url` and ends when all is written; None asks a server that runs."""
+    `base_url` and ends when all is written; None asks a server that runs. Without GPUs
+    transformers serves a judge, and there are no further words."""
     start_seconds: float = Field(default=1800, gt=0)
     """Longest wait for a server that the stage started."""
     api_key_variable: str = "OPENAI_API_KEY"

@@ -125,7 +125,7 @@ def evaluation(recipe: Recipe, done: dict[str, Path]) -> Draft:
         "swap_control": own.swap_control,
         "max_questions": own.max_questions,
         "judge": _judge(recipe),
-        "vllm": str(envs.interpreter(stages.environment(recipe, "eval")).with_name("vllm")),
+        "judge_server": _judge_server(recipe),
         "matching": recipe.rl.reward.matching,
         "reward": _own_reward(recipe),
         "seed": recipe.seed,
@@ -141,7 +141,7 @@ def evaluation(recipe: Recipe, done: dict[str, Path]) -> Draft:
         commands=tuple(_commands(recipe, bool(here))),
         files={str(OUT / "eval.json"): stages.to_json(config), **own_reward.files(recipe)},
         resources=Resources(recipe.cluster.cpus_per_stage, gpus, recipe.cluster.pin),
-        sources=("orchestrator/evaluation", *stages.SEEN, *MATCHING),
+        sources=("orchestrator/evaluation", *stages.SEEN, *MATCHING, *_serving(recipe)),
         needs=tuple(here),
     )
 
@@ -156,6 +156,8 @@ def _commands(recipe: Recipe, here: bool) -> Iterator[Command]:
         yield stages.module("orchestrator", package, config, "served")
     yield stages.module("orchestrator", f"{package}.collect", config)
     if recipe.eval.judge:
+        if recipe.eval.judge.endpoint.serve is not None:  # so that what serves is installed
+            yield Command(stages.environment(recipe, "eval"), ("-c", "import transformers"))
         yield stages.module("orchestrator", f"{package}.judge", config)
     yield stages.module("orchestrator", f"{package}.score", config)
 
@@ -166,6 +168,18 @@ def _judge(recipe: Recipe) -> dict[str, Any] | None:
         return None
     labels = str(ROOT / own.labels) if own.labels else None
     return {**own.model_dump(mode="json"), "labels": labels}
+
+
+def _serving(recipe: Recipe) -> tuple[str, ...]:
+    served = own_judge.endpoint.serve if (own_judge := recipe.eval.judge) else None
+    return () if served is None else ("data_builders/text_server.py",)
+
+
+def _judge_server(recipe: Recipe) -> list[str]:
+    python = envs.interpreter(stages.environment(recipe, "eval"))
+    if recipe.cluster.device == "cpu":
+        return [str(python), "-m", "data_builders.text_server"]
+    return [str(python.with_name("vllm"))]
 
 
 def _own_reward(recipe: Recipe) -> dict[str, Any] | None:

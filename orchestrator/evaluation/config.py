@@ -92,8 +92,8 @@ class EvalConfig(Spec):
     """A seeded draw of so many questions of each benchmark; null for all."""
     judge: JudgeSpec | None = None
     """Who reads the responses; None leaves RefineShot's scores of reliability out."""
-    vllm: Path = Path("vllm")
-    """Executable that serves a judge with `endpoint.serve`."""
+    judge_server: tuple[str, ...] = ("vllm",)
+    """Words that serve a judge with `endpoint.serve`: vLLM, or transformers without a GPU."""
     matching: Literal["strict", "as_released"]
     """How an answer is read, as in the reward."""
     reward: OwnReward | None = None

@@ -74,7 +74,7 @@ def judge(config: EvalConfig) -> int:
     jobs = list(_jobs(config, spec))
     labels = read_labels(spec.labels)
     with (
-        served(spec.endpoint, KEY, config.vllm, config.out / "judge-server.log"),
+        served(spec.endpoint, KEY, config.judge_server, config.out / "judge-server.log"),
         _ledger(config) as ledger,
     ):
         own = Judge(spec, ledger)

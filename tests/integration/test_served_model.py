@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -28,8 +29,8 @@ RANKED = {"ranking", "macro_ap"}
 REFUSED = "refused"
 
 
-def evaluate(runs: Path, *overrides: str) -> str:
-    command = [sys.executable, "-m", "orchestrator", "eval", f"runs_dir={runs}", *RECIPE]
+def evaluate(runs: Path, *overrides: str, verb: str = "eval") -> str:
+    command = [sys.executable, "-m", "orchestrator", verb, f"runs_dir={runs}", *RECIPE]
     command += [f"data.cache_dir={runs}/frames", f"data.download_dir={runs}/downloads", *overrides]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, (done.stdout + done.stderr)[-8000:]
@@ -118,3 +119,32 @@ def test_pictures_are_answered_otherwise_and_errors_are_asked_again(runs: Path, 
     here, there = predictions(runs, "base"), predictions(runs, "served")
     assert not any(row["error"] for row in there.values()) and there.keys() == here.keys()
     assert any(there[sample]["response"] != own["response"] for sample, own in here.items())
+
+
+@pytest.fixture(scope="module")
+def text_model(runs: Path) -> Path:
+    command = [str(interpreter("eval")), "tests/integration/probes/text_model.py"]
+    checkpoint = runs / "tiny" / "model" / "checkpoint"
+    subprocess.run([*command, str(checkpoint), str(runs / "judge")], cwd=ROOT, check=True)
+    return runs / "judge"
+
+
+@pytest.mark.parametrize("serve", ["null", "[]"])
+def test_a_real_judge_that_makes_no_sense_fails_in_every_count(
+    runs: Path, url: str, text_model: Path, serve: str
+) -> None:
+    """A random model: behind a server that runs, and one that the stage starts and ends itself."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        own = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
+    model, where = ("tiny", url) if serve == "null" else (text_model, own)
+    endpoint = f"{{model:{model},base_url:'{where}',serve:{serve},temperature:0,max_tokens:4}}"
+    judge = f"eval.judge={{endpoint:{endpoint},benchmarks:[held_out]}}"
+    evaluate(runs, "eval.checkpoints=[base]", judge, verb="report")
+    found = json.loads((runs / "tiny" / "eval" / "scores.json").read_text())
+    shown = found["benchmarks"]["held_out"]["checkpoints"]["base"]["shown"]["all"]
+    assert shown["faithfulness"] is None and shown["adherence"] is None
+    assert (shown["judge"]["asked"], shown["judge"]["failed"]) == (36, 36)
+    assert found["judge"]["agreeing"] == 0 and found["judge"]["failed"] == 2 * found["judge"]["n"]
+    page = (runs / "tiny" / "report" / "report.html").read_text()
+    assert "36 got no verdict" in page
+    assert f"The judge on {found['judge']['n']} labelled responses: both letters right in 0" in page

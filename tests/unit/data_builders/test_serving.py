@@ -32,12 +32,12 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving, "SECONDS_BETWEEN_LOOKS", 0.05)
 
 
-def executable(tmp_path: Path, body: str) -> Path:
+def executable(tmp_path: Path, body: str) -> list[str]:
     path = tmp_path / "vllm"
     beside = f"sys.path[:0] = {[str(Path(__file__).parent), str(ROOT)]}"
     path.write_text(f"#!{sys.executable}\nimport signal, sys, time\n{beside}\n{body}")
     path.chmod(0o755)
-    return path
+    return [str(path)]
 
 
 def endpoint(**changes: object) -> EndpointSpec:
@@ -73,7 +73,9 @@ def test_it_ends_also_when_what_needed_it_fails(tmp_path: Path) -> None:
 def test_a_server_that_dies_says_why(tmp_path: Path) -> None:
     dies = executable(tmp_path, "sys.exit('CUDA out of memory')")
     with (
-        pytest.raises(EndpointError, match=r"teacher\.serve: vLLM ended with code 1(?s:.*)memory"),
+        pytest.raises(
+            EndpointError, match=r"teacher\.serve: the server ended with code 1(?s:.*)memory"
+        ),
         served(endpoint(), KEY, dies, tmp_path / "vllm.log"),
     ):
         pytest.fail("it served")
@@ -95,11 +97,11 @@ def test_a_port_that_is_taken_is_not_mistaken_for_ours(tmp_path: Path, server: F
     spec = endpoint(base_url=server.url)
     with (
         pytest.raises(EndpointError, match=r"answers at .* already"),
-        served(spec, KEY, tmp_path / "no vllm", tmp_path / "vllm.log"),
+        served(spec, KEY, [str(tmp_path / "no vllm")], tmp_path / "vllm.log"),
     ):
         pytest.fail("it served")
 
 
 def test_without_words_nothing_is_started(tmp_path: Path) -> None:
-    with served(endpoint(serve=None), KEY, tmp_path / "no vllm", tmp_path / "vllm.log"):
+    with served(endpoint(serve=None), KEY, [str(tmp_path / "no vllm")], tmp_path / "vllm.log"):
         assert not (tmp_path / "vllm.log").exists()
