@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from orchestrator.recipe import Recipe
 from orchestrator.stage import OUT
 
 PROJECT = "camreasoner"
@@ -32,6 +33,14 @@ def environ(loggers: Sequence[str]) -> dict[str, str]:
     folders = {v: str(OUT / name) for name in loggers for v in LOCAL_ENVIRON[name]}
     projects = {f"{SERVICES[name][0]}_PROJECT": PROJECT for name in loggers if name in SERVICES}
     return {**folders, **projects}
+
+
+def run_name(recipe: Recipe, project: str, run: str) -> dict[str, str]:
+    """What loggers call the run, by a trainer's keys; TensorBoard has its folder, and no names.
+
+    Without a logger that shows the name, another name reruns nothing.
+    """
+    return {project: PROJECT, run: recipe.name} if {*recipe.loggers} - {"tensorboard"} else {}
 
 
 def offline(loggers: Sequence[str], given: Mapping[str, str] = os.environ) -> dict[str, str]:

@@ -41,6 +41,7 @@ def bases() -> Iterator[dict[str, Any]]:
             whole = load_recipe(name, [f"rl.trainer={trainer}"]).model_dump(mode="json")
             whole["rl"]["frames"] = whole["eval"]["frames"] = whole["frames"]
             whole["sft"]["prompt"] = whole["prompt"]
+            whole["loggers"] = ["wandb"]  # which shows the run's name
             whole["eval"]["external"] = ["vsibench"]
             whole["eval"]["benchmarks"] = ["held_out", "synthetic"]
             whole["eval"]["models"] = {"served": {"base_url": "http://localhost/v1", "model": "m"}}

@@ -149,8 +149,7 @@ def _trainer(recipe: Recipe) -> dict[str, Any]:
     return {
         "total_epochs": rl.epochs,
         "max_steps": rl.max_steps,
-        "project_name": loggers.PROJECT,
-        "experiment_name": recipe.name,
+        **loggers.run_name(recipe, "project_name", "experiment_name"),
         "logger": ["file", "console", *recipe.loggers],
         "nnodes": recipe.cluster.nodes,
         "n_gpus_per_node": recipe.cluster.gpus_per_node,

@@ -125,8 +125,7 @@ def _logging(recipe: Recipe) -> dict[str, Any]:
         "logging_steps": sft.log_every,
         "save_total_limit": sft.keep_last,
         "report_to": list(recipe.loggers) or "none",
-        "project": loggers.PROJECT,
-        "run_name": recipe.name,
+        **loggers.run_name(recipe, "project", "run_name"),
         "disable_tqdm": True,  # its rows come through trainer_log.jsonl
     }
 

@@ -156,6 +156,15 @@ def test_a_changed_seed_reruns_what_is_drawn_from_it(
     assert stale(plan_of(tmp_path), plan_of(tmp_path, override)) == changed
 
 
+@pytest.mark.parametrize("trainer", ["verl", "easyr1"])
+def test_another_name_reruns_the_report_alone(trainer: str, tmp_path: Path) -> None:
+    given = f"rl.trainer={trainer}"
+    assert stale(plan_of(tmp_path, given), plan_of(tmp_path, given, "name=b")) == ["report"]
+    logged = (given, "loggers=[wandb]")
+    renamed = plan_of(tmp_path, *logged, "name=b")
+    assert stale(plan_of(tmp_path, *logged), renamed)[:2] == ["sft", "rl"]
+
+
 def test_the_users_own_files_count_by_content(tmp_path: Path) -> None:
     questions, model = tmp_path / "rl.json", tmp_path / "model"
     model.mkdir()
