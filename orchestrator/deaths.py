@@ -103,7 +103,7 @@ def _gpu(recipe: Recipe, stage: str) -> Iterator[str]:
     elif stage == "rl":
         if not rl.gradient_checkpointing:
             yield "rl.gradient_checkpointing=true"
-        if rl.dynamic_batching:
+        if rl.dynamic_batching and rl.trainer == "verl":
             least = rl.max_prompt_length + rl.max_response_length
             if rl.max_tokens_per_device > least:
                 yield f"rl.max_tokens_per_device={max(least, rl.max_tokens_per_device // 2)}"

@@ -153,7 +153,8 @@ class RlSpec(Spec):
     dynamic_batching: bool
     """Micro-batches by token count rather than by responses (paper Table 6: enabled)."""
     max_tokens_per_device: int = Field(gt=0)
-    """Tokens of one micro-batch under dynamic batching."""
+    """Tokens of one micro-batch under dynamic batching in verl; EasyR1 has no such key, and takes
+    `microbatch_responses` times the longest sequence."""
     save_every: int = Field(gt=0)
     """Steps between checkpoints."""
     keep_last: int = Field(gt=0)

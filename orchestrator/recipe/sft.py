@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, PositiveInt
 
 from data_builders.specs import FrameSpec, PromptSpec, Spec
 
@@ -52,7 +52,7 @@ class SftSpec(Spec):
     """DeepSpeed ZeRO stage; null for plain data parallelism (paper Table 5: 3)."""
     gradient_checkpointing: bool
     """Recompute activations in the backward pass, to save memory."""
-    save_every: Literal["epoch"] | int
+    save_every: Literal["epoch"] | PositiveInt
     """A checkpoint each epoch, or every so many steps."""
     keep_last: int | None = Field(gt=0)
     """Newest checkpoints that stay on disk; null keeps all (the SFT-epoch ablation needs them). The

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,10 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from docs.generator.arrivals import candidates, checked, places, replaced
 from orchestrator.plan import make_plan
-from orchestrator.recipe import load_recipe
+from orchestrator.recipe import Recipe, load_recipe, recipe_names
+from orchestrator.trainers.extra import flat
 
 COUPLED = {
     "rl.kl.enabled": "actor_rollout_ref.actor.use_kl_loss",
@@ -29,6 +33,51 @@ def test_a_coupled_key_arrives_too(key: str, theirs: str, tmp_path: Path) -> Non
         overrides = json.loads(stage.files[str(stage.directory / "train.json")])["overrides"]
         said += [line for line in overrides if line.startswith(f"{theirs}=")]
     assert len(set(said)) == 2, f"{key} does not reach {theirs}: {said}"
+
+
+OWNERS = {"sft": ("llamafactory", "deepspeed", "sft"), "rl": ("verl", "easyr1", "rl")}
+"""Where a key of these sections must arrive: in the trainer's config, or in what goes before it."""
+BOUND = {
+    *("sft.frames", "sft.prompt", "rl.frames"),  # null, or a whole section
+    *("sft.save_every", "sft.prompt.tags", "sft.precision"),
+    *("rl.precision", "rl.prompts_per_step", "rl.freeze_vision_tower", "rl.rollout.engine"),
+    *("rl.kl.enabled", "rl.kl.kl_coef", "rl.reward.arguments"),
+}
+"""Keys that some recipe lets change only together with others, or not at all."""
+
+
+def unread(recipe: Recipe) -> Iterator[str]:
+    """Keys of which the trainer has no use in this recipe, and says so in the reference."""
+    if recipe.rl.trainer == "easyr1":
+        yield "rl.max_tokens_per_device"
+    elif not recipe.rl.filter.enabled:
+        yield from (f"rl.filter.{name}" for name in ("metric", "low", "high", "max_refills"))
+    if recipe.rl.trainer == "verl" and recipe.cluster.device == "cpu":
+        yield from ("rl.rollout.gpu_memory_utilization", "rl.rollout.max_batched_tokens")
+
+
+@pytest.mark.parametrize("trainer", ["verl", "easyr1"])
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_key_of_every_recipe_reaches_either_trainer(name: str, trainer: str) -> None:
+    recipe = load_recipe(name, [f"rl.trainer={trainer}"])
+    whole = recipe.model_dump(mode="json")
+    plain, stuck, bound = places(recipe), set(), set()
+    for key in (key for key in flat(whole) if key.partition(".")[0] in OWNERS):
+        others = (checked(replaced(whole, key.split("."), value)) for value in candidates(key))
+        tried = list(itertools.islice(filter(None, others), 3))
+        owners = OWNERS[key.partition(".")[0]]
+        if not tried:
+            bound.add(key)
+        elif not any(arrives(plain, places(other), owners) for other in tried):
+            stuck.add(key)
+    assert stuck == set(unread(recipe))
+    assert bound <= BOUND
+
+
+def arrives(before: dict[str, str], after: dict[str, str], owners: tuple[str, ...]) -> bool:
+    """Whether a place of one of the `owners` changed."""
+    changed = (at for at in before.keys() | after.keys() if before.get(at) != after.get(at))
+    return any(at.split(" ")[0] in owners for at in changed)
 
 
 SIMPLE = {
