@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,10 +22,15 @@ class OwnFunction(NamedTuple):
         return self.path.read_text()
 
 
-def own_function(reference: str) -> OwnFunction:
+REWARD = ("data_source", "solution_str", "ground_truth", "extra_info")
+"""verl hands these over by name."""
+
+
+def own_function(reference: str, takes: Sequence[str] = ()) -> OwnFunction:
     """Find `path/to/file.py:name`, the path relative to the project; nothing is imported.
 
-    Raises `ValueError`: what is wrong, and how to mend it.
+    `takes`: what it is called with, by name. Raises `ValueError`: what is wrong, and how to mend
+    it.
     """
     file, colon, name = reference.rpartition(":")
     path = ROOT / file
@@ -36,7 +42,17 @@ def own_function(reference: str) -> OwnFunction:
         tree = ast.parse(path.read_text(), str(path))
     except (SyntaxError, ValueError) as error:
         raise ValueError(f"{path} is no Python: {error}") from None
-    defined = [n.name for n in tree.body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+    found = [n for n in tree.body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+    defined = {n.name: n.args for n in found}
     if name not in defined:
         raise ValueError(f"{path} defines no {name!r}; it has {', '.join(defined) or 'none'}")
+    if takes and (lacking := _lacking(defined[name], takes)):
+        raise ValueError(f"{path}: {name!r} takes no {', '.join(lacking)}, which come by name")
     return OwnFunction(path, name)
+
+
+def _lacking(own: ast.arguments, takes: Sequence[str]) -> list[str]:
+    """Names that it can't be called with; none where `**` takes them and nothing else is needed."""
+    needed = own.args[: len(own.args) - len(own.defaults)]
+    absent = [name for name in takes if name not in {a.arg for a in (*own.args, *own.kwonlyargs)}]
+    return absent if own.kwarg is None or any(a.arg not in takes for a in needed) else []

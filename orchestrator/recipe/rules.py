@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from data_builders.source_specs import TEST_SETS
 from data_builders.specs import FrameSpec
 from orchestrator.recipe.evaluation import short_name
-from orchestrator.recipe.own_code import own_function
+from orchestrator.recipe.own_code import REWARD, own_function
 from orchestrator.recipe.rl import RewardSpec
 from orchestrator.recipe.schema import Recipe
 
@@ -156,7 +156,7 @@ def _reward(recipe: Recipe) -> Iterator[str]:
             yield "rl.reward.arguments: are those of rl.reward.function, which is not given"
         return
     try:
-        own_function(reward.function)
+        own_function(reward.function, REWARD)
     except ValueError as error:
         yield f"rl.reward.function: {error}"
     if taken := {*RewardSpec.model_fields, "tags"} & set(reward.arguments):

@@ -21,9 +21,9 @@ EXAMPLE = "examples/rewards/length_window.py:compute_score"
 def own(tmp_path: Path) -> Path:
     path = tmp_path / "mine.py"
     path.write_text(
-        "def score(task, response, truth, info=None, *, gain, **settings):\n"
+        "def score(data_source, solution_str, ground_truth, extra_info, *, gain, **settings):\n"
         "    return {'score': gain, 'format': settings['format_weight'], 'accuracy': 0.0}\n"
-        "def broken(task, response, truth, info=None, **settings):\n"
+        "def broken(data_source, solution_str, ground_truth, extra_info=None, **settings):\n"
         "    return 1.0\n"
     )
     return path
@@ -41,13 +41,19 @@ def rl_stage(tmp_path: Path, *overrides: str) -> Stage:
         ("README.md:score", "is not path/to/file.py:function"),
         ("{own}:scores", "defines no 'scores'; it has score, broken"),
         ("{text}:score", "is no Python"),
+        ("{other}:unnamed", "'unnamed' takes no data_source, solution_str, extra_info, which come"),
+        ("{other}:score", "'score' takes no data_source, solution_str, extra_info, which come by"),
     ],
 )
 def test_a_function_that_is_not_there_is_a_mistake_of_the_recipe(
     reference: str, said: str, own: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "text.py").write_text("no python at all")
-    given = reference.format(own=own, text=tmp_path / "text.py")
+    (tmp_path / "other.py").write_text(
+        "def score(task, response, ground_truth): ...\n"
+        "def unnamed(task, response, ground_truth, **rest): ...\n"
+    )
+    given = reference.format(own=own, text=tmp_path / "text.py", other=tmp_path / "other.py")
     with pytest.raises(RecipeError, match=r"rl\.reward\.function: ") as caught:
         load_recipe("tiny", [f"rl.reward.function='{given}'"])
     assert said in str(caught.value)
