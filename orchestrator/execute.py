@@ -51,7 +51,7 @@ def attempt(
     address = session.address()
     try:
         with _reserved(stage, session) as nodes:
-            machine = nodes.machine()
+            machine = nodes.machine(session.alive)
             runs = [_Run(recipe, stage, command, session, log) for command in stage.commands]
             return Attempted(machine, [run.to_end(nodes, address, console) for run in runs])
     except (RayError, NodeLostError, ConnectionError) as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ from orchestrator.stage import Resources
 REPLACEMENT_SECONDS = 300.0
 """In which a cluster that heals itself has a new node in place of a lost one."""
 STOP_SECONDS = 30.0
+GONE = "Ray's own processes on this machine are gone"
 DUMP_SECONDS = 120.0
 
 
@@ -50,13 +51,16 @@ class Nodes:
             .remote()
         )
 
-    def machine(self) -> dict[str, Any]:
+    def machine(self, alive: Callable[[], bool] = lambda: True) -> dict[str, Any]:
         """The first node's machine; waits until the nodes are free.
 
-        Raises `ResourceError` when the cluster has lost nodes and gets none in their place.
+        Raises `ResourceError` when the cluster has lost nodes and gets none in their place, and
+        `ConnectionError` when Ray is no longer `alive`.
         """
         asked, able = self._actors[0].machine.remote(), time.monotonic()
         while not ray.wait([asked], timeout=1.0)[0]:
+            if not alive():
+                raise ConnectionError(GONE)
             told = cluster.lacking(self._wanted)
             if told is None:
                 able = time.monotonic()

@@ -1,14 +1,18 @@
 """A stage that dies is started again where it was; one that dies there twice is not."""
 
 import os
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from orchestrator import runs
 from orchestrator.attempts import read_attempts
+from orchestrator.cluster import Session
 from orchestrator.errors import StageError
+from orchestrator.execute import AttemptError, attempt
 from orchestrator.launch import launch
 from orchestrator.plan import Plan, make_plan
 from orchestrator.recipe import load_recipe
@@ -93,3 +97,14 @@ def test_a_stage_that_dies_twice_at_one_step_stops_with_the_cause(tmp_path: Path
         launch(plan, plan.stages, Console())
     assert [a.outcome for a in read_attempts(plan.stages[0].directory)] == ["died", "died"]
     assert not runs.is_done(plan.stages[0])
+
+
+def test_ray_that_goes_before_the_stage_is_placed_is_noticed(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, "pass")
+    with closing(Session(plan.recipe)) as session:
+        session.address()
+        for daemon in psutil.Process().children(recursive=True):
+            if daemon.name() == "raylet":
+                daemon.kill()
+        with pytest.raises(AttemptError, match="own processes on this machine are gone"):
+            attempt(plan.recipe, plan.stages[0], session, tmp_path / "log", Console())
