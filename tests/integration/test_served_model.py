@@ -13,6 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from orchestrator.envs import interpreter
+from orchestrator.report.pages import write_pages
+from orchestrator.report.sources import read_run
 from orchestrator.stage import ROOT
 
 RECIPE = [
@@ -29,8 +31,8 @@ RANKED = {"ranking", "macro_ap"}
 REFUSED = "refused"
 
 
-def evaluate(runs: Path, *overrides: str, verb: str = "eval") -> str:
-    command = [sys.executable, "-m", "orchestrator", verb, f"runs_dir={runs}", *RECIPE]
+def evaluate(runs: Path, *overrides: str) -> str:
+    command = [sys.executable, "-m", "orchestrator", "eval", f"runs_dir={runs}", *RECIPE]
     command += [f"data.cache_dir={runs}/frames", f"data.download_dir={runs}/downloads", *overrides]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, (done.stdout + done.stderr)[-8000:]
@@ -139,12 +141,12 @@ def test_a_real_judge_that_makes_no_sense_fails_in_every_count(
     model, where = ("tiny", url) if serve == "null" else (text_model, own)
     endpoint = f"{{model:{model},base_url:'{where}',serve:{serve},temperature:0,max_tokens:4}}"
     judge = f"eval.judge={{endpoint:{endpoint},benchmarks:[held_out]}}"
-    evaluate(runs, "eval.checkpoints=[base]", judge, verb="report")
+    evaluate(runs, "eval.checkpoints=[base]", judge)
     found = json.loads((runs / "tiny" / "eval" / "scores.json").read_text())
     shown = found["benchmarks"]["held_out"]["checkpoints"]["base"]["shown"]["all"]
     assert shown["faithfulness"] is None and shown["adherence"] is None
     assert (shown["judge"]["asked"], shown["judge"]["failed"]) == (36, 36)
     assert found["judge"]["agreeing"] == 0 and found["judge"]["failed"] == 2 * found["judge"]["n"]
-    page = (runs / "tiny" / "report" / "report.html").read_text()
+    page = write_pages(read_run(runs / "tiny"), runs / "page").read_text()
     assert "36 got no verdict" in page
     assert f"The judge on {found['judge']['n']} labelled responses: both letters right in 0" in page
