@@ -100,9 +100,6 @@ def test_a_served_model_scores_as_the_same_model_here(runs: Path, url: str) -> N
     for name, group in scores(runs)["base"]["shown"].items():
         same = scores(runs)["served"]["shown"][name]
         assert {key for key in group if group[key] != same[key]} <= {*COSTS, *RANKED}
-
-
-def test_it_is_known_by_its_directory_and_its_words(runs: Path, url: str) -> None:
     told = scores(runs)["served"]["served"]
     root = (runs / "tiny" / "model").resolve() / "checkpoint"
     assert Path(told["listed"]["root"]).resolve() == root and told["probe"]
