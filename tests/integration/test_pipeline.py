@@ -194,6 +194,27 @@ def test_a_second_run_reuses_every_stage(run: Path) -> None:
     assert "▶" not in output
 
 
+def test_a_reward_of_ones_own_trains_in_real_verl(run: Path, tmp_path: Path) -> None:
+    file = tmp_path / "talkative.py"
+    file.write_text(
+        "def score(data_source, solution_str, ground_truth, extra_info=None, *, gain, **settings):\n"
+        "    said = gain * len(solution_str)\n"
+        "    return {'score': said, 'format': 0.0, 'accuracy': 0.0, 'letters': len(solution_str)}\n"
+    )
+    own = [f"rl.reward.function={file}:score", "rl.reward.arguments={gain: 0.01}", "name=own"]
+    orchestrate(run.parent, "rl", *own)
+    for row in metrics(run.parent / "own"):
+        assert row["reward/letters"] > 0
+        assert row["reward/score"] == pytest.approx(0.01 * row["reward/letters"])
+        assert row["critic/score/mean"] == pytest.approx(row["reward/score"])
+    lines = (run.parent / "own" / "rl" / "rollouts" / "1.jsonl").read_text().splitlines()
+    responses = [json.loads(line) for line in lines]
+    assert len({round(said["score"], 4) for said in responses}) > 1
+    assert all(said["score"] == pytest.approx(0.01 * len(said["output"])) for said in responses)
+    again = orchestrate(run.parent, "status", *own)
+    assert "rl  done" in again and file.read_text() in (run.parent / "own/rl/reward.py").read_text()
+
+
 def test_another_lambda_makes_only_rl_and_what_follows_stale(run: Path) -> None:
     output = orchestrate(run.parent, "status", "rl.reward.format_weight=0.3")
     assert [line.split()[1] for line in output.splitlines() if "done" in line] == [
