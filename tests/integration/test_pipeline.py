@@ -197,7 +197,7 @@ def test_a_second_run_reuses_every_stage(run: Path) -> None:
 def test_a_reward_of_ones_own_trains_in_real_verl(run: Path, tmp_path: Path) -> None:
     file = tmp_path / "talkative.py"
     file.write_text(
-        "def score(data_source, solution_str, ground_truth, extra_info=None, *, gain, **settings):\n"
+        "def score(data_source, solution_str, ground_truth, extra_info=None, *, gain, **others):\n"
         "    said = gain * len(solution_str)\n"
         "    return {'score': said, 'format': 0.0, 'accuracy': 0.0, 'letters': len(solution_str)}\n"
     )
