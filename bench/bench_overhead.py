@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -95,10 +96,8 @@ class Sampler(threading.Thread):
     def run(self) -> None:
         while self._launcher.is_running() and self._launcher.status() != psutil.STATUS_ZOMBIE:
             now = time.perf_counter()
-            try:
+            with suppress(psutil.Error):  # a process ended while it was looked at
                 self._look(now)
-            except psutil.Error:
-                continue  # a process ended while it was looked at
             time.sleep(1.0)
 
     def _look(self, now: float) -> None:
@@ -143,7 +142,9 @@ class Sampler(threading.Thread):
 
 
 def _is_ours(process: psutil.Process) -> bool:
-    return "orchestrator.supervise" in process.cmdline() and LOGGER in process.cmdline()
+    with suppress(psutil.Error):  # of another program, and gone
+        return {"orchestrator.supervise", LOGGER} <= set(process.cmdline())
+    return False
 
 
 def _whose(process: psutil.Process) -> str:
