@@ -20,8 +20,6 @@ from orchestrator.stage import Resources
 REPLACEMENT_SECONDS = 300.0
 """In which a cluster that heals itself has a new node in place of a lost one."""
 STOP_SECONDS = 30.0
-FIRST_PAUSE = 0.1
-"""Seconds between looks at first, a second later on: short commands end at once."""
 GONE = "Ray's own processes on this machine are gone"
 DUMP_SECONDS = 120.0
 
@@ -81,8 +79,8 @@ class Nodes:
     ) -> Iterator[int | End]:
         """Run a command on the first `count` nodes: bytes that the first logs, then how it ended.
 
-        At most a second without any yields 0. Where one node fails the others are stopped, for they
-        would wait for it. Logs of further nodes are in `nodeN/` beside `log`. Raises
+        A second without any yields 0. Where one node fails the others are stopped,
+        for they would wait for it. Logs of further nodes are in `nodeN/` beside `log`. Raises
         `NodeLostError` when a node is lost.
         """
         logs = [log, *(log.parent / f"node{rank}" / log.name for rank in range(1, count))]
@@ -131,16 +129,11 @@ class Nodes:
 
 
 def _items(streams: dict[int, Any], logs: Sequence[Path]) -> Iterator[tuple[int, int | Exit]]:
-    """(rank, item) as they come; (0, 0) after each look that finds none.
-
-    Between looks it sleeps: Ray's own wait wakes a hundred times a second.
-    """
-    left, pause = dict(streams), FIRST_PAUSE
+    """(rank, item) as they come; (0, 0) after each second without any."""
+    left = dict(streams)
     while left:
-        ready, _ = ray.wait(list(left.values()), timeout=0)
+        ready, _ = ray.wait(list(left.values()), timeout=1.0)
         if not ready:
-            time.sleep(pause)
-            pause = min(1.2 * pause, 1.0)
             yield 0, 0
             continue
         rank = next(rank for rank, stream in left.items() if stream is ready[0])
