@@ -28,11 +28,11 @@ def main(arguments: Sequence[str]) -> int:
     try:
         engine = open_engine(name, Path(checkpoint), int(max_new_tokens))
     except EngineError as error:
-        print(json.dumps({"error": str(error)}), file=replies)
+        replies.write(json.dumps({"error": str(error)}) + "\n")
         return 1
-    print("{}", file=replies)
+    replies.write("{}\n")
     for line in sys.stdin:
-        print(json.dumps(outcomes(engine, json.loads(line))), file=replies)
+        replies.write(json.dumps(outcomes(engine, json.loads(line))) + "\n")
     return 0
 
 

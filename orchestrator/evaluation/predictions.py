@@ -16,7 +16,7 @@ class Prediction(NamedTuple):
     benchmark: str
     checkpoint: str
     model: str
-    """Hash of the weights, the configuration and the tokenizer; of a server, its address."""
+    """Hash of the weights, the configuration and the tokenizer; of a server, see `served`."""
     sample_id: str
     """Unique within the benchmark."""
     condition: str
