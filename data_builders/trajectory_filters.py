@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 
 from data_builders.sample import Sample
 from reward_plugins import ota
+from reward_plugins.answers import answer_letter
 
 Stage = Literal["request", "format", "label", "leak", "judge"]
 
@@ -63,7 +64,7 @@ def refuse(sample: Sample, text: str, tags: tuple[str, ...] = ota.TAGS) -> Rejec
     for tag, body in trace.blocks.items():
         if not body:
             return Rejection("format", f"{tag} is empty")
-    letter = ota.answer_letter(trace.answer, sample.options)
+    letter = answer_letter(trace.answer, sample.options)
     if letter != sample.answer:
         return Rejection("label", f"answers {trace.answer!r}, the answer is {sample.answer}")
     if words := leak(text):
@@ -74,7 +75,7 @@ def refuse(sample: Sample, text: str, tags: tuple[str, ...] = ota.TAGS) -> Rejec
 def judged(sample: Sample, verdict: str) -> Rejection | None:
     """What is wrong by the judge's `verdict`, the letter that the reasoning leads to, or NONE."""
     said = verdict.rpartition("</think>")[2].strip()
-    letter = ota.answer_letter(said.strip("*` "), sample.options)
+    letter = answer_letter(said.strip("*` "), sample.options)
     if letter == sample.answer:
         return None
     if letter is not None:

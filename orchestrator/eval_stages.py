@@ -27,8 +27,6 @@ SOURCES = (
     "orchestrator/evaluation/benchmarks.py",
 )
 """What decides the benchmarks' questions."""
-MATCHING = ("reward_plugins/ota.py", "reward_plugins/as_released.py")
-"""What decides whether an answer is right."""
 
 
 def has_benchmarks(recipe: Recipe) -> bool:
@@ -141,7 +139,7 @@ def evaluation(recipe: Recipe, done: dict[str, Path]) -> Draft:
         commands=tuple(_commands(recipe, bool(here))),
         files={str(OUT / "eval.json"): stages.to_json(config), **own_reward.files(recipe)},
         resources=Resources(recipe.cluster.cpus_per_stage, gpus, recipe.cluster.pin),
-        sources=("orchestrator/evaluation", *stages.SEEN, *MATCHING, *_serving(recipe)),
+        sources=("orchestrator/evaluation", *stages.SEEN, *stages.GRADING, *_serving(recipe)),
         needs=tuple(here),
     )
 

@@ -33,12 +33,15 @@ _BUILDERS = {
 _LOCAL = ("rl_questions", "train_annotations", "clips", "questions")
 """Keys of sources that name the user's own copies of files, which only their author hands out."""
 
-REWARD = (
+GRADING = (
     "reward_plugins/reward.py",
     "reward_plugins/ota.py",
+    "reward_plugins/answers.py",
+    "reward_plugins/grading.py",
     "reward_plugins/as_released.py",
-    "reward_plugins/ema_grpo.py",
 )
+"""What decides whether an answer is right, in training and in evaluation."""
+REWARD = (*GRADING, "reward_plugins/ema_grpo.py")
 """What decides a reward and an advantage, whichever trainer asks."""
 SEEN = (
     "data_builders/frames.py",

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from reward_plugins.answers import answer_letter
 from reward_plugins.errors import CamReasonerError
 from reward_plugins.lazy import importer
-from reward_plugins.ota import TAGS, TagsError, Trace, answer_block, answer_letter, parse
+from reward_plugins.ota import TAGS, TagsError, Trace, answer_block, parse
 from reward_plugins.reward import (
     BrokenSampleError,
     RewardSettingError,

@@ -1,13 +1,12 @@
 """The O-T-A response format: `<observation>…</observation><think>…</think><answer>…</answer>`.
 
 Standard library only, linear time, total: every function here takes whatever a policy may emit
-and never raises for it. Training and evaluation read answers with these same functions.
+and never raises for it. `answers` reads which option an answer block names.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -15,13 +14,6 @@ from reward_plugins.errors import CamReasonerError
 
 TAGS = ("observation", "think", "answer")
 """CamReasoner's blocks, in order (paper section 3.2). ShotVL's are `("think", "answer")`."""
-
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-
-_LETTER_FORM = re.compile(
-    r"(?:option )?(?:\(([A-Z])\)[.:]?|([A-Z])(?:[.:)]|$)) ?(.*)", re.IGNORECASE | re.ASCII
-)
-_LONE_LETTER = re.compile(r"\b[A-Z]\b")
 
 
 class TagsError(CamReasonerError, ValueError):
@@ -79,56 +71,8 @@ def answer_block(text: object) -> str | None:
     return body.strip() if closed else None
 
 
-def answer_letter(text: object, options: Sequence[str] | None = None) -> str | None:
-    """The letter of the option that the answer `text` names, or None if it is not just one.
-
-    Reads `A`, `a`, `(A)`, `A.`, `Option A`, `A. <text of option A>` and an option's own text;
-    case, runs of whitespace and a final full stop do not matter. A letter beyond the options, a
-    letter beside another option's text, or two answers are None. Where an option's text is itself
-    another option's letter, the letter wins: that is what prompts ask for.
-
-    `options` are the texts without letters. If None they are unknown: any letter will do, and the
-    text behind it passes unless it holds another capital letter standing alone.
-    """
-    if not isinstance(text, str):
-        return None
-    if options is not None:
-        options = tuple(options)
-    letters = LETTERS if options is None else LETTERS[: len(options)]
-    if len(text) == 1 and text in letters:  # nearly every answer of a trained policy
-        return text
-    answer = " ".join(text.split())
-    by_text = _letters_by_text(options or ())
-    if form := _LETTER_FORM.fullmatch(answer):
-        letter, rest = (form[1] or form[2]).upper(), form[3]
-        if letter in letters and _belongs(rest, letter, None if options is None else by_text):
-            return letter
-    return by_text.get(_plain(answer))
-
-
 def _has_mark(body: str, marks: tuple[tuple[str, str, str], ...]) -> bool:
     return any(opening in body or closing in body for _, opening, closing in marks)
-
-
-def _belongs(rest: str, letter: str, by_text: dict[str, str | None] | None) -> bool:
-    if not rest:
-        return True
-    if by_text is None:
-        return not _LONE_LETTER.search(rest)
-    return by_text.get(_plain(rest)) == letter
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.split()).rstrip(". ").casefold()
-
-
-@lru_cache(maxsize=4096)
-def _letters_by_text(options: tuple[str, ...]) -> dict[str, str | None]:
-    found: dict[str, str | None] = {}
-    for letter, option in zip(LETTERS, map(_plain, options), strict=False):
-        found[option] = None if option in found else letter  # a repeated text names neither
-    found.pop("", None)
-    return found
 
 
 @lru_cache(maxsize=64)

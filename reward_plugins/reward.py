@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from reward_plugins import as_released, ota, own
+from reward_plugins import answers, as_released, ota, own
 from reward_plugins.errors import CamReasonerError
 
 REWARD_NAME = "camreasoner"
@@ -120,11 +120,11 @@ def _strict(
 ) -> tuple[bool, bool]:
     trace = ota.parse(response, tags)
     if trace is None:
-        return False, ota.answer_letter(ota.answer_block(response), options) == truth
+        return False, answers.answer_letter(ota.answer_block(response), options) == truth
     well_formed = not min_block_chars or all(
         len(block) >= min_block_chars for tag, block in trace.blocks.items() if tag != "answer"
     )
-    return well_formed, ota.answer_letter(trace.answer, options) == truth
+    return well_formed, answers.answer_letter(trace.answer, options) == truth
 
 
 def _as_released(
@@ -168,7 +168,7 @@ def _texts(options: Iterable[object]) -> tuple[str, ...]:
 
 
 def _truth(truth: object, options: tuple[str, ...] | None, info: Mapping[str, Any]) -> str:
-    letters = ota.LETTERS if options is None else ota.LETTERS[: len(options)]
+    letters = answers.LETTERS if options is None else answers.LETTERS[: len(options)]
     if isinstance(truth, str) and len(truth) == 1 and truth in letters:
         return truth
     if truth is None or truth == "":

@@ -12,7 +12,8 @@ from data_builders.sample import LETTERS
 from data_builders.specs import MotionName, PromptSpec
 from data_builders.synthetic.questions import WORDINGS
 from orchestrator.ask.errors import AskError
-from reward_plugins.ota import answer_block, answer_letter, parse
+from reward_plugins.answers import answer_letter
+from reward_plugins.ota import answer_block, parse
 
 YES_NO = ("Yes", "No")
 _YES_NO_QUESTION = re.compile(

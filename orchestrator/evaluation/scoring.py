@@ -13,7 +13,8 @@ from data_builders.sample import Sample
 from orchestrator.evaluation.config import EvalConfig, EvaluationError, Imported
 from orchestrator.evaluation.matching import published_rule
 from orchestrator.evaluation.predictions import Prediction
-from reward_plugins.ota import answer_block, answer_letter
+from reward_plugins.answers import answer_letter
+from reward_plugins.ota import answer_block
 from reward_plugins.own import load_reward
 from reward_plugins.reward import compute_score
 

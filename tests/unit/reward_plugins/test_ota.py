@@ -1,17 +1,14 @@
-"""The strict response format, and which option an answer names."""
+"""The strict response format."""
 
 from __future__ import annotations
-
-import string
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reward_plugins.ota import LETTERS, TagsError, answer_block, answer_letter, parse
+from reward_plugins.ota import TagsError, answer_block, parse
 
 GOOD = "<observation>left</observation><think>so pan</think><answer>A</answer>"
-OPTIONS = ["Yes", "No", "It can't be told"]
 MARKS = [f"<{slash}{tag}>" for tag in ("observation", "think", "answer") for slash in ("", "/")]
 
 # Text as a policy may emit it: tags, whitespace, letters, and any code point, surrogates too.
@@ -69,7 +66,6 @@ def test_anything_else_is_rejected(text: str) -> None:
 def test_what_is_not_text_means_nothing(value: object) -> None:
     assert parse(value) is None
     assert answer_block(value) is None
-    assert answer_letter(value, OPTIONS) is None
 
 
 @pytest.mark.parametrize(
@@ -118,70 +114,3 @@ def test_a_megabyte_of_anything_is_no_trace(unit: str) -> None:
 )
 def test_the_only_answer_block(text: str, block: str | None) -> None:
     assert answer_block(text) == block
-
-
-FIRST = ["A", "a", " A\n", "(A)", "A.", "A)", "A:", "(A).", "Option A", "option (a)", "Option A."]
-FIRST += [
-    "A. Yes",
-    "A: yes",
-    "A) Yes.",
-    "(A) Yes",
-    "Option A: Yes",
-    "Yes",
-    "yes.",
-    " YES ",
-    "A.Yes",
-]
-
-
-@pytest.mark.parametrize("text", FIRST)
-def test_ways_to_name_the_first_option(text: str) -> None:
-    assert answer_letter(text, OPTIONS) == "A"
-
-
-NEITHER = ["", " ", ".", "D", "Z", "A B", "A, B", "A or B", "A and B", "AB", "AA", "A. B", "(A)(B)"]
-NEITHER += ["A. No", "Option A: No", "Yes No", "no yes", "A. Yes B. No", "A B C D", "Maybe", "Ya"]
-NEITHER += ["Option", "Option Yes", "A Yes", "-A", "The answer is A", "A. Yes or B. No", "1"]
-NEITHER += ["\u00c5", "\u017f", "\u212a", "\uff21"]  # letters that only look like ASCII
-
-
-@pytest.mark.parametrize("text", NEITHER)
-def test_what_names_no_option_or_two(text: str) -> None:
-    assert answer_letter(text, OPTIONS) is None
-
-
-def test_a_repeated_text_names_no_option_but_its_letters_do() -> None:
-    options = ["pan", "tilt", "Pan."]
-    assert answer_letter("pan", options) is None
-    assert answer_letter("A", options) == "A"
-    assert answer_letter("tilt", options) == "B"
-
-
-def test_the_letter_wins_over_a_text_that_is_a_letter() -> None:
-    assert answer_letter("A", ["B", "A"]) == "A"
-
-
-def test_options_may_start_like_an_answer() -> None:
-    assert answer_letter("A man walks", ["A dog runs", "A man walks"]) == "B"
-    assert answer_letter("A. Yes", ["A. No", "A. Yes"]) == "B"
-
-
-def test_without_options_any_letter_goes() -> None:
-    assert answer_letter("Q", None) == "Q"
-    assert answer_letter("A. Yes", None) == "A"
-    assert answer_letter("Yes", None) is None
-    assert answer_letter("A. Yes B. No", None) is None
-    assert answer_letter("A B C D", None) is None
-
-
-@given(responses, st.lists(st.text(), max_size=30))
-def test_an_answer_is_total_and_within_the_options(text: str, options: list[str]) -> None:
-    assert answer_letter(text, options) in {None, *LETTERS[: len(options)]}
-
-
-@given(st.integers(1, 26), st.data())
-def test_every_letter_names_itself_alone(n: int, data: st.DataObject) -> None:
-    options = [f"motion number {i}" for i in range(n)]
-    letter = data.draw(st.sampled_from(string.ascii_uppercase))
-    expected = letter if letter in LETTERS[:n] else None
-    assert answer_letter(f" ({letter.lower()}) ", options) == expected
