@@ -12,7 +12,7 @@ import sys
 
 from bench.figures import say
 from orchestrator.envs import interpreter
-from orchestrator.stage import ROOT
+from orchestrator.plan.stage import ROOT
 
 ENVIRONMENT = {
     "reward": "orchestrator",

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 
 from bench.figures import figure, say
-from orchestrator.stage import ROOT
+from orchestrator.plan.stage import ROOT
 
 
 def main(target: str, folder: str | None = None) -> None:

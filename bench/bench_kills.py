@@ -21,8 +21,8 @@ from typing import Any
 import psutil
 
 from bench.figures import say
-from orchestrator.attempts import read_attempts
-from orchestrator.stage import ROOT
+from orchestrator.plan.stage import ROOT
+from orchestrator.run.attempts import read_attempts
 from tests.integration.test_kills import differing, differing_metrics, tensors
 from tests.integration.test_pipeline import SHORT
 
@@ -143,7 +143,7 @@ class Breaker:
         for process in psutil.process_iter(["cmdline"]):
             words = process.info["cmdline"] or []
             stage = any(word.startswith(str(self.runs / ".stages")) for word in words)
-            if stage and "orchestrator.supervise" not in words:
+            if stage and "orchestrator.run.supervise" not in words:
                 found.append(process)
         return found
 

@@ -19,9 +19,9 @@ from pathlib import Path
 import psutil
 
 from bench.figures import figure, say
-from orchestrator.plan import Plan, make_plan
+from orchestrator.plan.make import Plan, make_plan
+from orchestrator.plan.stage import ROOT, Command, Progress, Resources
 from orchestrator.recipe import load_recipe
-from orchestrator.stage import ROOT, Command, Progress, Resources
 
 LOGGER = """
 import json, sys, time
@@ -61,15 +61,15 @@ def main(seconds: str = "60") -> None:
 
 def launch_stage(folder: str, seconds: str) -> None:
     """Launch a plan whose only stage is the logger; times go to files in `folder`."""
-    from orchestrator import runs
-    from orchestrator.launch import launch
-    from orchestrator.ui import Console
+    from orchestrator.console import Console
+    from orchestrator.run import store
+    from orchestrator.run.launch import launch
 
     started = time.perf_counter()
     plan = _plan(Path(folder), seconds)
     launch(plan, plan.stages, Console())
     (Path(folder) / "launch").write_text(str(time.perf_counter() - started))
-    (Path(folder) / "seconds").write_text(str(runs.read_manifest(plan.stages[0])["seconds"]))
+    (Path(folder) / "seconds").write_text(str(store.read_manifest(plan.stages[0])["seconds"]))
 
 
 def _plan(folder: Path, seconds: str) -> Plan:
@@ -143,7 +143,7 @@ class Sampler(threading.Thread):
 
 def _is_ours(process: psutil.Process) -> bool:
     with suppress(psutil.Error):  # of another program, and gone
-        return {"orchestrator.supervise", LOGGER} <= set(process.cmdline())
+        return {"orchestrator.run.supervise", LOGGER} <= set(process.cmdline())
     return False
 
 

@@ -8,8 +8,8 @@ import tempfile
 import time
 
 from bench.figures import figure
+from orchestrator.plan.stage import ROOT
 from orchestrator.recipe import recipe_names
-from orchestrator.stage import ROOT
 
 RUNS = 5
 

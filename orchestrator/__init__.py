@@ -17,19 +17,19 @@ from reward_plugins.lazy import importer
 
 if TYPE_CHECKING:
     from orchestrator.errors import RecipeError
-    from orchestrator.plan import Plan, make_plan
+    from orchestrator.plan.make import Plan, make_plan
+    from orchestrator.plan.stage import Stage
     from orchestrator.recipe import Recipe, load_recipe, recipe_names
-    from orchestrator.stage import Stage
 
 __all__ = ["Plan", "Recipe", "RecipeError", "Stage", "load_recipe", "make_plan", "recipe_names"]
 
 _HOMES = {
-    "Plan": "orchestrator.plan:Plan",
+    "Plan": "orchestrator.plan.make:Plan",
     "Recipe": "orchestrator.recipe:Recipe",
     "RecipeError": "orchestrator.errors:RecipeError",
-    "Stage": "orchestrator.stage:Stage",
+    "Stage": "orchestrator.plan.stage:Stage",
     "load_recipe": "orchestrator.recipe:load_recipe",
-    "make_plan": "orchestrator.plan:make_plan",
+    "make_plan": "orchestrator.plan.make:make_plan",
     "recipe_names": "orchestrator.recipe:recipe_names",
 }
 

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import yaml
 
-from orchestrator import cluster, runs
+from orchestrator.console import Console
 from orchestrator.errors import RecipeError, StageError
-from orchestrator.plan import Plan, make_plan
+from orchestrator.plan.make import Plan, make_plan
+from orchestrator.plan.stage import ROOT, Stage
 from orchestrator.recipe import Recipe
-from orchestrator.stage import ROOT, Stage
+from orchestrator.run import cluster, store
 from orchestrator.sweep import Arm, Value, expand, load_sweep
-from orchestrator.ui import Console
 from reward_plugins.errors import CamReasonerError
 
 LAST = "eval"
@@ -96,7 +96,7 @@ def room(recipe: Recipe) -> int:
 
 
 def _bring(plan: Plan, stages: Sequence[Stage], broken: dict[str, str], console: Console) -> None:
-    from orchestrator.launch import launch
+    from orchestrator.run.launch import launch
 
     if _why(plan, broken) is None:
         launch(plan, stages, console)
@@ -108,7 +108,7 @@ def _kept(plan: Plan, stages: Sequence[Stage], broken: dict[str, str]) -> Iterat
     try:
         yield
     except CamReasonerError as error:
-        first = next((stage for stage in stages if not runs.is_done(stage)), stages[-1])
+        first = next((stage for stage in stages if not store.is_done(stage)), stages[-1])
         broken[first.fingerprint] = str(error)
 
 
@@ -119,13 +119,13 @@ def _in_process(arm: Arm, broken: dict[str, str]) -> None:
     config = {"recipe": plan.recipe.model_dump(mode="json"), "directory": str(plan.directory)}
     config["runs"] = str(plan.stages[0].directory.parents[2])
     file = plan.directory / "arm.json"
-    runs.write_atomically(file, json.dumps(config))
+    store.write_atomically(file, json.dumps(config))
     log = plan.directory / "arm.log"
     with log.open("ab") as output:
         command = [sys.executable, *ARM, str(file)]
         done = subprocess.run(command, cwd=ROOT, stdout=output, stderr=output, check=False)
     if done.returncode:
-        first = next((s for s in plan.until(LAST) if not runs.is_done(s)), plan.stages[-1])
+        first = next((s for s in plan.until(LAST) if not store.is_done(s)), plan.stages[-1])
         broken[first.fingerprint] = f"exit code {done.returncode}; see {log}"
 
 
@@ -160,7 +160,7 @@ def _scalars(text: str | None) -> list[Value]:
 
 def main(path: str) -> None:
     """Run the arm that the JSON file at `path` describes."""
-    from orchestrator.launch import launch
+    from orchestrator.run.launch import launch
 
     config = json.loads(Path(path).read_text())
     made = make_plan(Recipe.model_validate(config["recipe"]), Path(config["runs"]))

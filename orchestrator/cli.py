@@ -12,10 +12,10 @@ from types import FrameType
 from orchestrator import verbs
 from orchestrator.ablate import ablate
 from orchestrator.ask.command import COMMANDS
+from orchestrator.console import Console
 from orchestrator.errors import RecipeError
 from orchestrator.recipe import load_recipe
 from orchestrator.run_verbs import RUN_VERBS
-from orchestrator.ui import Console
 from reward_plugins.errors import CamReasonerError
 
 DEFAULT_RECIPE = "camreasoner_7b"

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from orchestrator.errors import EnvironmentBuildError
-from orchestrator.stage import ROOT
+from orchestrator.plan.stage import ROOT
 
 STAMP = "camreasoner.lock"
 PYTHON = sys.version.split()[0]

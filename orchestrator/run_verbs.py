@@ -7,9 +7,9 @@ from pathlib import Path
 
 from rich.markup import escape
 
-from orchestrator import clean
+from orchestrator.console import Console
 from orchestrator.errors import RecipeError
-from orchestrator.ui import Console
+from orchestrator.run import clean
 
 RunVerb = Callable[[Sequence[str], Console], None]
 

@@ -7,14 +7,14 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from orchestrator.deviations import deviations
+from orchestrator.console import Console
+from orchestrator.doctor.estimate import views
 from orchestrator.envs import interpreter
-from orchestrator.estimate import views
-from orchestrator.plan import Plan
+from orchestrator.plan.make import Plan
+from orchestrator.plan.stage import ROOT, Command, Stage
 from orchestrator.recipe import Recipe
-from orchestrator.runs import write_atomically
-from orchestrator.stage import ROOT, Command, Stage
-from orchestrator.ui import Console
+from orchestrator.recipe.deviations import deviations
+from orchestrator.run.store import write_atomically
 
 
 def show_plan(plan: Plan, target: Path, console: Console) -> None:

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from data_builders.specs import Spec
 from orchestrator.errors import RecipeError
-from orchestrator.plan import Plan, make_plan
+from orchestrator.plan.make import Plan, make_plan
 from orchestrator.recipe import load_recipe
 from orchestrator.recipe.load import RECIPES
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 from rich.markup import escape
 
-from orchestrator import runs
-from orchestrator.doctor import costs, examine
+from orchestrator.console import Console
+from orchestrator.doctor.examine import costs, examine
 from orchestrator.errors import UnreadyError
-from orchestrator.outputs import altered
-from orchestrator.plan import Plan, make_plan
+from orchestrator.plan.make import Plan, make_plan
+from orchestrator.plan.stage import Stage
 from orchestrator.recipe import Recipe
+from orchestrator.run import store
+from orchestrator.run.outputs import altered
 from orchestrator.show import show_deviations, show_plan, show_views
-from orchestrator.stage import Stage
-from orchestrator.ui import Console
 
 Verb = Callable[[Recipe, Path, Console], None]
 
@@ -67,7 +67,7 @@ def export(recipe: Recipe, directory: Path, console: Console) -> None:
     from orchestrator.evaluation.interop.export import export
     from orchestrator.evaluation.prepare import write_frames
     from orchestrator.evaluation.questions import asked
-    from orchestrator.launch import launch
+    from orchestrator.run.launch import launch
 
     made = make_plan(recipe, directory)
     stage = made.stage("eval")
@@ -83,7 +83,7 @@ def export(recipe: Recipe, directory: Path, console: Console) -> None:
 
 def setup(recipe: Recipe, directory: Path, console: Console) -> None:
     """Build the environments that the recipe needs."""
-    from orchestrator.launch import build_environments
+    from orchestrator.run.launch import build_environments
 
     build_environments(make_plan(recipe, directory).stages, console)
 
@@ -92,16 +92,16 @@ def status(recipe: Recipe, directory: Path, console: Console) -> None:
     """Which stages are done, and why one is stale."""
     made = make_plan(recipe, directory)
     for stage in made.stages:
-        if runs.is_done(stage):
+        if store.is_done(stage):
             console.say(f"[green]✔ {stage.name}[/]  done, fingerprint {stage.fingerprint}")
-            for sentence in runs.lacking(stage):
+            for sentence in store.lacking(stage):
                 console.say(f"    {_lacking(stage, sentence)}")
             if names := [*altered(stage.directory)]:
                 shown = escape(", ".join(names[:5]))
                 console.say(f"    [yellow]changed since; what reads it runs again: {shown}[/]")
-        elif changed := runs.stale_ingredients(made, stage):
+        elif changed := store.stale_ingredients(made, stage):
             console.say(f"[yellow]• {stage.name}[/]  stale: changed {escape(', '.join(changed))}")
-            for key in runs.changed_keys(made, stage):
+            for key in store.changed_keys(made, stage):
                 console.say(f"    [dim]{escape(key)}[/]")
         else:
             console.say(f"• {stage.name}  not run yet")
@@ -119,19 +119,19 @@ def _bring(recipe: Recipe, directory: Path, console: Console, name: str) -> Plan
     made = make_plan(recipe, directory)
     stages = made.until(name)
     for stage in stages:
-        if stage.name == name and (sentences := runs.lacking(stage)):
+        if stage.name == name and (sentences := store.lacking(stage)):
             console.say(f"[yellow]↻ {name} again: {escape('; '.join(sentences))}[/]")
-            runs.reopen(made, stage)
-    if not all(runs.is_done(stage) for stage in stages):
+            store.reopen(made, stage)
+    if not all(store.is_done(stage) for stage in stages):
         console.announce(made, stages)
-    from orchestrator.launch import launch
+    from orchestrator.run.launch import launch
 
     launch(made, stages, console)
     if name in ("eval", "report"):
         scores = made.stage("eval").directory / "scores.json"
         console.scores(json.loads(scores.read_text()))
     for stage in stages:
-        for sentence in runs.lacking(stage):
+        for sentence in store.lacking(stage):
             console.say(_lacking(stage, sentence))
     console.result(made, name)
     return made

@@ -11,10 +11,10 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from data_builders.trajectory_specs import EndpointSpec
-from orchestrator.plan import Plan, make_plan
+from orchestrator.plan.make import Plan, make_plan
+from orchestrator.plan.stage import Stage
 from orchestrator.recipe import Recipe, load_recipe
 from orchestrator.recipe.rules import broken_rules
-from orchestrator.stage import Stage
 
 OWN_REWARD = "examples/rewards/length_window.py:compute_score"
 POOL: tuple[Any, ...] = (

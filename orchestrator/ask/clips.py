@@ -16,7 +16,7 @@ from data_builders.decoding import frame_times
 from data_builders.frames import FrameMeta, materialise
 from orchestrator.ask.errors import AskError
 from orchestrator.ask.recipe import AskRecipe
-from orchestrator.stage import ROOT
+from orchestrator.plan.stage import ROOT
 
 SUFFIXES = {".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"}
 MOST_BYTES = 1_000_000_000

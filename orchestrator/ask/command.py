@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from orchestrator.ui import Console
+from orchestrator.console import Console
 
 Command = Callable[[Sequence[str], Console], None]
 

@@ -15,7 +15,7 @@ from orchestrator import envs
 from orchestrator.ask.checkpoints import Checkpoint
 from orchestrator.ask.clips import Shown
 from orchestrator.ask.errors import PolicyError
-from orchestrator.stage import ROOT
+from orchestrator.plan.stage import ROOT
 
 TAIL_LINES = 12
 

@@ -20,8 +20,8 @@ from orchestrator.ask.errors import AskError
 from orchestrator.ask.policy import Ask, Policy
 from orchestrator.ask.questions import Answer, Question, about, card, read
 from orchestrator.ask.show import show_clip
-from orchestrator.launch import build_environment
-from orchestrator.ui import Console
+from orchestrator.console import Console
+from orchestrator.run.launch import build_environment
 
 FOLDER_OUT = Path("predictions.parquet")
 

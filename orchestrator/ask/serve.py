@@ -11,9 +11,9 @@ from orchestrator.ask.checkpoints import Checkpoint, find, of_run
 from orchestrator.ask.desk import Desk
 from orchestrator.ask.gallery import hang
 from orchestrator.ask.server import AskServer
-from orchestrator.launch import build_environment
-from orchestrator.stage import ROOT
-from orchestrator.ui import Console
+from orchestrator.console import Console
+from orchestrator.plan.stage import ROOT
+from orchestrator.run.launch import build_environment
 
 GALLERY = Path("runs/.cache/gallery")
 

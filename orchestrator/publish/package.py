@@ -105,7 +105,7 @@ def summary(package: Package) -> Iterator[str]:
 
 def same_files(package: Package, published: dict[str, str | None]) -> list[str]:
     """Names whose SHA-256 on the Hub is not that of the file here; None there: not a large file."""
-    from orchestrator.outputs import sha256
+    from orchestrator.run.outputs import sha256
 
     return [
         name

@@ -8,13 +8,13 @@ from typing import cast, get_args
 
 from rich.markup import escape
 
+from orchestrator.console import Console
 from orchestrator.errors import PublishError
 from orchestrator.publish.card import CARD
 from orchestrator.publish.package import What, pack, summary
 from orchestrator.publish.upload import upload
-from orchestrator.runs import write_atomically
+from orchestrator.run.store import write_atomically
 from orchestrator.trace.record import Record
-from orchestrator.ui import Console
 
 OPTIONS = ("what", "repo", "private", "confirm")
 REPO = re.compile(r"[\w.-]+/[\w.-]+")

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import RenderableType
 
-from orchestrator import runs
 from orchestrator.evaluation import statistics
 from orchestrator.evaluation.groups import group_names
 from orchestrator.report.ablation_view import Cell, View, draw, markdown, tables
 from orchestrator.report.sources import Run
+from orchestrator.run import store
 from orchestrator.sweep import Arm, SweepSpec
 
 CHECKPOINT = "rl"
@@ -62,9 +62,9 @@ def write_ablation(
         "cells": [cell._asdict() for cell in cells],
         "failed": dict(failed),
     }
-    runs.write_atomically(to / "table.json", json.dumps(content, indent=1) + "\n")
+    store.write_atomically(to / "table.json", json.dumps(content, indent=1) + "\n")
     view = View(sweep.key, sweep.labels, reference, cells, lost)
-    runs.write_atomically(to / "table.md", markdown(view))
+    store.write_atomically(to / "table.md", markdown(view))
     if cells:
         draw(view, to / "plot.png")
     return tables(view)
@@ -72,7 +72,7 @@ def write_ablation(
 
 def _verdicts(arms: Sequence[Arm]) -> _Verdicts | None:
     """The label's verdicts over its finished seeds; None where none is finished."""
-    done = [arm for arm in arms if runs.is_done(arm.plan.stage("eval"))]
+    done = [arm for arm in arms if store.is_done(arm.plan.stage("eval"))]
     each = [_answers(arm) for arm in done]
     if not each:
         return None

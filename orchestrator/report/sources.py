@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from data_builders.frames import FrameIndex
-from orchestrator import history
 from orchestrator.evaluation.config import EvalConfig
 from orchestrator.evaluation.predictions import Prediction, read_predictions
 from orchestrator.evaluation.questions import asked
 from orchestrator.evaluation.scoring import Scored, score_predictions
+from orchestrator.run import history
 from reward_plugins.errors import CamReasonerError
 
 Row = dict[str, Any]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from data_builders.sample import read_samples
+from orchestrator.console import Console
 from orchestrator.recipe import Recipe
 from orchestrator.review.queue import Queue, draw
 from orchestrator.review.server import ReviewServer
 from orchestrator.review.summary import lines
-from orchestrator.ui import Console
 from reward_plugins.errors import CamReasonerError
 
 

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 from rich.markup import escape
 from rich.table import Table
 
+from orchestrator.console import Console
+from orchestrator.plan.extra import flat
 from orchestrator.report.table import Line, lines, percent, points, span
 from orchestrator.trace.record import Record
-from orchestrator.trainers.extra import flat
-from orchestrator.ui import Console
 
 MISSING = "-"
 

@@ -8,12 +8,12 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from orchestrator.manifest import FOLDER, PATCH
-from orchestrator.outputs import altered
-from orchestrator.progress import clock
+from orchestrator.console import Console
 from orchestrator.report.table import summary_table
+from orchestrator.run.manifest import FOLDER, PATCH
+from orchestrator.run.outputs import altered
+from orchestrator.run.progress import clock
 from orchestrator.trace.record import Record, headline
-from orchestrator.ui import Console
 
 
 def show(record: Record, console: Console) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import UnknownRunError
-from orchestrator.manifest import FOLDER
-from orchestrator.outputs import MANIFEST, read_listing
+from orchestrator.run.manifest import FOLDER
+from orchestrator.run.outputs import MANIFEST, read_listing
 
 STAGES = ("data", "benchmarks", "model", "sft", "rl", "merge", "eval", "report")
 Manifest = dict[str, Any]

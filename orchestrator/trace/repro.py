@@ -7,13 +7,13 @@ from pathlib import Path
 
 from rich.markup import escape
 
-from orchestrator import runs as run_directory
+from orchestrator.console import Console
 from orchestrator.errors import ReproError
-from orchestrator.plan import Plan, make_plan
+from orchestrator.plan.make import Plan, make_plan
+from orchestrator.plan.stage import Stage
 from orchestrator.recipe import Recipe
-from orchestrator.stage import Stage
+from orchestrator.run import store as run_directory
 from orchestrator.trace.record import Manifest, Record, read_record
-from orchestrator.ui import Console
 
 MOST_NAMES = 8
 """Files named of those that differ; `sha256sum -c` names all."""
@@ -25,7 +25,7 @@ def repro(record: Record, runs: Path, name: str, console: Console) -> None:
     Interrupted, it goes on with the next call. Raises `ReproError` where this checkout would not
     do the same: another recipe, code or lock of a stage.
     """
-    from orchestrator.launch import launch
+    from orchestrator.run.launch import launch
 
     recipe = Recipe.model_validate(_newest(record).get("recipe", record.recipe))
     _check(record, make_plan(recipe, runs))

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # for `snapshot_files`, in a
 
 from snapshot_files import place, recipes
 
-from orchestrator.checks.parse_easyr1 import load, parse
+from orchestrator.doctor.parse_easyr1 import load, parse
 
 
 @pytest.mark.parametrize("recipe", recipes())

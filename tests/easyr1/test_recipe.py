@@ -14,8 +14,8 @@ if not os.environ.get("EASYR1_HOME"):
 from omegaconf import OmegaConf
 from verl.trainer.config import PPOConfig
 
+from orchestrator.plan.easyr1 import train_config
 from orchestrator.recipe import Recipe, load_recipe
-from orchestrator.trainers.easyr1 import train_config
 from reward_plugins.easyr1_plugin.launch import LaunchConfig
 from reward_plugins.ema_grpo import EmaNormalizer
 

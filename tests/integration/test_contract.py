@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from data_builders.prepare import PrepareConfig, prepare
-from orchestrator import runs
 from orchestrator.envs import interpreter
-from orchestrator.plan import make_plan
+from orchestrator.plan.make import make_plan
+from orchestrator.plan.stage import ROOT, Stage
 from orchestrator.recipe import Recipe, load_recipe
-from orchestrator.stage import ROOT, Stage
+from orchestrator.run import store
 
 PROBES = Path(__file__).parent / "probes"
 
@@ -52,7 +52,7 @@ def seen_by_each(tmp_path: Path, fps: int, media: str = "video") -> dict[str, di
 
 def first_command(stage: Stage) -> None:
     """Write the stage's files and run what comes before its trainer."""
-    runs.write_files(stage)
+    store.write_files(stage)
     for command in stage.commands[:-1] or stage.commands:
         argv = [str(interpreter(command.environment)), *command.argv]
         subprocess.run(argv, cwd=ROOT, check=True, capture_output=True)

@@ -17,7 +17,7 @@ from data_builders import catalogue, hub
 from data_builders.decoding import write_lossless
 from data_builders.hub import Source
 from data_builders.sample import read_samples
-from orchestrator.stage import ROOT
+from orchestrator.plan.stage import ROOT
 
 sys.path.append(str(ROOT / "tests" / "unit" / "data_builders"))
 from fake_server import FakeServer, written

@@ -12,9 +12,9 @@ from orchestrator.envs import is_ready
 from orchestrator.evaluation.config import EvalConfig
 from orchestrator.evaluation.interop.answers import read_answers
 from orchestrator.evaluation.questions import asked
+from orchestrator.plan.stage import ROOT
 from orchestrator.report.pages import write_pages
 from orchestrator.report.sources import read_run
-from orchestrator.stage import ROOT
 
 pytestmark = pytest.mark.skipif(
     not is_ready("lmms"),

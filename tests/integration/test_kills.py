@@ -12,9 +12,9 @@ from typing import Any
 import psutil
 import pytest
 
-from orchestrator.attempts import read_attempts
-from orchestrator.outputs import read_listing
-from orchestrator.stage import ROOT
+from orchestrator.plan.stage import ROOT
+from orchestrator.run.attempts import read_attempts
+from orchestrator.run.outputs import read_listing
 from tests.integration.test_pipeline import SHORT
 
 pytestmark = pytest.mark.slow
@@ -49,7 +49,7 @@ def kill_trainer(module: str, stage: Path) -> None:
     for process in psutil.process_iter(["cmdline"]):
         words = process.info["cmdline"] or []
         own = any(word.startswith(str(stage)) for word in words)
-        if own and module in words and "orchestrator.supervise" not in words:
+        if own and module in words and "orchestrator.run.supervise" not in words:
             process.kill()
 
 

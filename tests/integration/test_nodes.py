@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from ray.cluster_utils import Cluster
 
-from orchestrator.stage import ROOT
+from orchestrator.plan.stage import ROOT
 
 SHORT = [
     "recipe=tiny",

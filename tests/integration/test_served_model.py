@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from orchestrator.envs import interpreter
+from orchestrator.plan.stage import ROOT
 from orchestrator.report.pages import write_pages
 from orchestrator.report.sources import read_run
-from orchestrator.stage import ROOT
 
 RECIPE = [
     "recipe=tiny",

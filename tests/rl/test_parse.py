@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # for `snapshot_files`, in a
 
 from snapshot_files import place, recipes
 
-from orchestrator.checks.parse_verl import compose, parse, validate
+from orchestrator.doctor.parse_verl import compose, parse, validate
 
 ACTOR = "actor_rollout_ref.actor"
 

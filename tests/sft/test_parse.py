@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # for `snapshot_files`, in a
 
 from snapshot_files import place, recipes
 
-from orchestrator.checks.parse_llamafactory import parse
+from orchestrator.doctor.parse_llamafactory import parse
 
 
 @pytest.mark.parametrize("recipe", recipes())

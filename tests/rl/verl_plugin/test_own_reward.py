@@ -16,8 +16,8 @@ from verl.utils.tokenizer import hf_tokenizer
 from data_builders.export import verl_row
 from data_builders.sample import Sample
 from data_builders.specs import PromptSpec
-from orchestrator.checks.parse_verl import compose
-from orchestrator.plan import make_plan
+from orchestrator.doctor.parse_verl import compose
+from orchestrator.plan.make import make_plan
 from orchestrator.recipe import load_recipe
 
 MAP = {"table": [[0, 3]]}

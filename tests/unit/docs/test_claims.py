@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.plan.stage import ROOT
 from orchestrator.recipe import Recipe, load_recipe
 from orchestrator.recipe.load import _all_keys, recipe_names
-from orchestrator.stage import ROOT
 from tests.unit.docs.test_commands import PAGES as ALL_PAGES
 
 PAGES = [page for page in ALL_PAGES if page.name != "reference.md"]  # generated, has its own test

@@ -14,11 +14,11 @@ import pytest
 from orchestrator import cli, verbs
 from orchestrator.ablate import _options, _scalars, _seeds
 from orchestrator.ask import command as ask
-from orchestrator.plan import make_plan
+from orchestrator.console import Console
+from orchestrator.plan.make import make_plan
+from orchestrator.plan.stage import ROOT
 from orchestrator.recipe import load_recipe
-from orchestrator.stage import ROOT
 from orchestrator.sweep import expand, load_sweep
-from orchestrator.ui import Console
 from reward_plugins.errors import CamReasonerError
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -9,7 +9,7 @@ from eval_fixtures import make_config, sample
 
 from orchestrator.evaluation.config import EvalConfig, run_command
 from orchestrator.evaluation.prepare import prepare
-from orchestrator.plan import make_plan
+from orchestrator.plan.make import make_plan
 from orchestrator.recipe import load_recipe
 from orchestrator.report.__main__ import ReportConfig
 

@@ -12,9 +12,9 @@ from data_builders.audit import audit
 from data_builders.sample import Sample
 from orchestrator.evaluation.config import EvaluationError
 from orchestrator.evaluation.score import score
-from orchestrator.plan import make_plan
+from orchestrator.plan.make import make_plan
+from orchestrator.plan.stage import ROOT
 from orchestrator.recipe import load_recipe
-from orchestrator.stage import ROOT
 
 ARGUMENTS = {"format_weight": 0.1, "tags": ["observation", "think", "answer"]}
 OWN = {"function": f"{ROOT}/examples/rewards/numeric.py:compute_score", "arguments": ARGUMENTS}

@@ -11,9 +11,9 @@ from data_builders.frames import materialise
 from data_builders.sample import read_samples
 from orchestrator.errors import RecipeError
 from orchestrator.evaluation.benchmarks import BenchmarksConfig, build
-from orchestrator.plan import Plan, make_plan
+from orchestrator.plan.make import Plan, make_plan
+from orchestrator.plan.stage import ROOT
 from orchestrator.recipe import load_recipe
-from orchestrator.stage import ROOT
 from reward_plugins.own import OwnCodeError
 
 EXAMPLE = "examples/benchmarks/still_or_moving.py:still_or_moving"

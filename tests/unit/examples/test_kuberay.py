@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from orchestrator.cli import split
+from orchestrator.plan.stage import ROOT
 from orchestrator.recipe import load_recipe
-from orchestrator.stage import ROOT
 
 KUBERAY = ROOT / "examples" / "kuberay"
 POD = {"metadata": None, "spec": None}

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from orchestrator.plan import make_plan
+from orchestrator.plan.make import make_plan
+from orchestrator.plan.stage import ROOT
 from orchestrator.recipe import load_recipe
-from orchestrator.stage import ROOT
 
 EXAMPLES = sorted(
     path for kind in ("rewards", "benchmarks") for path in (ROOT / "examples" / kind).glob("*.py")

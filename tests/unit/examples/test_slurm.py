@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from orchestrator.stage import ROOT
+from orchestrator.plan.stage import ROOT
 
 SCRIPT = ROOT / "examples" / "slurm" / "camreasoner.sbatch"
 SCONTROL = """#!/bin/sh

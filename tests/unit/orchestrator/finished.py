@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from orchestrator import manifest, runs
-from orchestrator.plan import Plan, make_plan
+from orchestrator.plan.make import Plan, make_plan
 from orchestrator.recipe import load_recipe
+from orchestrator.run import manifest, store
 
 
 def finished_run(
@@ -19,13 +19,13 @@ def finished_run(
     plan = make_plan(load_recipe("tiny", overrides), directory)
     plan = Plan(plan.recipe, plan.stages, directory / name)
     for stage in (plan.stage(chosen) for chosen in stages):
-        if not runs.is_done(stage):
-            runs.write_files(stage)
+        if not store.is_done(stage):
+            store.write_files(stage)
             origin = manifest.origin(plan, stage)
             for file in (leaving or {}).get(stage.name, ["result"]):
                 (stage.directory / file).parent.mkdir(parents=True, exist_ok=True)
                 (stage.directory / file).write_text(f"{plan.recipe.seed} {stage.name}")
             facts = {"started": 1.8e9, "seconds": 75.0, "machine": manifest.provenance.machine()}
-            runs.finish(stage, {**facts, **origin, **manifest.result(stage)})
-        runs.show_in_run(plan, stage)
+            store.finish(stage, {**facts, **origin, **manifest.result(stage)})
+        store.show_in_run(plan, stage)
     return plan

@@ -11,9 +11,9 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from orchestrator.plan import easyr1, llamafactory, verl
+from orchestrator.plan.stage import OUT, ROOT, Draft
 from orchestrator.recipe import load_recipe, recipe_names
-from orchestrator.stage import OUT, ROOT, Draft
-from orchestrator.trainers import easyr1, llamafactory, verl
 
 SNAPSHOTS = ROOT / "tests" / "snapshots"
 REFRESH = ".venv/bin/python -m tests.unit.orchestrator.snapshots"

@@ -11,16 +11,16 @@ import pytest
 import rich.console
 
 from orchestrator import ablate as ablations
-from orchestrator import runs
 from orchestrator.ablate import run_arms
 from orchestrator.cli import main
+from orchestrator.console import Console
 from orchestrator.errors import RecipeError, StageError
-from orchestrator.plan import Plan
+from orchestrator.plan.make import Plan
+from orchestrator.plan.stage import Command, Resources, Stage
 from orchestrator.recipe.load import RECIPES
 from orchestrator.report import ablation
-from orchestrator.stage import Command, Resources, Stage
+from orchestrator.run import store
 from orchestrator.sweep import Arm, expand, load_sweep
-from orchestrator.ui import Console
 
 SWEEPS = sorted(path.stem for path in (RECIPES / "sweep").glob("*.yaml"))
 
@@ -40,19 +40,19 @@ class Launches:
 
     def __call__(self, plan: Plan, stages: Sequence[Stage], console: Console) -> None:
         for stage in stages:
-            if runs.is_done(stage):
+            if store.is_done(stage):
                 continue
             self.counts[stage.name] += 1
             if stage.fingerprint in self.failing:
                 raise StageError(f"stage {stage.name!r} died")
             stage.directory.mkdir(parents=True, exist_ok=True)
-            runs.finish(stage, {})
+            store.finish(stage, {})
 
 
 @pytest.fixture
 def launches(monkeypatch: pytest.MonkeyPatch) -> Launches:
     fake = Launches()
-    monkeypatch.setattr("orchestrator.launch.launch", fake)
+    monkeypatch.setattr("orchestrator.run.launch.launch", fake)
     return fake
 
 

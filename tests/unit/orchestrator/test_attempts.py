@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import runs
-from orchestrator.attempts import Attempts, read_attempts
-from orchestrator.deaths import RAY, Death, explain
 from orchestrator.errors import RunLockedError
-from orchestrator.launch import why_stop
-from orchestrator.plan import make_plan
+from orchestrator.plan.make import make_plan
+from orchestrator.plan.stage import ROOT
 from orchestrator.recipe import load_recipe
-from orchestrator.stage import ROOT
+from orchestrator.run import store
+from orchestrator.run.attempts import Attempts, read_attempts
+from orchestrator.run.deaths import RAY, Death, explain
+from orchestrator.run.launch import why_stop
 
 
 def test_an_attempt_whose_orchestrator_was_killed_is_told(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ with held(Path(sys.argv[2])):
 
 def held(directory: Path):  # type: ignore[no-untyped-def]
     stage = make_plan(load_recipe("tiny"), directory).stage("data")
-    return runs.owned(replace(stage, directory=directory / "stage"))
+    return store.owned(replace(stage, directory=directory / "stage"))
 
 
 def test_a_second_process_is_told_who_owns_the_run_and_a_killed_one_owns_nothing(

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import checkpoints
-from orchestrator.plan import make_plan
+from orchestrator.console import Console
+from orchestrator.plan import llamafactory
+from orchestrator.plan.make import make_plan
+from orchestrator.plan.stage import Stage
 from orchestrator.recipe import load_recipe
-from orchestrator.stage import Stage
-from orchestrator.trainers import llamafactory
-from orchestrator.ui import Console
+from orchestrator.run import checkpoints
 
 RECIPE = load_recipe("tiny")
 EASYR1 = load_recipe("tiny", ["rl.trainer=easyr1"])

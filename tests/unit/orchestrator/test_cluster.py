@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import ray
 
-from orchestrator import cluster
 from orchestrator.errors import ResourceError
+from orchestrator.run import cluster
 
 SLOW = Exception("The current node timed out during startup. This could happen because ...")
 

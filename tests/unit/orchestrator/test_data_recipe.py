@@ -8,10 +8,10 @@ import pytest
 
 from data_builders.gathering import BuildConfig
 from orchestrator.errors import RecipeError
-from orchestrator.plan import make_plan
+from orchestrator.plan.make import make_plan
+from orchestrator.plan.stage import ROOT
 from orchestrator.recipe import load_recipe
 from orchestrator.recipe.load import recipe_names
-from orchestrator.stage import ROOT
 
 
 def data_config(name: str, *overrides: str) -> BuildConfig:

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from orchestrator.cli import main
-from orchestrator.deviations import NOT_GIVEN, deviations, published, value_at
 from orchestrator.recipe import Recipe, load_recipe
+from orchestrator.recipe.deviations import NOT_GIVEN, deviations, published, value_at
 from orchestrator.recipe.load import RECIPES
 
 INFERRED = {

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from orchestrator import envs
-from orchestrator.checks import machine as machines
-from orchestrator.checks.advice import advice
-from orchestrator.checks.parsers import parsed
-from orchestrator.doctor import memory
-from orchestrator.gpus import GPUS
-from orchestrator.plan import Plan, make_plan
+from orchestrator.doctor import machine as machines
+from orchestrator.doctor.advice import advice
+from orchestrator.doctor.examine import memory
+from orchestrator.doctor.gpus import GPUS
+from orchestrator.doctor.parsers import parsed
+from orchestrator.plan.make import Plan, make_plan
+from orchestrator.plan.stage import Command
 from orchestrator.recipe import load_recipe, recipe_names
-from orchestrator.stage import Command
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -101,14 +101,14 @@ def plan_with_parser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callabl
     def make(code: str) -> Plan:
         plan = make_plan(load_recipe("tiny"), tmp_path)
         sft = plan.stage("sft")
-        monkeypatch.setattr("orchestrator.checks.parsers.PREFIX", "")
+        monkeypatch.setattr("orchestrator.doctor.parsers.PREFIX", "")
         check = Command("orchestrator", ("-c", code, *sft.commands[0].argv[2:]))
         return replace(plan, stages=(replace(sft, commands=(check,)),))
 
     return make
 
 
-CHECK = "from orchestrator.checks import report\n"
+CHECK = "from orchestrator.doctor import report\n"
 
 
 def test_what_a_parser_takes_is_right_and_its_notes_are_told(

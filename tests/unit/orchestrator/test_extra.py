@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from orchestrator.errors import RecipeError
-from orchestrator.plan import make_plan
+from orchestrator.plan.make import make_plan
 from orchestrator.recipe import load_recipe
 
 

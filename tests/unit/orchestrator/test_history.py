@@ -8,8 +8,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator import history
-from orchestrator.trainers import llamafactory
+from orchestrator.plan import llamafactory
+from orchestrator.run import history
 
 
 def log(checkpoints: Path, *steps: int, loss: float) -> None:

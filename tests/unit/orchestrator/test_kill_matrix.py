@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from data_builders.frame_store import remove_abandoned
-from orchestrator import runs
-from orchestrator.outputs import hash_outputs
-from orchestrator.plan import Plan, make_plan
+from orchestrator.plan.make import Plan, make_plan
+from orchestrator.plan.stage import ROOT
 from orchestrator.recipe import load_recipe
-from orchestrator.stage import ROOT
+from orchestrator.run import store
+from orchestrator.run.outputs import hash_outputs
 
 pytestmark = pytest.mark.slow
 
@@ -50,7 +50,7 @@ def plan_in(directory: Path) -> Plan:
 def start(plan: Plan, name: str, rename: int = 0, limit: Callable[[], None] | None = None) -> int:
     """Run the stage's command, with SIGKILL in place of one rename; its exit code."""
     stage = plan.stage(name)
-    runs.write_files(stage)
+    store.write_files(stage)
     arguments = stage.commands[COMMANDS[name]].argv[1:]
     command = [sys.executable, "-c", KILLED, str(rename), *arguments]
     return subprocess.run(
@@ -120,14 +120,14 @@ def test_half_written_frames_go_a_day_after_their_process_died(tmp_path: Path) -
 
 def test_a_manifest_that_does_not_fit_leaves_the_stage_undone(broken: Plan) -> None:
     stage = broken.stage("data")
-    runs.write_files(stage)
+    store.write_files(stage)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50, before[1]))
     try:
         with pytest.raises(OSError, match="File too large"):
-            runs.finish(stage, {"seconds": 1.0})
+            store.finish(stage, {"seconds": 1.0})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert not runs.is_done(stage)
-    runs.finish(stage, {"seconds": 1.0})
-    assert runs.is_done(stage)
+    assert not store.is_done(stage)
+    store.finish(stage, {"seconds": 1.0})
+    assert store.is_done(stage)

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import launch, runs, verbs
-from orchestrator.outputs import LACKING
-from orchestrator.plan import Plan, make_plan
+from orchestrator import verbs
+from orchestrator.console import Console
+from orchestrator.plan.make import Plan, make_plan
 from orchestrator.recipe import load_recipe
-from orchestrator.ui import Console
+from orchestrator.run import launch, store
+from orchestrator.run.outputs import LACKING
 
 LACKS = "rl has no answer to 3 of 648 questions"
 
@@ -20,7 +21,7 @@ def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
     """The tiny recipe's plan, all of it done but for three answers."""
     plan = make_plan(load_recipe("tiny"), tmp_path)
     for stage in plan.stages:
-        runs.finish(stage, {})
+        store.finish(stage, {})
     evaluated = plan.stage("eval").directory
     (evaluated / "scores.json").write_text('{"benchmarks": {}}')
     (evaluated / LACKING).write_text(json.dumps([LACKS]))
@@ -30,7 +31,7 @@ def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
 
 
 def done(plan: Plan) -> list[str]:
-    return [stage.name for stage in plan.stages if runs.is_done(stage)]
+    return [stage.name for stage in plan.stages if store.is_done(stage)]
 
 
 def bring(plan: Plan, verb: str, capsys: pytest.CaptureFixture[str]) -> str:
@@ -65,6 +66,6 @@ def test_a_whole_stage_is_reused(plan: Plan, capsys: pytest.CaptureFixture[str])
 def test_a_stage_that_another_process_works_on_is_left_alone(
     plan: Plan, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with runs.owned(replace(plan.stage("eval"))), pytest.raises(runs.RunLockedError):
+    with store.owned(replace(plan.stage("eval"))), pytest.raises(store.RunLockedError):
         bring(plan, "eval", capsys)
     assert "eval" in done(plan)

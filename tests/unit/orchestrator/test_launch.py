@@ -15,13 +15,13 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
-from orchestrator import runs
+from orchestrator.console import Console
 from orchestrator.errors import ResourceError, StageError, UnreadyError
-from orchestrator.launch import launch
-from orchestrator.plan import Plan, make_plan
+from orchestrator.plan.make import Plan, make_plan
+from orchestrator.plan.stage import ROOT, Command, Resources, Stage
 from orchestrator.recipe import load_recipe
-from orchestrator.stage import ROOT, Command, Resources, Stage
-from orchestrator.ui import Console
+from orchestrator.run import store
+from orchestrator.run.launch import launch
 
 pytestmark = pytest.mark.slow
 
@@ -49,7 +49,7 @@ def test_a_finished_stage_leaves_its_log_and_manifest_and_is_not_run_again(tmp_p
         tmp_path, "import sys; open(sys.argv[1] + '/ran', 'a').write('x'); print('hi')"
     )
     stage = run(plan)
-    manifest = runs.read_manifest(stage)
+    manifest = store.read_manifest(stage)
     assert Path(manifest["log"]).read_text() == "hi\n"
     assert manifest["machine"]["cpus"] > 0
     assert manifest["recipe"]["name"] == manifest["run"] == "tiny"
@@ -61,7 +61,7 @@ def test_a_trainer_that_dies_is_one_error_with_its_exit_code_and_last_lines(tmp_
     plan = plan_with(tmp_path, "print('out of cheese'); raise SystemExit(7)")
     with pytest.raises(StageError, match=r"(?s)'data' died with exit code 7.*out of cheese"):
         run(plan)
-    assert not runs.is_done(plan.stages[0])
+    assert not store.is_done(plan.stages[0])
 
 
 def test_a_missing_checkpoint_is_named_before_anything_starts(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_a_driver_joins_the_cluster_that_launched_it_and_its_workers_get_every_g
         "tiny", [f"cluster.address={two_nodes.address}", "cluster.nodes=2", "cluster.pin=trainer"]
     )
     stage = run(replace(plan, recipe=recipe))
-    log = Path(runs.read_manifest(stage)["log"]).read_text()
+    log = Path(store.read_manifest(stage)["log"]).read_text()
     assert "nodes 2" in log
     assert "trainer node left with 0.999" in log
 
@@ -193,7 +193,7 @@ def test_every_node_runs_the_command_and_knows_the_first(
     tmp_path: Path, two_nodes: Cluster
 ) -> None:
     stage = run(plan_over(two_nodes, tmp_path, RANK))
-    log = Path(runs.read_manifest(stage)["log"])
+    log = Path(store.read_manifest(stage)["log"])
     assert log.read_text() == "met rank 1\n"
     assert (log.parent / "node1" / log.name).read_text() == ""
 
@@ -204,7 +204,7 @@ def test_a_node_that_fails_stops_the_others_and_its_own_log_is_shown(
     plan = plan_over(two_nodes, tmp_path, RANK, "fail")
     with pytest.raises(StageError, match=r"(?s)exit code 1 .*node1/attempt_1.log.*cheese on rank"):
         run(plan)
-    assert not runs.is_done(plan.stages[0])
+    assert not store.is_done(plan.stages[0])
 
 
 def test_a_lost_node_stops_the_others_and_is_waited_for_in_vain_only_so_long(
@@ -213,7 +213,7 @@ def test_a_lost_node_stops_the_others_and_is_waited_for_in_vain_only_so_long(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("orchestrator.nodes.REPLACEMENT_SECONDS", 0.0)
+    monkeypatch.setattr("orchestrator.run.nodes.REPLACEMENT_SECONDS", 0.0)
     doomed = two_nodes.add_node(num_cpus=4)
     two_nodes.wait_for_nodes()
     code = "import time; print('here', flush=True); time.sleep(600)"
@@ -253,7 +253,7 @@ def test_a_stage_that_no_nodes_can_hold_is_an_error_and_not_a_wait(
 
 def test_programs_of_the_environment_are_found_by_name(tmp_path: Path) -> None:
     code = "import shutil, sys; print(shutil.which('ruff')); print(sys.executable)"
-    log = Path(runs.read_manifest(run(plan_with(tmp_path, code)))["log"])
+    log = Path(store.read_manifest(run(plan_with(tmp_path, code)))["log"])
     program, python = map(Path, log.read_text().split())
     assert program.parent == python.parent
 

@@ -13,9 +13,9 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from docs.generator.arrivals import candidates, checked, places, replaced
-from orchestrator.plan import make_plan
+from orchestrator.plan.extra import flat
+from orchestrator.plan.make import make_plan
 from orchestrator.recipe import Recipe, load_recipe, recipe_names
-from orchestrator.trainers.extra import flat
 
 COUPLED = {
     "rl.kl.enabled": "actor_rollout_ref.actor.use_kl_loss",

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from orchestrator.checks import loggers as checks
-from orchestrator.loggers import environ, offline, reachable, unavailable
-from orchestrator.plan import make_plan
+from orchestrator.doctor import loggers as checks
+from orchestrator.plan.loggers import environ, offline, reachable, unavailable
+from orchestrator.plan.make import make_plan
 from orchestrator.recipe import load_recipe
 from reward_plugins.logger_modes import logger_modes
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import manifest, provenance, runs
-from orchestrator.outputs import read_listing
-from orchestrator.plan import Plan, make_plan
+from orchestrator.plan.make import Plan, make_plan
+from orchestrator.plan.stage import Stage
 from orchestrator.recipe import load_recipe
-from orchestrator.stage import Stage
+from orchestrator.run import manifest, provenance, store
+from orchestrator.run.outputs import read_listing
 
 TOKEN = "hf_" + "a1B2" * 9
 
@@ -22,11 +22,11 @@ def plan(tmp_path: Path) -> Plan:
 
 
 def finish(plan: Plan, stage: Stage) -> dict[str, object]:
-    runs.write_files(stage)
+    store.write_files(stage)
     origin = manifest.origin(plan, stage)
     (stage.directory / "test.parquet").write_bytes(b"questions")
-    runs.finish(stage, {**origin, **manifest.result(stage)})
-    return runs.read_manifest(stage)
+    store.finish(stage, {**origin, **manifest.result(stage)})
+    return store.read_manifest(stage)
 
 
 def test_it_says_what_was_made_from_what(plan: Plan) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import runs
-from orchestrator.checks import machine, network
-from orchestrator.plan import Plan, make_plan
+from orchestrator.doctor import machine, network
+from orchestrator.plan.make import Plan, make_plan
 from orchestrator.recipe import load_recipe
+from orchestrator.run import store
 from tests.local_server import LocalServer, reply
 
 GATED, MISSING, GIVEN = "a/gated", "a/missing", "a/given"
@@ -66,7 +66,7 @@ def test_the_model_and_every_data_set_are_asked_for(hub: str, tmp_path: Path) ->
 def test_what_is_here_is_not_asked_for(hub: str, tmp_path: Path) -> None:
     plan = plan_of(tmp_path, f"model.path={tmp_path}")
     plan.stage("data").directory.mkdir(parents=True)
-    runs.finish(plan.stage("data"), {})
+    store.finish(plan.stage("data"), {})
     ((right, text),) = network.repositories(plan)
     assert right is True and "on this machine" in text
     assert list(network.training_questions(plan)) == []

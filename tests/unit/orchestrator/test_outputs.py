@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.outputs import LISTING, MANIFEST, altered, hash_outputs, list_outputs
+from orchestrator.run.outputs import LISTING, MANIFEST, altered, hash_outputs, list_outputs
 
 
 @pytest.fixture

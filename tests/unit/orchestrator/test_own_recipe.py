@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import RecipeError
-from orchestrator.plan import make_plan
+from orchestrator.plan.make import make_plan
+from orchestrator.plan.stage import ROOT
 from orchestrator.recipe import load_recipe
-from orchestrator.stage import ROOT
 
 EXAMPLE = str(ROOT / "examples" / "recipes" / "still_or_rolling.yaml")
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import RecipeError
-from orchestrator.plan import make_plan
+from orchestrator.plan.make import make_plan
+from orchestrator.plan.stage import Stage
 from orchestrator.recipe import load_recipe
-from orchestrator.stage import Stage
 from reward_plugins import compute_scores
 from reward_plugins.own import OwnCodeError
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.plan import Plan, make_plan
+from orchestrator.plan.make import Plan, make_plan
+from orchestrator.plan.stage import OUT, ROOT
 from orchestrator.recipe import load_recipe, recipe_names
-from orchestrator.stage import OUT, ROOT
 
 STAGES = ["data", "model", "sft", "rl", "merge", "eval", "report"]
 
@@ -88,7 +88,8 @@ def test_where_the_run_directory_is_does_not_matter(tmp_path: Path) -> None:
 def test_planning_imports_nothing_heavy() -> None:
     code = (
         "import sys; from pathlib import Path; import orchestrator.cli\n"
-        "from orchestrator.plan import make_plan; from orchestrator.recipe import load_recipe\n"
+        "from orchestrator.plan.make import make_plan\n"
+        "from orchestrator.recipe import load_recipe\n"
         "make_plan(load_recipe('camreasoner_7b'), Path('/nowhere'))\n"
         "heavy = {'torch', 'transformers', 'ray', 'numpy', 'av', 'pyarrow', 'verl', 'psutil',\n"
         "    'filelock', 'rich.progress', 'rich.live', 'httpx2', 'openai', 'huggingface_hub'}\n"

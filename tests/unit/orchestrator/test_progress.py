@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.progress import Follower, ProgressRows, clock, pace
-from orchestrator.stage import Progress
+from orchestrator.plan.stage import Progress
+from orchestrator.run.progress import Follower, ProgressRows, clock, pace
 
 
 def write(path: Path, *steps: int, mode: str = "a") -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.errors import RecipeError
-from orchestrator.plan import make_plan
+from orchestrator.plan.make import make_plan
 from orchestrator.recipe import Recipe, load_recipe, recipe_names
 from orchestrator.recipe.load import RECIPES, _all_keys
 

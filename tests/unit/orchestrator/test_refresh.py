@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 import rich.console
 
-from orchestrator import refresh, runs
-from orchestrator.plan import Plan, make_plan
+from orchestrator.console import Console
+from orchestrator.plan.make import Plan, make_plan
 from orchestrator.recipe import load_recipe
-from orchestrator.refresh import FIRST_SECONDS, Refresher, command, refreshed
 from orchestrator.report.__main__ import main
-from orchestrator.ui import Console
+from orchestrator.run import refresh, store
+from orchestrator.run.refresh import FIRST_SECONDS, Refresher, command, refreshed
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_the_report_of_a_run_that_goes_on_shows_its_curves_and_loads_itself_agai
     monkeypatch.setattr(refresh, "FIRST_SECONDS", 0.0)
     monkeypatch.setattr(refresh, "LOOK_SECONDS", 0.01)
     with refreshed(plan, plan.stage("rl"), Console()):
-        assert not runs.is_done(plan.stage("report"))
+        assert not store.is_done(plan.stage("report"))
     page = plan.directory / "report"
     assert page.resolve() == plan.stage("report").directory
     argv = command(plan.stage("report"))

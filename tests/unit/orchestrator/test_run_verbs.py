@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import cli, launch, runs
-from orchestrator.plan import Plan
+from orchestrator import cli
+from orchestrator.plan.make import Plan
+from orchestrator.run import launch, store
 from orchestrator.trace.record import read_record
 from tests.unit.orchestrator.finished import finished_run
 
@@ -150,7 +151,7 @@ def test_clean_runs_shows_first_and_removes_only_what_no_run_links_to(
     kept = finished_run(tmp_path, "kept")
     arm = finished_run(tmp_path, "sweep/arm", ["seed=8"])
     loose = finished_run(tmp_path, "kept", ["seed=9"]).stage("data")
-    runs.show_in_run(kept, kept.stage("data"))
+    store.show_in_run(kept, kept.stage("data"))
     for number in (1, 2, 10):
         log = kept.stage("data").directory / "logs" / f"attempt_{number}.log"
         log.parent.mkdir(exist_ok=True)
@@ -162,7 +163,7 @@ def test_clean_runs_shows_first_and_removes_only_what_no_run_links_to(
     assert f"{loose.fingerprint} no run links to it" in text
     assert "attempt_1.log" in text and "attempt_2.log" in text and "attempt_10.log" not in text
     assert loose.directory.exists()
-    with runs.owned(loose):
+    with store.owned(loose):
         assert (
             "another process is working on it"
             in told(capsys, tmp_path, "clean-runs", "yes=true")[1]

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import runs
 from orchestrator.errors import RunLockedError
-from orchestrator.plan import make_plan
+from orchestrator.plan.make import make_plan
+from orchestrator.plan.stage import Stage
 from orchestrator.recipe import load_recipe
-from orchestrator.stage import Stage
+from orchestrator.run import store
 
 
 @pytest.fixture
@@ -20,15 +20,15 @@ def stage(tmp_path: Path) -> Stage:
 
 
 def test_a_stage_is_done_once_its_manifest_is_there(stage: Stage) -> None:
-    runs.write_files(stage)
-    assert not runs.is_done(stage)
-    runs.finish(stage, {"seconds": 1.0})
-    assert runs.is_done(stage)
-    assert runs.read_manifest(stage)["seconds"] == 1.0
+    store.write_files(stage)
+    assert not store.is_done(stage)
+    store.finish(stage, {"seconds": 1.0})
+    assert store.is_done(stage)
+    assert store.read_manifest(stage)["seconds"] == 1.0
 
 
 def test_a_second_owner_is_refused(stage: Stage) -> None:
-    with runs.owned(stage), pytest.raises(RunLockedError, match=stage.name), runs.owned(stage):
+    with store.owned(stage), pytest.raises(RunLockedError, match=stage.name), store.owned(stage):
         pass
 
 
@@ -39,23 +39,23 @@ def test_the_lock_of_a_killed_owner_does_not_block(stage: Stage) -> None:
         "FileLock(sys.argv[1]).acquire(); os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", code, str(stage.directory / ".lock")], check=False)
-    with runs.owned(stage):
+    with store.owned(stage):
         pass
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "file.json"
-    runs.write_atomically(path, "old")
+    store.write_atomically(path, "old")
     with pytest.raises(UnicodeEncodeError):
-        runs.write_atomically(path, "new \ud800")
+        store.write_atomically(path, "new \ud800")
     assert path.read_text() == "old"
 
 
 def test_the_run_directory_points_at_the_stage(tmp_path: Path) -> None:
     plan = make_plan(load_recipe("tiny"), tmp_path)
-    runs.write_files(plan.stages[0])
+    store.write_files(plan.stages[0])
     for _ in range(2):
-        runs.show_in_run(plan, plan.stages[0])
+        store.show_in_run(plan, plan.stages[0])
     assert (plan.directory / "data").resolve() == plan.stages[0].directory.resolve()
     assert json.loads((plan.directory / "recipe.json").read_text())["name"] == "tiny"
 
@@ -63,8 +63,8 @@ def test_the_run_directory_points_at_the_stage(tmp_path: Path) -> None:
 def test_status_says_what_changed(tmp_path: Path) -> None:
     before = make_plan(load_recipe("tiny"), tmp_path)
     stage = before.stage("sft")
-    runs.write_files(stage)
-    runs.finish(stage, {})
-    runs.show_in_run(before, stage)
+    store.write_files(stage)
+    store.finish(stage, {})
+    store.show_in_run(before, stage)
     after = make_plan(load_recipe("tiny", ["sft.learning_rate=1e-4"]), tmp_path)
-    assert runs.stale_ingredients(after, after.stage("sft")) == ["file @OUT@/train.yaml"]
+    assert store.stale_ingredients(after, after.stage("sft")) == ["file @OUT@/train.yaml"]

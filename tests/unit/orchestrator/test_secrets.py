@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import RecipeError
-from orchestrator.node import Exit, StageRunner
 from orchestrator.recipe import load_recipe, recipe_names
+from orchestrator.run.node import Exit, StageRunner
 from orchestrator.secrets import REDACTED, redact
 
 PLANTED = {

@@ -7,11 +7,11 @@ import grimp
 import pytest
 
 from orchestrator import cli
-from orchestrator import plan as planning
-from orchestrator import stage as staging
-from orchestrator.plan import Plan, make_plan
+from orchestrator.plan import make as planning
+from orchestrator.plan import stage as staging
+from orchestrator.plan.make import Plan, make_plan
+from orchestrator.plan.stage import Stage
 from orchestrator.recipe import load_recipe
-from orchestrator.stage import Stage
 from tests.unit.orchestrator.finished import finished_run
 
 STAGES = ["data", "model", "sft", "rl", "merge", "eval", "report"]
@@ -199,8 +199,8 @@ PLUMBING = (
     "data_builders/specs.py",
     "data_builders/trajectory_specs.py",
     "data_builders/workers.py",
-    "orchestrator/checks",
-    "orchestrator/outputs.py",
+    "orchestrator/doctor",
+    "orchestrator/run/outputs.py",
     "reward_plugins/errors.py",
     "reward_plugins/logger_modes.py",
     "reward_plugins/metrics_history.py",

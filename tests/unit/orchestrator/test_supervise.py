@@ -24,7 +24,8 @@ time.sleep(600)
 """
 PARENT = """
 import subprocess, sys, time
-command = [sys.executable, "-m", "orchestrator.supervise", "lock", sys.executable, *sys.argv[1:]]
+supervise = [sys.executable, "-m", "orchestrator.run.supervise", "lock"]
+command = [*supervise, sys.executable, *sys.argv[1:]]
 subprocess.Popen(command)
 time.sleep(600)
 """
@@ -55,7 +56,7 @@ def wait_until_gone(pid: int) -> bool:
 
 @pytest.mark.parametrize("code", [0, 3])
 def test_the_exit_code_is_the_commands(code: int, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "orchestrator.supervise", "lock"]
+    command = [sys.executable, "-m", "orchestrator.run.supervise", "lock"]
     done = subprocess.run(
         [*command, sys.executable, "-c", f"raise SystemExit({code})"], cwd=tmp_path
     )
@@ -63,7 +64,7 @@ def test_the_exit_code_is_the_commands(code: int, tmp_path: Path) -> None:
 
 
 def test_a_command_killed_by_a_signal_is_told_apart(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "orchestrator.supervise", "lock"]
+    command = [sys.executable, "-m", "orchestrator.run.supervise", "lock"]
     kill = "import os; os.kill(os.getpid(), 9)"
     done = subprocess.run([*command, sys.executable, "-c", kill], cwd=tmp_path)
     assert done.returncode == 128 + 9
@@ -78,7 +79,7 @@ def test_a_double_forked_process_that_ignores_sigterm_dies_with_the_supervisor(
         [
             sys.executable,
             "-m",
-            "orchestrator.supervise",
+            "orchestrator.run.supervise",
             "lock",
             sys.executable,
             str(script),

@@ -8,16 +8,16 @@ from pathlib import Path
 import psutil
 import pytest
 
-from orchestrator import runs
-from orchestrator.attempts import read_attempts
-from orchestrator.cluster import Session
+from orchestrator.console import Console
 from orchestrator.errors import StageError
-from orchestrator.execute import AttemptError, attempt
-from orchestrator.launch import launch
-from orchestrator.plan import Plan, make_plan
+from orchestrator.plan.make import Plan, make_plan
+from orchestrator.plan.stage import Command, Progress, Resources
 from orchestrator.recipe import load_recipe
-from orchestrator.stage import Command, Progress, Resources
-from orchestrator.ui import Console
+from orchestrator.run import store
+from orchestrator.run.attempts import read_attempts
+from orchestrator.run.cluster import Session
+from orchestrator.run.execute import AttemptError, attempt
+from orchestrator.run.launch import launch
 
 pytestmark = pytest.mark.slow
 
@@ -85,7 +85,7 @@ def test_a_stage_that_comes_to_harm_goes_on_to_its_end(
     died, done = read_attempts(plan.stages[0].directory)
     assert (died.outcome, done.outcome) == ("died", "done")
     assert died.cause is not None and cause in died.cause
-    assert len(runs.read_manifest(plan.stages[0])["attempts"]) == 2
+    assert len(store.read_manifest(plan.stages[0])["attempts"]) == 2
     if "no progress" in cause:
         (stacks,) = Path(died.log).parent.glob("*.stacks.txt")
         assert "come_to_harm" in stacks.read_text()
@@ -96,7 +96,7 @@ def test_a_stage_that_dies_twice_at_one_step_stops_with_the_cause(tmp_path: Path
     with pytest.raises(StageError, match=r"(?s)signal 9 .*after step 3 .*twice.*out of cheese"):
         launch(plan, plan.stages, Console())
     assert [a.outcome for a in read_attempts(plan.stages[0].directory)] == ["died", "died"]
-    assert not runs.is_done(plan.stages[0])
+    assert not store.is_done(plan.stages[0])
 
 
 def test_ray_that_goes_before_the_stage_is_placed_is_noticed(tmp_path: Path) -> None:

@@ -12,12 +12,12 @@ import psutil
 import pytest
 import rich.console
 
-from orchestrator import live, runs, ui
-from orchestrator.live import Machine, View, gpu_memory
-from orchestrator.plan import make_plan
+from orchestrator.console import Console
+from orchestrator.plan.make import make_plan
+from orchestrator.plan.stage import Command, Progress, Stage
 from orchestrator.recipe import load_recipe
-from orchestrator.stage import Command, Progress, Stage
-from orchestrator.ui import Console
+from orchestrator.run import live, store
+from orchestrator.run.live import Machine, View, gpu_memory
 
 
 def stage_in(directory: Path, name: str) -> Stage:
@@ -56,7 +56,7 @@ def test_each_stage_has_a_row_with_step_metric_pace_and_time_left(tmp_path: Path
     data, sft, rl = (stage_in(tmp_path, name) for name in ("data", "sft", "rl"))
     view = View({stage.name: [stage] for stage in (data, sft, rl)})
     data.directory.mkdir()
-    runs.finish(data, {"seconds": 75.0})
+    store.finish(data, {"seconds": 75.0})
     begin(sft)
     assert drawn(view, 100.0)[1:4] == ["✔ data 1 min 15 s", "▶ sft 0.0 s", "· rl"]
     step(sft, 10)
@@ -79,11 +79,11 @@ def test_an_arm_is_one_row_that_goes_from_stage_to_stage(tmp_path: Path) -> None
     step(arms["0.3-seed0"][0], 8)
     first, second = drawn(view, 5.0)[1:3]
     assert first.startswith("▶ 0.1-seed0 rl") and "rl loss 0.125" in second
-    runs.finish(arms["0.1-seed0"][0], {"seconds": 1.0})
+    store.finish(arms["0.1-seed0"][0], {"seconds": 1.0})
     assert drawn(view, 6.0)[1] == "· 0.1-seed0 eval"
     begin(arms["0.1-seed0"][1])
     assert drawn(view, 7.0)[1].startswith("▶ 0.1-seed0 eval")
-    runs.finish(arms["0.1-seed0"][1], {"seconds": 1.0})
+    store.finish(arms["0.1-seed0"][1], {"seconds": 1.0})
     assert drawn(view, 8.0)[1] == "✔ 0.1-seed0"
 
 
@@ -114,7 +114,7 @@ def test_no_terminal_gets_plain_lines_and_no_view(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sft, out, now = stage_in(tmp_path, "sft"), io.StringIO(), [100.0]
-    monkeypatch.setattr(ui.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("orchestrator.console.time.monotonic", lambda: now[0])
     console = console_to(out, terminal=False)
     begin(sft)
     with console.watching({"sft": [sft]}):

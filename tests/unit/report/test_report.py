@@ -13,13 +13,13 @@ import pytest
 from fabricated import fabricate, noise_samples
 from rich.console import Console
 
-from orchestrator.history import HistoryError
 from orchestrator.report.__main__ import main
 from orchestrator.report.examples import ordered
 from orchestrator.report.figures import RL, curves, draw_curves, smooth
 from orchestrator.report.pages import headline, settings, write_pages, write_report
 from orchestrator.report.sources import ReportError, Run, read_run
 from orchestrator.report.table import lines, p_value, percent, points, span, summary_table
+from orchestrator.run.history import HistoryError
 
 NAMES = ("base", "sft", "rl")
 

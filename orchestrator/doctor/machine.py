@@ -1,0 +1,101 @@
+"""Whether this machine has what a recipe needs: GPUs, disk, video codecs."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Iterator
+from typing import Literal
+
+from orchestrator.doctor.backbones import backbone
+from orchestrator.errors import ResourceError
+from orchestrator.plan.make import Plan
+from orchestrator.recipe import Recipe
+from orchestrator.run import cluster
+
+DECODERS = ("h264", "hevc", "vp9", "av1", "mpeg4")
+"""Of the published clips, and of what people film."""
+Verdict = tuple[bool | None, str]
+"""Right, wrong or (None) not known; and what to tell."""
+
+
+def machine(plan: Plan) -> Iterator[Verdict]:
+    """Every check of this machine."""
+    yield devices(plan.recipe)
+    yield disk(plan)
+    yield video()
+
+
+def devices(recipe: Recipe) -> Verdict:
+    """GPUs of this machine, unless the recipe runs on a cluster of its own."""
+    nodes = recipe.cluster.nodes
+    if nodes > 1 and recipe.cluster.address is None:
+        return False, (
+            f"cluster.nodes: {nodes} nodes, but without cluster.address there is this machine "
+            "alone; see examples/ for how to start a cluster, or set cluster.nodes=1"
+        )
+    try:
+        cluster.check_gpus(recipe)
+    except ResourceError as error:
+        return False, str(error)
+    return True, f"devices: {recipe.devices} x {recipe.cluster.device}"
+
+
+def disk(plan: Plan, free: int | None = None) -> Verdict:
+    """Free bytes against the checkpoints that the recipe keeps."""
+    wanted = checkpoint_bytes(plan.recipe)
+    if wanted is None:
+        return None, f"disk: the size of {plan.recipe.model.path} is not known here"
+    there = next(path for path in (plan.directory, *plan.directory.parents) if path.exists())
+    free = shutil.disk_usage(there).free if free is None else free
+    text = f"disk: checkpoints take {wanted / 1e9:.1f} GB, {free / 1e9:.0f} GB are free in {there}"
+    if wanted > free:
+        text += "; lower sft.keep_last or rl.keep_last, or set runs_dir="
+    return wanted <= free, text
+
+
+def checkpoint_bytes(recipe: Recipe) -> float | None:
+    """SFT: weights in bf16 and 12 bytes of optimizer a trained parameter (fp32: 4 and 8), each
+    epoch or step that is kept. RL: 12 bytes a parameter (EasyR1's bf16: 6), one more than is
+    kept while a new one is written. Then base and merged weights. None: unknown backbone.
+    """
+    model, sft, rl = backbone(recipe), recipe.sft, recipe.rl
+    if model is None:
+        return None
+    size = model.parameters
+    last = sft.epochs if sft.max_steps is None or sft.save_every == "epoch" else sft.max_steps
+    every = 1 if sft.save_every == "epoch" else sft.save_every
+    saved = sft.keep_last or math.ceil(last / every)
+    reinforced = (6 if rl.trainer == "easyr1" and rl.precision == "bf16" else 12) * size
+    return saved * 14.0 * size + (rl.keep_last + 1) * reinforced + 2 * 4.0 * size
+
+
+def video() -> Verdict:
+    """PyAV's decoders for published clips, and lossless libx264, in which the frame cache keeps
+    them. The trainers are given those frames: no reader of theirs (decord, torchcodec,
+    torchvision) decides what a model sees.
+    """
+    import av
+
+    lacking = [name for name in DECODERS if not _can(name, "r")]
+    lacking += [] if _can("libx264rgb", "w") else ["libx264rgb"]
+    backend = f"video: PyAV {av.__version__} (libavcodec {_version('libavcodec')})"
+    if lacking:
+        return False, f"{backend} lacks {', '.join(lacking)}; install the wheel of envs/*.txt"
+    return True, f"{backend} decodes each clip once; every stage reads those frames"
+
+
+def _can(codec: str, mode: Literal["r", "w"]) -> bool:
+    from av.codec.codec import Codec, UnknownCodecError
+
+    try:
+        Codec(codec, mode)
+    except UnknownCodecError:
+        return False
+    return True
+
+
+def _version(library: str) -> str:
+    import av
+
+    return ".".join(map(str, av.library_versions[library]))

@@ -1,0 +1,121 @@
+"""Whether this machine reaches what a recipe needs from elsewhere, and has ports of its own."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+from orchestrator.doctor.machine import Verdict
+from orchestrator.errors import ResourceError
+from orchestrator.plan.make import Plan
+from orchestrator.recipe import Recipe
+from orchestrator.run import cluster, store
+from reward_plugins.errors import CamReasonerError
+
+SECONDS = 5.0
+RAY_PORTS, PORTS_A_DEVICE = 16, 4
+"""Ports that a local Ray opens, and that trainer and rollout open for a device; about."""
+
+
+def network(plan: Plan) -> Iterator[Verdict]:
+    """Every check of what is elsewhere."""
+    yield from repositories(plan)
+    yield from training_questions(plan)
+    yield rendezvous(plan.recipe)
+    yield review_page(plan.recipe)
+
+
+def repositories(plan: Plan) -> Iterator[Verdict]:
+    """Base model and data sets: built, here before, or on the Hub for this account."""
+    name, wanted = plan.recipe.model.path, []
+    if name is None:
+        yield True, "base model: built here"
+    elif Path(name).is_dir() or store.is_done(plan.stage("model")):
+        yield True, f"base model: {name} is on this machine"
+    else:
+        wanted.append(("model", name))
+    if not store.is_done(plan.stage("data")):
+        wanted += [("dataset", repo) for repo in _data_sets(plan.recipe)]
+    for kind, repo in wanted:
+        right, text = hub_repository(repo, kind)
+        yield right, text
+        if right is None:  # nor can the Hub be asked about the others
+            return
+
+
+def _data_sets(recipe: Recipe) -> list[str]:
+    from data_builders.catalogue import REPOSITORIES
+
+    names = (repo for source in recipe.data.sources for repo in REPOSITORIES.get(source, ()))
+    return [*dict.fromkeys(names)]
+
+
+def hub_repository(name: str, kind: str) -> Verdict:
+    """Whether the Hub gives `name` to this account; unknown where it can't be reached."""
+    import httpx2
+    from huggingface_hub import HfApi, errors
+
+    page = f"https://huggingface.co/{'datasets/' if kind == 'dataset' else ''}{name}"
+    try:
+        HfApi().repo_info(name, repo_type=kind, timeout=SECONDS)
+    except errors.GatedRepoError:
+        return False, f"{kind}: {name} is gated: accept its terms at {page} and set HF_TOKEN"
+    except errors.RepositoryNotFoundError:
+        return False, f"{kind}: no {name} on the Hub for this account; see {page}, or HF_TOKEN"
+    except (errors.HfHubHTTPError, errors.OfflineModeIsEnabled, httpx2.HTTPError, OSError) as error:
+        return None, f"{kind}: the Hub can't be asked about {name} ({type(error).__name__})"
+    return True, f"{kind}: {name} is on the Hub"
+
+
+def training_questions(plan: Plan) -> Iterator[Verdict]:
+    """What the data stage itself checks before it fetches: annotations, teacher and judge."""
+    from data_builders.build import check
+    from data_builders.gathering import BuildConfig
+
+    stage = plan.stage("data")
+    if store.is_done(stage) or plan.recipe.data.sources == ("synthetic",):
+        return
+    config = BuildConfig.model_validate_json(stage.files[str(stage.directory / "data.json")])
+    try:
+        check(config)
+    except CamReasonerError as error:
+        yield False, f"data: {error}"
+    else:
+        yield True, "data: its questions, and who writes traces for them, are there"
+
+
+def rendezvous(recipe: Recipe) -> Verdict:
+    """Ray, the process groups and the rollout servers choose free ports on this node's address."""
+    address = recipe.cluster.address
+    if address is not None:
+        try:
+            cluster.check_address(address)
+        except ResourceError as error:
+            return False, str(error)
+        return True, f"cluster.address: nothing speaks against {address}"
+    from ray.util import get_node_ip_address
+
+    here = get_node_ip_address()
+    wanted = RAY_PORTS + PORTS_A_DEVICE * max(1, recipe.devices)
+    try:
+        with ExitStack() as held:
+            for _ in range(wanted):
+                held.enter_context(socket.create_server((here, 0)))
+    except OSError as error:
+        return False, (
+            f"ports: {wanted} free ones are needed on {here}, this node's address ({error}); see "
+            "`hostname -I`, net.ipv4.ip_local_port_range and `ulimit -n`"
+        )
+    return True, f"ports: {wanted} free ones on {here} for Ray and the process groups"
+
+
+def review_page(recipe: Recipe) -> Verdict:
+    """The port of `make review`, which no stage waits for."""
+    port = recipe.review.port
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError as error:
+        return None, f"review.port: {port} can't be had now ({error}); 0 takes any free one"
+    return True, f"review.port: {port or 'any'} is free"

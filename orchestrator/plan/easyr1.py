@@ -1,0 +1,162 @@
+"""Recipe -> stock EasyR1 (v0.3.2, main b44b311): the configuration of its `verl.trainer.main`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import reward_plugins
+from orchestrator.plan import drafts, loggers, own_reward, stages
+from orchestrator.plan.extra import merged
+from orchestrator.plan.stage import OUT, Draft
+from orchestrator.recipe import Recipe
+
+REWARD = Path(reward_plugins.__file__).parent / "reward.py"
+LOSS_AGGREGATION = {
+    "token-mean": "token",
+    "seq-mean-token-mean": "seq",
+    "seq-mean-token-sum": "seq",
+}
+
+
+def rl(recipe: Recipe, done: dict[str, Path]) -> Draft:
+    """Check the config, export the questions in EasyR1's format, then reinforce.
+
+    EasyR1 is on no registry: `EASYR1_HOME` names a checkout on the node that runs the stage.
+    """
+    return drafts.rl(
+        recipe, done, train_config(recipe, done), entry="launch", score="reward/overall"
+    )
+
+
+def train_config(recipe: Recipe, done: dict[str, Path]) -> dict[str, Any]:
+    """What `reward_plugins.easyr1_plugin.launch` reads."""
+    config: dict[str, Any] = {
+        "data": _data(recipe),
+        "algorithm": _algorithm(recipe),
+        "worker": {
+            "actor": _actor(recipe, done),
+            "rollout": _rollout(recipe),
+            "reward": _reward(recipe),
+        },
+        "trainer": _trainer(recipe),
+    }
+    return {
+        "easyr1": merged(config, recipe.rl.extra, "rl.extra"),
+        "ema": recipe.rl.ema.model_dump(),
+        "env": loggers.environ(recipe.loggers),
+    }
+
+
+def _data(recipe: Recipe) -> dict[str, Any]:
+    spec = recipe.rl.frames or recipe.frames
+    questions = str(OUT / "data" / "rl.json")
+    return {
+        "train_files": questions,
+        "val_files": questions,
+        "prompt_key": "problem",
+        "answer_key": "answer",
+        "video_key": "videos",
+        "video_fps": spec.fps,
+        "min_pixels": spec.min_pixels,
+        "max_pixels": spec.max_pixels,
+        "max_prompt_length": recipe.rl.max_prompt_length,
+        "max_response_length": recipe.rl.max_response_length,
+        "rollout_batch_size": recipe.rl.prompts_per_step,
+        "val_batch_size": recipe.rl.prompts_per_step,
+        "shuffle": True,
+        "seed": recipe.seed,
+        "filter_overlong_prompts": False,
+    }
+
+
+def _algorithm(recipe: Recipe) -> dict[str, Any]:
+    rl = recipe.rl
+    return {
+        "adv_estimator": rl.advantage,
+        # Both are needed: with disable_kl the coefficient is silently unused.
+        "disable_kl": not rl.kl.enabled,
+        "use_kl_loss": rl.kl.enabled,
+        "kl_penalty": rl.kl.kl_type,
+        "kl_coef": rl.kl.kl_coef,
+        "online_filtering": rl.filter.enabled,
+        "filter_key": {"accuracy": "accuracy", "score": "overall"}[rl.filter.metric],
+        "filter_low": rl.filter.low,
+        "filter_high": rl.filter.high,
+    }
+
+
+def _actor(recipe: Recipe, done: dict[str, Path]) -> dict[str, Any]:
+    rl = recipe.rl
+    bf16 = rl.precision == "bf16"
+    return {
+        "global_batch_size": rl.minibatch_prompts,
+        "micro_batch_size_per_device_for_update": rl.microbatch_responses,
+        "micro_batch_size_per_device_for_experience": rl.logprob_microbatch_responses,
+        "max_grad_norm": rl.max_grad_norm,
+        "clip_ratio_low": rl.clip_low,
+        "clip_ratio_high": rl.clip_high,
+        "clip_ratio_dual": rl.clip_dual,
+        "loss_avg_mode": LOSS_AGGREGATION[rl.loss_aggregation],
+        "padding_free": rl.padding_free,
+        "dynamic_batching": rl.dynamic_batching,
+        "model": {
+            "model_path": str(stages.starting_policy(recipe, done)),
+            "enable_gradient_checkpointing": rl.gradient_checkpointing,
+            "trust_remote_code": False,
+            "freeze_vision_tower": rl.freeze_vision_tower,
+        },
+        "optim": {
+            "lr": rl.learning_rate,
+            "betas": list(rl.betas),
+            "weight_decay": rl.weight_decay,
+            "lr_warmup_ratio": rl.warmup_ratio,
+            "strategy": "adamw_bf16" if bf16 else "adamw",
+        },
+        "fsdp": {
+            "torch_dtype": "bf16" if bf16 else "fp32",
+            "mp_param_dtype": "bf16" if bf16 else "fp32",
+        },
+    }
+
+
+def _rollout(recipe: Recipe) -> dict[str, Any]:
+    rl = recipe.rl
+    return {
+        "n": rl.group_size,
+        "temperature": rl.rollout.temperature,
+        "top_p": rl.rollout.top_p,
+        "seed": recipe.seed,
+        "dtype": rl.precision,
+        "gpu_memory_utilization": rl.rollout.gpu_memory_utilization,
+        "tensor_parallel_size": rl.rollout.tensor_parallel,
+        "max_num_batched_tokens": rl.rollout.max_batched_tokens,
+    }
+
+
+def _reward(recipe: Recipe) -> dict[str, Any]:
+    own = own_reward.function(recipe)
+    given = {"function": f"{own[0]}:{own[1]}"} if own else {}
+    return {
+        "reward_function": f"{REWARD}:compute_scores",
+        "reward_function_kwargs": {**own_reward.arguments(recipe), **given},
+    }
+
+
+def _trainer(recipe: Recipe) -> dict[str, Any]:
+    rl = recipe.rl
+    return {
+        "total_epochs": rl.epochs,
+        "max_steps": rl.max_steps,
+        **loggers.run_name(recipe, "project_name", "experiment_name"),
+        "logger": ["file", "console", *recipe.loggers],
+        "nnodes": recipe.cluster.nodes,
+        "n_gpus_per_node": recipe.cluster.gpus_per_node,
+        "max_try_make_batch": rl.filter.max_refills,
+        "val_freq": -1,
+        "val_before_train": False,
+        "save_freq": rl.save_every,
+        "save_limit": rl.keep_last,
+        "save_checkpoint_path": str(OUT / "checkpoints"),
+        "find_last_checkpoint": True,
+    }

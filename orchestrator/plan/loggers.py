@@ -1,0 +1,86 @@
+"""Where metrics go besides our own history: TensorBoard, and services that may be out of reach."""
+
+from __future__ import annotations
+
+import netrc
+import os
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from orchestrator.plan.stage import OUT
+from orchestrator.recipe import Recipe
+
+PROJECT = "camreasoner"
+LOCAL_ENVIRON = {
+    "tensorboard": ("TENSORBOARD_DIR", "TENSORBOARD_LOGGING_DIR"),
+    "trackio": ("TRACKIO_DIR",),
+    "wandb": ("WANDB_DIR",),
+    "swanlab": ("SWANLAB_LOG_DIR", "SWANLAB_DIR"),
+}
+"""What each trainer (verl and EasyR1, transformers) calls the folder of a logger's files."""
+SERVICES = {
+    "wandb": ("WANDB", "https://api.wandb.ai"),
+    "swanlab": ("SWANLAB", "https://api.swanlab.cn"),
+}
+"""Prefix of a service's variables, and where it is unless `<prefix>_BASE_URL` says otherwise."""
+KNOCK_SECONDS = 3.0
+
+
+def environ(loggers: Sequence[str]) -> dict[str, str]:
+    """What a training command reads from the environment: everything stays in the stage."""
+    folders = {v: str(OUT / name) for name in loggers for v in LOCAL_ENVIRON[name]}
+    projects = {f"{SERVICES[name][0]}_PROJECT": PROJECT for name in loggers if name in SERVICES}
+    return {**folders, **projects}
+
+
+def run_name(recipe: Recipe, project: str, run: str) -> dict[str, str]:
+    """What loggers call the run, by a trainer's keys; TensorBoard has its folder, and no names.
+
+    Without a logger that shows the name, another name reruns nothing.
+    """
+    return {project: PROJECT, run: recipe.name} if {*recipe.loggers} - {"tensorboard"} else {}
+
+
+def offline(loggers: Sequence[str], given: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """`<prefix>_MODE=offline` for services without a key, or that can't be reached from here.
+
+    A mode that the user gave stays. A run logged offline is uploaded with `wandb sync` or
+    `swanlab sync`.
+    """
+    found = {SERVICES[name][0]: why for name, why in unavailable(loggers, given)}
+    return {f"{prefix}_MODE": "offline" for prefix in found}
+
+
+def unavailable(
+    loggers: Sequence[str], given: Mapping[str, str] = os.environ
+) -> Iterator[tuple[str, str]]:
+    """Services that a run would log to offline, and why."""
+    for name in loggers:
+        if name not in SERVICES or f"{SERVICES[name][0]}_MODE" in given:
+            continue
+        prefix, home = SERVICES[name]
+        address = given.get(f"{prefix}_BASE_URL") or given.get(f"{prefix}_API_HOST") or home
+        if not given.get(f"{prefix}_API_KEY") and not _logged_in(urlsplit(address).hostname):
+            yield name, f"{prefix}_API_KEY is not set"
+        elif not reachable(address, given):
+            yield name, f"{address} can't be reached"
+
+
+def reachable(address: str, given: Mapping[str, str] = os.environ) -> bool:
+    """Whether something listens at a web address, or at the proxy that leads to it."""
+    proxy = given.get("HTTPS_PROXY") or given.get("https_proxy")
+    parts = urlsplit(proxy or address)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        socket.create_connection((parts.hostname or "", port), KNOCK_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
+def _logged_in(host: str | None) -> bool:
+    """Whether `wandb login` or `swanlab login` left a key for `host`."""
+    files = (Path.home() / ".netrc", Path.home() / ".swanlab" / ".netrc")
+    return any(file.is_file() and host in netrc.netrc(file).hosts for file in files)

@@ -1,0 +1,238 @@
+"""Recipe -> stock verl 0.9.1: the Hydra overrides of `verl.trainer.main_ppo`.
+
+A key that verl's own config lacks starts with `+`; all others must exist there, so verl itself
+rejects one that a new version renames.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from orchestrator.plan import drafts, loggers, own_reward, stages
+from orchestrator.plan.extra import flat, merged
+from orchestrator.plan.stage import OUT, Draft
+from orchestrator.recipe import Recipe
+
+PLUGIN = "reward_plugins.verl_plugin"
+ACTOR, ROLLOUT = "actor_rollout_ref.actor", "actor_rollout_ref.rollout"
+REF, MODEL = "actor_rollout_ref.ref", "actor_rollout_ref.model"
+
+
+def rl(recipe: Recipe, done: dict[str, Path]) -> Draft:
+    """Check the config, export the questions in verl's format, then reinforce."""
+    return drafts.rl(
+        recipe, done, train_config(recipe, done), entry="train", score="critic/score/mean"
+    )
+
+
+def train_config(recipe: Recipe, done: dict[str, Path]) -> dict[str, Any]:
+    """What `reward_plugins.verl_plugin.train` reads: verl's overrides and its environment."""
+    given = overrides(recipe, done)
+    return {
+        "overrides": [f"{key}={_literal(value)}" for key, value in given.items()],
+        "env": environ(recipe),
+        "fork": recipe.cluster.device == "cpu",
+    }
+
+
+def environ(recipe: Recipe) -> dict[str, str]:
+    """What all of verl's processes read from the environment."""
+    shared = {
+        "VERL_USE_EXTERNAL_PLUGINS": "none",
+        "VERL_FILE_LOGGER_PATH": str(OUT / "metrics.jsonl"),
+        "VERL_LOGGING_LEVEL": "WARNING",
+        **loggers.environ(recipe.loggers),
+        "HF_HUB_OFFLINE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+    if recipe.cluster.device == "cpu":
+        shared |= {"VERL_PLATFORM": "cpu", "OMP_NUM_THREADS": "1", "TQ_NUM_THREADS": "1"}
+    return shared
+
+
+def overrides(recipe: Recipe, done: dict[str, Path]) -> dict[str, Any]:
+    """Every key given to verl, those of `rl.extra` last."""
+    ours = {
+        **_data(recipe),
+        **_policy(recipe, done),
+        **_optimisation(recipe),
+        **_sampling(recipe),
+        **_algorithm(recipe),
+        **_reward(recipe),
+        **_trainer(recipe),
+        **(_cpu(recipe) if recipe.cluster.device == "cpu" else _gpu(recipe)),
+    }
+    added = {key.removeprefix("+"): key for key in ours}
+    given = {added.get(key.removeprefix("+"), key): v for key, v in flat(recipe.rl.extra).items()}
+    return merged(ours, given, "rl.extra")
+
+
+def _data(recipe: Recipe) -> dict[str, Any]:
+    questions = str(OUT / "data" / "rl.parquet")
+    return {
+        "data.train_files": questions,
+        "data.val_files": questions,
+        "data.custom_cls.path": f"pkg://{PLUGIN}.dataset",
+        "data.custom_cls.name": "FramesDataset",
+        "+data.mm_processor_kwargs.do_resize": False,
+        "data.train_batch_size": recipe.rl.prompts_per_step,
+        "data.max_prompt_length": recipe.rl.max_prompt_length,
+        "data.max_response_length": recipe.rl.max_response_length,
+        "data.filter_overlong_prompts": False,
+        "data.shuffle": True,
+        "data.seed": recipe.seed,
+    }
+
+
+def _policy(recipe: Recipe, done: dict[str, Path]) -> dict[str, Any]:
+    return {
+        f"{MODEL}.path": str(stages.starting_policy(recipe, done)),
+        f"{MODEL}.use_remove_padding": recipe.rl.padding_free,
+        f"{MODEL}.enable_gradient_checkpointing": recipe.rl.gradient_checkpointing,
+    }
+
+
+def _optimisation(recipe: Recipe) -> dict[str, Any]:
+    rl = recipe.rl
+    return {
+        f"{ACTOR}.strategy": "fsdp2",
+        f"{ACTOR}.fsdp_config.strategy": "fsdp2",
+        f"{ACTOR}.ppo_mini_batch_size": rl.minibatch_prompts,
+        f"{ACTOR}.ppo_micro_batch_size_per_gpu": rl.microbatch_responses,
+        f"{ACTOR}.use_dynamic_bsz": rl.dynamic_batching,
+        f"{ACTOR}.ppo_max_token_len_per_gpu": rl.max_tokens_per_device,
+        f"{ACTOR}.optim.lr": rl.learning_rate,
+        f"{ACTOR}.optim.betas": list(rl.betas),
+        f"{ACTOR}.optim.weight_decay": rl.weight_decay,
+        f"{ACTOR}.optim.lr_warmup_steps_ratio": rl.warmup_ratio,
+        f"{ACTOR}.optim.lr_scheduler_type": "constant",
+        f"{ACTOR}.grad_clip": rl.max_grad_norm,
+        f"{ACTOR}.optim.clip_grad": rl.max_grad_norm,
+        f"{ACTOR}.clip_ratio_low": rl.clip_low,
+        f"{ACTOR}.clip_ratio_high": rl.clip_high,
+        f"{ACTOR}.clip_ratio_c": rl.clip_dual,
+        f"{ACTOR}.loss_agg_mode": rl.loss_aggregation,
+        f"{ACTOR}.use_kl_loss": rl.kl.enabled,
+        f"{ACTOR}.kl_loss_coef": rl.kl.kl_coef,
+        f"{ACTOR}.kl_loss_type": rl.kl.kl_type,
+        f"{REF}.strategy": "fsdp2",
+        f"{REF}.fsdp_config.strategy": "fsdp2",
+        f"{REF}.log_prob_micro_batch_size_per_gpu": rl.logprob_microbatch_responses,
+    }
+
+
+def _sampling(recipe: Recipe) -> dict[str, Any]:
+    rl = recipe.rl
+    return {
+        f"{ROLLOUT}.name": {"vllm": "vllm", "hf": "hf_cpu"}[rl.rollout.engine],
+        f"{ROLLOUT}.n": rl.group_size,
+        f"{ROLLOUT}.temperature": rl.rollout.temperature,
+        f"{ROLLOUT}.top_p": rl.rollout.top_p,
+        f"{ROLLOUT}.tensor_model_parallel_size": rl.rollout.tensor_parallel,
+        f"{ROLLOUT}.log_prob_micro_batch_size_per_gpu": rl.logprob_microbatch_responses,
+        f"{ROLLOUT}.agent.default_agent_loop": "video_agent",
+        f"{ROLLOUT}.seed": recipe.seed,
+    }
+
+
+def _algorithm(recipe: Recipe) -> dict[str, Any]:
+    rl = recipe.rl
+    sampler = "trainer.v1.sampler"
+    keys: dict[str, Any] = {
+        "algorithm.adv_estimator": rl.advantage,
+        "+algorithm.ema_beta": rl.ema.beta,
+        "+algorithm.ema_statistic": rl.ema.statistic,
+        "+algorithm.ema_min_std": rl.ema.min_std,
+        "+algorithm.ema_guard": rl.ema.guard,
+        f"{sampler}.sync_refill_failed_groups": True,
+        f"{sampler}.custom_sampler.path": f"pkg://{PLUGIN}.filtering",
+        f"{sampler}.custom_sampler.name": "GroupSampler",
+        f"+{sampler}.sampler_kwargs.train_batch_size": rl.prompts_per_step,
+    }
+    if rl.filter.enabled:
+        metric = {"accuracy": "accuracy", "score": "reward"}[rl.filter.metric]
+        keys |= {
+            f"+{sampler}.sampler_kwargs.metric": metric,
+            f"+{sampler}.sampler_kwargs.low": rl.filter.low,
+            f"+{sampler}.sampler_kwargs.high": rl.filter.high,
+            f"+{sampler}.sampler_kwargs.max_generation_batches": rl.filter.max_refills,
+        }
+    return keys
+
+
+def _reward(recipe: Recipe) -> dict[str, Any]:
+    key = "reward.custom_reward_function"
+    path, name = own_reward.function(recipe) or ("pkg://reward_plugins.reward", "compute_score")
+    given = flat(own_reward.arguments(recipe), f"+{key}.reward_kwargs.")
+    return {f"{key}.path": str(path), f"{key}.name": name, **given}
+
+
+def _trainer(recipe: Recipe) -> dict[str, Any]:
+    rl = recipe.rl
+    return {
+        "critic.enable": False,
+        "trainer.device": recipe.cluster.device,
+        "trainer.nnodes": recipe.cluster.nodes,
+        "trainer.n_gpus_per_node": recipe.cluster.gpus_per_node,
+        "trainer.v1.trainer_mode": "sync_ema",
+        "trainer.total_epochs": rl.epochs,
+        "trainer.total_training_steps": rl.max_steps,
+        "trainer.save_freq": rl.save_every,
+        "trainer.max_actor_ckpt_to_keep": rl.keep_last,
+        "trainer.test_freq": -1,
+        "trainer.val_before_train": False,
+        "trainer.resume_mode": "auto",
+        **loggers.run_name(recipe, "trainer.project_name", "trainer.experiment_name"),
+        "trainer.logger": ["console", *recipe.loggers],
+        "trainer.default_local_dir": str(OUT / "checkpoints"),
+        "trainer.rollout_data_dir": str(OUT / "rollouts"),
+    }
+
+
+def _cpu(recipe: Recipe) -> dict[str, Any]:
+    """What verl needs to do without an accelerator; `verl_plugin/cpu` holds the rest."""
+    fp32 = {
+        f"+{part}.fsdp_config.mixed_precision.{kind}_dtype": "fp32"
+        for part in (ACTOR, REF)
+        for kind in ("param", "reduce", "buffer")
+    }
+    compile_off = {
+        f"{key}.use_torch_compile": False
+        for key in (ACTOR, f"{ACTOR}.fsdp_config", REF, f"{REF}.fsdp_config")
+    }
+    return {
+        f"+{MODEL}.override_config.attn_implementation": "sdpa",
+        f"{ROLLOUT}.free_cache_engine": False,
+        f"{ROLLOUT}.load_format": "auto",
+        f"{ROLLOUT}.agent.num_workers": 1,
+        "reward.num_workers": 1,
+        "transfer_queue.backend.SimpleStorage.num_data_storage_units": 1,
+        "data.dataloader_num_workers": 0,
+        "+trainer.v1.sampler.sampler_kwargs.poll_interval": 0.05,
+        **fp32,
+        **compile_off,
+    }
+
+
+def _gpu(recipe: Recipe) -> dict[str, Any]:
+    rollout = recipe.rl.rollout
+    return {
+        f"{ROLLOUT}.gpu_memory_utilization": rollout.gpu_memory_utilization,
+        f"{ROLLOUT}.max_num_batched_tokens": rollout.max_batched_tokens,
+        f"{ROLLOUT}.enable_chunked_prefill": False,
+        f"{ACTOR}.fsdp_config.dtype": {"bf16": "bfloat16", "fp32": "float32"}[recipe.rl.precision],
+    }
+
+
+def _literal(value: Any) -> str:
+    """A value in Hydra's override grammar, which reads an unquoted 1 or true as what it says."""
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    if isinstance(value, str):
+        return value if re.fullmatch(r"[a-z_]{6,}|/[\w./@-]+", value) else json.dumps(value)
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(_literal(item) for item in value) + "]"
+    return repr(value)

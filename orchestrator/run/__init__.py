@@ -1,0 +1,1 @@
+"""Stages -> manifests: Ray, environments, checkpoints, the run directory."""

@@ -1,0 +1,133 @@
+"""Which checkpoint a stage goes on from: torn ones are removed before the trainer sees them.
+
+Both trainers write a checkpoint in place and one file last, so a killed one leaves part of a
+checkpoint behind. LLaMA-Factory resumes from the highest number, whole or not; verl and EasyR1 from
+what a tracker file names, which a crash can leave empty, or naming what has gone.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.markup import escape
+
+from orchestrator.console import Console
+from orchestrator.plan.stage import Stage
+from orchestrator.recipe import Recipe
+from orchestrator.run.store import write_atomically
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a trainer lays out its checkpoints."""
+
+    prefix: str
+    last_file: str
+    """Written when all else is."""
+    weights: str
+    """Pattern of what must be there besides: a trainer may have removed it."""
+    tracker: str | None = None
+    """Names the checkpoint to resume from."""
+
+
+LAYOUTS = {
+    "sft": Layout("checkpoint-", "trainer_state.json", "*"),
+    "verl": Layout(
+        "global_step_", "data.pt", "actor/model_*.pt", "latest_checkpointed_iteration.txt"
+    ),
+    "easyr1": Layout(
+        "global_step_", "dataloader.pt", "actor/model_*.pt", "checkpoint_tracker.json"
+    ),
+}
+
+
+def newest(recipe: Recipe, stage: Stage, console: Console) -> Path | None:
+    """The newest whole checkpoint of `stage`, which its trainer will go on from.
+
+    Removes the torn ones that are newer, says so, and has the tracker name the whole one.
+    """
+    layout = LAYOUTS.get(recipe.rl.trainer if stage.name == "rl" else stage.name)
+    directory = stage.directory / "checkpoints"
+    if layout is None or not directory.is_dir():
+        return None
+    found = directory.glob(f"{layout.prefix}*")
+    whole = None
+    for path in sorted(found, key=_step, reverse=True):
+        why = next(damage(path, layout, recipe.devices), None)
+        if why is None:
+            whole = path
+            break
+        console.say(
+            f"[yellow]{stage.name}: removing the torn checkpoint {path.name}: {escape(why)}[/]"
+        )
+        shutil.rmtree(path)
+    if layout.tracker is not None:
+        _track(directory / layout.tracker, whole)
+    return whole
+
+
+def damage(checkpoint: Path, layout: Layout, devices: int) -> Iterator[str]:
+    """What shows that `checkpoint` was not written to its end."""
+    if not (checkpoint / layout.last_file).is_file():
+        yield f"no {layout.last_file}"
+    if not any(checkpoint.glob(layout.weights)):
+        yield f"no {layout.weights}"
+    ranks = len(list(checkpoint.glob("rng_state_*.pth")))
+    if 0 < ranks < devices:  # each rank writes its own, and rank 0 waits for none of them
+        yield f"rng_state of {ranks} of {devices} ranks"
+    for path in sorted(p for p in checkpoint.rglob("*") if p.is_file()):
+        if not is_whole(path):
+            yield f"{path.relative_to(checkpoint)} is cut short"
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a file reaches to the end that its own format states."""
+    if path.suffix in (".pt", ".pth", ".bin"):  # torch.save's zip has its directory at the end
+        return zipfile.is_zipfile(path)
+    if path.suffix == ".json":
+        return _is_json(path)
+    return path.suffix != ".safetensors" or _is_safetensors(path)
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        json.loads(path.read_bytes())
+    except ValueError:
+        return False
+    return True
+
+
+def _is_safetensors(path: Path) -> bool:
+    """Eight bytes with the header's length, the header, and as many bytes as it states."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if length > path.stat().st_size:
+            return False
+        try:
+            header = json.loads(file.read(length))
+        except ValueError:
+            return False
+    ends = [t["data_offsets"][1] for name, t in header.items() if name != "__metadata__"]
+    return path.stat().st_size == 8 + length + max(ends, default=0)
+
+
+def _track(tracker: Path, whole: Path | None) -> None:
+    """Have the tracker name `whole`; it stays as it is where it does."""
+    if whole is None:
+        tracker.unlink(missing_ok=True)
+    elif tracker.suffix == ".json":
+        known = json.loads(tracker.read_bytes()) if tracker.is_file() and _is_json(tracker) else {}
+        if known.get("last_global_step") != _step(whole):
+            named = {"last_global_step": _step(whole), "last_actor_path": str(whole / "actor")}
+            write_atomically(tracker, json.dumps({**known, **named}, indent=2))
+    elif not tracker.is_file() or tracker.read_text().strip() != str(_step(whole)):
+        write_atomically(tracker, str(_step(whole)))
+
+
+def _step(checkpoint: Path) -> int:
+    return int(checkpoint.name.rpartition("_")[2].rpartition("-")[2])

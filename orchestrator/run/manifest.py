@@ -1,0 +1,133 @@
+"""A stage's manifest: everything that tells how its result came about.
+
+Text too long for it lies beside it in `provenance/`: what was installed in each environment, and
+the code's difference from its commit.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from orchestrator.plan.make import Plan
+from orchestrator.plan.stage import Stage
+from orchestrator.run import provenance
+from orchestrator.run.outputs import LISTING, MANIFEST, altered, hash_outputs
+from orchestrator.run.store import write_atomically
+
+FOLDER = "provenance"
+PATCH = "code.patch"
+
+
+def origin(plan: Plan, stage: Stage) -> dict[str, Any]:
+    """What is known, and may be lost, before a stage's first command: taken down as it starts."""
+    beside = stage.directory / FOLDER
+    recipe = plan.recipe.model_dump(mode="json")
+    return {
+        "run": plan.directory.name,
+        "recipe": recipe,
+        "seeds": dict(_seeds(recipe)),
+        "files": {Path(name).name: text for name, text in stage.files.items()},
+        "code": _code(beside),
+        "environments": {
+            name: _environment(name, beside)
+            for name in dict.fromkeys(c.environment for c in stage.commands)
+        },
+        "inputs": _inputs(plan, stage),
+    }
+
+
+def result(stage: Stage) -> dict[str, Any]:
+    """What the stage left. Reads all of it once, to hash it."""
+    started = monotonic()
+    outputs, listing = hash_outputs(stage.directory, {Path(name) for name in stage.files})
+    write_atomically(stage.directory / LISTING, listing)
+    return {
+        "outputs": {**asdict(outputs), "hashing_seconds": round(monotonic() - started, 3)},
+        "attempts": attempts(stage.directory),
+        "metrics": metrics(stage),
+    }
+
+
+def attempts(directory: Path) -> list[dict[str, Any]]:
+    """Each start of the stage, with its log and how it ended, as the launcher noted it down."""
+    noted = directory / "attempts.jsonl"
+    if noted.is_file():
+        return [json.loads(line) for line in noted.read_text().splitlines()]
+    return [{"log": str(log)} for log in sorted((directory / "logs").glob("attempt_*.log"))]
+
+
+def metrics(stage: Stage) -> dict[str, Any]:
+    """Scores of an evaluation, the check of a merge, or a trainer's last row of numbers."""
+    scores = stage.directory / "scores.json"
+    if scores.is_file():
+        return _overall(json.loads(scores.read_text()))
+    check = stage.directory / "check.json"
+    if check.is_file():
+        checked: dict[str, Any] = json.loads(check.read_text())
+        return checked
+    for command in reversed(stage.commands):
+        spec = command.progress
+        if spec is None or not spec.metric or not Path(spec.path).is_file():
+            continue
+        key = spec.metric.rpartition(".")[2]
+        rows = [line for line in Path(spec.path).read_text().splitlines() if f'"{key}"' in line]
+        return json.loads(rows[-1]) if rows else {}
+    return {}
+
+
+def _overall(scores: Mapping[str, Any]) -> dict[str, Any]:
+    """What was measured over all questions; `scores.json` has every group."""
+    return {
+        benchmark: {
+            "n": board["n"],
+            "baselines": board["baselines"]["all"],
+            "checkpoints": {
+                name: {c: checkpoint[c]["all"] for c in ("shown", "swapped") if c in checkpoint}
+                for name, checkpoint in board["checkpoints"].items()
+            },
+        }
+        for benchmark, board in scores["benchmarks"].items()
+    }
+
+
+def _code(beside: Path) -> dict[str, Any]:
+    found, patch = provenance.code()
+    if patch:
+        write_atomically(beside / PATCH, patch)
+    return found
+
+
+def _environment(name: str, beside: Path) -> dict[str, str]:
+    found, installed = provenance.environment(name)
+    write_atomically(beside / f"{name}.txt", installed)
+    return found
+
+
+def _inputs(plan: Plan, stage: Stage) -> dict[str, dict[str, Any]]:
+    """The stages that this one read, and the sum of what they had left."""
+    read = [other for other in plan.stages if other is not stage and stage.reads(other)]
+    return {other.name: _input(other) for other in read}
+
+
+def _input(other: Stage) -> dict[str, Any]:
+    path = other.directory / MANIFEST
+    made = json.loads(path.read_text()) if path.is_file() else {}
+    changed = altered(other.directory)
+    return {
+        "fingerprint": other.fingerprint,
+        "sha256": made.get("outputs", {}).get("sha256"),
+        **({"changed": changed} if changed else {}),
+    }
+
+
+def _seeds(value: Any, key: str = "") -> Iterator[tuple[str, int]]:
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _seeds(inner, f"{key}.{name}" if key else name)
+    elif key.rpartition(".")[2] == "seed":
+        yield key, value

@@ -1,0 +1,84 @@
+"""Where a result comes from: the code, the machine, and what was installed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from orchestrator import envs
+from orchestrator.plan.stage import ROOT
+from orchestrator.secrets import redact
+
+CODE = (".py", ".yaml", ".j2", ".txt", ".in", ".toml")
+"""New files that git does not know yet are part of the difference when they end like this."""
+
+
+def code() -> tuple[dict[str, Any], str]:
+    """The project's git commit, and its difference from what ran, as a patch for `git apply`.
+
+    The commit is None where the project is no git checkout. The patch has secrets blacked out.
+    """
+    if not (ROOT / ".git").exists() or shutil.which("git") is None:
+        return {"commit": None, "dirty": False, "diff": None}, ""
+    patch = _git("diff", "--binary", "HEAD")
+    for name in _git("ls-files", "--others", "--exclude-standard").splitlines():
+        if name.endswith(CODE):
+            patch += _git("diff", "--binary", "--no-index", "/dev/null", name)
+    patch = redact(patch)
+    digest = hashlib.sha256(patch.encode()).hexdigest() if patch else None
+    return {
+        "commit": _git("rev-parse", "HEAD").strip(),
+        "dirty": bool(patch),
+        "diff": digest,
+    }, patch
+
+
+def environment(name: str) -> tuple[dict[str, str], str]:
+    """An environment's lock and Python, and what is really installed in it (`uv pip freeze`)."""
+    installed = redact(envs.freeze(name))
+    digest = hashlib.sha256(installed.encode()).hexdigest()
+    return {"lock": envs.lock_hash(name), "python": envs.PYTHON, "freeze": digest}, installed
+
+
+def machine() -> dict[str, Any]:
+    """The machine that asks: its processor, memory, GPUs and Python."""
+    return {
+        "hostname": platform.node(),
+        "system": f"{platform.system()} {platform.release()}",
+        "cpu": _processor(),
+        "cpus": len(os.sched_getaffinity(0)),
+        "memory_bytes": psutil.virtual_memory().total,
+        "gpus": _gpus(),
+        "python": platform.python_version(),
+    }
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo").read_text().splitlines()
+    names = (line.partition(":")[2].strip() for line in info if line.startswith("model name"))
+    return next(names, platform.machine())
+
+
+@cache
+def _gpus() -> list[dict[str, str]]:
+    if shutil.which("nvidia-smi") is None:
+        return []
+    keys = ("name", "memory.total", "driver_version")
+    query = ["nvidia-smi", f"--query-gpu={','.join(keys)}", "--format=csv,noheader"]
+    found = subprocess.run(query, capture_output=True, text=True, check=False).stdout
+    rows = [line.split(", ") for line in found.splitlines()]
+    return [dict(zip(keys, row, strict=True)) for row in rows if len(row) == len(keys)]
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-c", "core.quotePath=false", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    return done.stdout.decode(errors="replace")

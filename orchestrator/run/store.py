@@ -1,0 +1,135 @@
+"""The run directory: who owns a stage, when it is done, and what it was made from."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from orchestrator.errors import RunLockedError
+from orchestrator.plan.extra import flat
+from orchestrator.plan.make import Plan
+from orchestrator.plan.stage import Stage
+from orchestrator.run.outputs import LACKING, MANIFEST
+
+
+def is_done(stage: Stage) -> bool:
+    """A stage is done when its manifest exists: it is written last, in one step."""
+    return (stage.directory / MANIFEST).is_file()
+
+
+def lacking(stage: Stage) -> list[str]:
+    """What a finished stage lacks, in words: answers that an engine failed to give."""
+    path = stage.directory / LACKING
+    found: list[str] = json.loads(path.read_text()) if is_done(stage) and path.is_file() else []
+    return found
+
+
+def reopen(plan: Plan, stage: Stage) -> None:
+    """Count a finished stage, and those that read it, as not done: they go on where they ended."""
+    readers = [other for other in plan.stages if other is not stage and other.reads(stage)]
+    for each in (stage, *readers):
+        with owned(each):
+            (each.directory / MANIFEST).unlink(missing_ok=True)
+
+
+def read_manifest(stage: Stage) -> dict[str, Any]:
+    """What `finish` wrote for a stage that is done."""
+    manifest: dict[str, Any] = json.loads((stage.directory / MANIFEST).read_text())
+    return manifest
+
+
+def write_files(stage: Stage) -> None:
+    """Write the stage's configs into its directory."""
+    stage.directory.mkdir(parents=True, exist_ok=True)
+    for name, text in stage.files.items():
+        write_atomically(Path(name), text)
+
+
+def finish(stage: Stage, facts: dict[str, Any]) -> None:
+    """Write the manifest: from here on the stage is reused."""
+    manifest = {
+        "stage": stage.name,
+        "fingerprint": stage.fingerprint,
+        "ingredients": dict(stage.ingredients),
+        "commands": [asdict(command) for command in stage.commands],
+        **facts,
+    }
+    write_atomically(stage.directory / MANIFEST, json.dumps(manifest, indent=2) + "\n")
+
+
+def show_in_run(plan: Plan, stage: Stage) -> None:
+    """Point `runs/<name>/<stage>` at the stage's directory, and write the resolved recipe."""
+    plan.directory.mkdir(parents=True, exist_ok=True)
+    recipe = json.dumps(plan.recipe.model_dump(mode="json"), indent=2) + "\n"
+    write_atomically(plan.directory / "recipe.json", recipe)
+    link = plan.directory / stage.name
+    target = os.path.relpath(stage.directory, plan.directory)
+    if link.is_symlink() and os.readlink(link) == target:
+        return
+    fresh = link.with_name(f".{stage.name}.new")
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(target)
+    os.replace(fresh, link)
+
+
+def stale_ingredients(plan: Plan, stage: Stage) -> list[str]:
+    """What changed since the run last finished this stage; empty when nothing ran before."""
+    path = plan.directory / stage.name / MANIFEST
+    if not path.is_file():
+        return []
+    return changed_ingredients(json.loads(path.read_text())["ingredients"], stage)
+
+
+def changed_keys(plan: Plan, stage: Stage) -> list[str]:
+    """Keys of the recipe that differ since the run last finished this stage: `key: old -> new`."""
+    path = plan.directory / stage.name / MANIFEST
+    if not path.is_file() or "recipe" not in (manifest := json.loads(path.read_text())):
+        return []
+    before, now = flat(manifest["recipe"]), flat(plan.recipe.model_dump(mode="json"))
+    keys = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+    return [f"{key}: {before.get(key)} -> {now.get(key)}" for key in keys]
+
+
+def changed_ingredients(before: Mapping[str, str], stage: Stage) -> list[str]:
+    """What goes into a stage now, and is not what went into it `before`."""
+    names = {*before, *stage.ingredients}
+    return sorted(n for n in names if before.get(n) != stage.ingredients.get(n))
+
+
+@contextmanager
+def owned(stage: Stage) -> Iterator[None]:
+    """Hold the stage's directory alone; the kernel frees the lock of a killed process.
+
+    Raises `RunLockedError`, which names the other process, when one is working on it.
+    """
+    from filelock import FileLock, Timeout  # not needed to plan
+
+    stage.directory.mkdir(parents=True, exist_ok=True)
+    lock, owner = FileLock(stage.directory / ".lock"), stage.directory / ".owner"
+    try:
+        with lock.acquire(timeout=0):
+            write_atomically(owner, f"process {os.getpid()} on {socket.gethostname()}")
+            yield
+    except Timeout:
+        other = owner.read_text() if owner.is_file() else "another process"
+        raise RunLockedError(
+            f"stage {stage.name!r} in {stage.directory} is being worked on by {other}; "
+            "wait for it, or stop it first"
+        ) from None
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace `path` with `text` in one step: a crash leaves the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
