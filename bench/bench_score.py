@@ -119,7 +119,7 @@ def _frames(cache: Path, number: int) -> FrameMeta:
     if not (cache / key).exists():
         (cache / key).mkdir(parents=True)
         pixels = np.random.default_rng(number).integers(0, 256, (8, 7, 12, 3), dtype=np.uint8)
-        np.save(cache / key / "frames.npy", pixels.repeat(16, axis=1).repeat(16, axis=2))
+        pixels.repeat(16, axis=1).repeat(16, axis=2).tofile(cache / key / "frames.rgb")
     return FrameMeta(
         key=key, spec=SPEC, indices=tuple(range(8)), fps=1.0, height=112, width=192,
         source_frames=8, source_height=112, source_width=192, frames_sha256="", video_sha256="",

@@ -91,6 +91,7 @@ def _verl_items(clip: str, index: FrameIndex) -> Shown:
     video = {
         "video": str(index.video_path(clip)),
         "frames": str(index.frames_path(clip)),
+        "shape": list(meta.shape),
         "fps": meta.fps,
         "min_frames": len(meta.indices),
         "max_frames": len(meta.indices),

@@ -3,7 +3,7 @@
 An entry is a directory `<cache>/<key>/`, its key a hash of the clip's content, the FrameSpec and
 the format's version:
 
-    frames.npy   uint8, (T, height, width, 3)
+    frames.rgb   uint8, (T, height, width, 3), bytes alone: the shape stands in meta.json
     clip.mp4     the same frames, losslessly, at the effective fps, for trainers that want a file
     0000.png …   each frame, where the spec shows them as images
     meta.json    FrameMeta, written last
@@ -12,7 +12,6 @@ the format's version:
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import shutil
 import tempfile
@@ -30,7 +29,7 @@ from data_builders.specs import FrameSpec
 from reward_plugins.errors import CamReasonerError
 
 ABANDONED_SECONDS = 86_400.0
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 TEMPORAL_PATCH = 2
 """Frames merged into one visual token in time (Qwen2-VL and later)."""
 
@@ -59,6 +58,11 @@ class FrameMeta(BaseModel):
     video_sha256: str
     images_sha256: tuple[str, ...] = ()
     version: int = FORMAT_VERSION
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Of `frames.rgb`: T, height, width, 3."""
+        return len(self.indices), self.height, self.width, 3
 
     @property
     def visual_tokens(self) -> int:
@@ -94,15 +98,18 @@ def load_entry(directory: Path) -> tuple[Frames, FrameMeta]:
     """Frames and metadata of one cache entry; `FrameCacheError` if a byte of them changed."""
     try:
         meta = FrameMeta.model_validate_json((directory / "meta.json").read_bytes())
-        data = (directory / "frames.npy").read_bytes()
+        frames = np.fromfile(directory / "frames.rgb", dtype=np.uint8)
     except (OSError, ValidationError) as error:
         raise FrameCacheError(f"{directory} is no frame cache entry: {error}") from error
-    if hashlib.sha256(data).hexdigest() != meta.frames_sha256 or meta.version != FORMAT_VERSION:
+    if (
+        hashlib.sha256(frames.data).hexdigest() != meta.frames_sha256
+        or meta.version != FORMAT_VERSION
+    ):
         raise FrameCacheError(
-            f"{directory}/frames.npy is damaged or of another version; delete the directory and "
+            f"{directory}/frames.rgb is damaged or of another version; delete the directory and "
             "run the data stage again"
         )
-    return np.load(io.BytesIO(data), allow_pickle=False), meta
+    return frames.reshape(meta.shape), meta
 
 
 class Job(NamedTuple):
@@ -173,9 +180,8 @@ def remove_abandoned(cache: Path) -> None:
 
 
 def _fill(directory: Path, key: str, decoded: Decoded, spec: FrameSpec) -> FrameMeta:
-    buffer = io.BytesIO()
-    np.save(buffer, decoded.frames)
-    write_synced(directory / "frames.npy", buffer.getvalue())
+    data = decoded.frames.tobytes()
+    write_synced(directory / "frames.rgb", data)
     video = directory / "clip.mp4"
     write_lossless(video, decoded.frames, decoded.fps)
     if not np.array_equal(read_all(video), decoded.frames):
@@ -193,7 +199,7 @@ def _fill(directory: Path, key: str, decoded: Decoded, spec: FrameSpec) -> Frame
         source_frames=decoded.source_frames,
         source_height=decoded.source_size[0],
         source_width=decoded.source_size[1],
-        frames_sha256=hashlib.sha256(buffer.getvalue()).hexdigest(),
+        frames_sha256=hashlib.sha256(data).hexdigest(),
         video_sha256=_sha256(video),
         images_sha256=tuple(map(_sha256, images)),
     )

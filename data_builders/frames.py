@@ -86,8 +86,8 @@ class FrameIndex(BaseModel):
         return self.clips[clip]
 
     def frames_path(self, clip: str) -> Path:
-        """The clip's `frames.npy`."""
-        return self.cache / self.meta(clip).key / "frames.npy"
+        """The clip's `frames.rgb`."""
+        return self.cache / self.meta(clip).key / "frames.rgb"
 
     def video_path(self, clip: str) -> Path:
         """The clip's lossless `clip.mp4`."""

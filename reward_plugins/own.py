@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
+import inspect
+import math
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from functools import lru_cache
+from numbers import Real
 from typing import Any
 
 from reward_plugins.errors import CamReasonerError
@@ -38,13 +43,62 @@ def load_function(reference: str) -> Callable[..., Any]:
 
 
 def load_reward(reference: str) -> Score:
-    """The reward that `path/to/file.py:name` names; what it returns is checked."""
+    """The reward that `path/to/file.py:name` names; what it returns is checked.
+
+    Its numbers go on, as Python's; words and lists that stand beside them don't. What it raises
+    tells the sample.
+    """
     found = load_function(reference)
 
-    def score(*arguments: Any, **settings: Any) -> Mapping[str, float]:
-        scores = found(*arguments, **settings)
-        if not isinstance(scores, Mapping) or not set(KEYS) <= set(scores):
-            raise OwnCodeError(f"{reference} returned {scores!r}, not {', '.join(KEYS)}")
-        return scores
+    def score(
+        data_source: Any, solution_str: Any, ground_truth: Any, extra_info: Any, **settings: Any
+    ) -> Mapping[str, float]:
+        with _Naming(extra_info):
+            scores = found(
+                data_source=data_source,
+                solution_str=solution_str,
+                ground_truth=ground_truth,
+                extra_info=extra_info,
+                **settings,
+            )
+            if inspect.iscoroutine(scores):
+                scores = asyncio.run(scores)
+            numbers = _numbers(scores) if isinstance(scores, Mapping) else {}
+            if not all(math.isfinite(numbers.get(key, math.nan)) for key in KEYS):
+                raise OwnCodeError(
+                    f"{reference} returned {scores!r}, not finite numbers for {', '.join(KEYS)}"
+                )
+        return numbers
 
     return score
+
+
+def compute_score(
+    data_source: Any,
+    solution_str: Any,
+    ground_truth: Any,
+    extra_info: Mapping[str, Any] | None = None,
+    *,
+    function: str,
+    **settings: Any,
+) -> Mapping[str, float]:
+    """verl's reward, by the `function` (`path/to/file.py:name`) that scores in its place."""
+    score = load_reward(function)
+    return score(data_source, solution_str, ground_truth, extra_info or {}, **settings)
+
+
+def _numbers(scores: Mapping[str, Any]) -> dict[str, float]:
+    """Those of NumPy and torch too: their `item` is a number of Python's."""
+    plain = {name: v.item() if hasattr(v, "item") else v for name, v in scores.items()}
+    return {name: float(value) for name, value in plain.items() if isinstance(value, Real)}
+
+
+class _Naming(AbstractContextManager[None]):
+    """Adds the sample to what is raised within."""
+
+    def __init__(self, info: Mapping[str, Any]) -> None:
+        self.sample = info.get("sample_id")
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is not None:
+            error.add_note(f"while a response to sample {self.sample!r} was scored")

@@ -135,11 +135,9 @@ def _rollout(recipe: Recipe) -> dict[str, Any]:
 
 
 def _reward(recipe: Recipe) -> dict[str, Any]:
-    own = own_reward.function(recipe)
-    given = {"function": f"{own[0]}:{own[1]}"} if own else {}
     return {
         "reward_function": f"{REWARD}:compute_scores",
-        "reward_function_kwargs": {**own_reward.arguments(recipe), **given},
+        "reward_function_kwargs": own_reward.trainer_arguments(recipe),
     }
 
 

@@ -30,3 +30,9 @@ def arguments(recipe: Recipe) -> dict[str, Any]:
     reward = recipe.rl.reward
     settings = reward.model_dump(mode="json", exclude={"function", "arguments"})
     return {**settings, "tags": list(recipe.prompt.tags), **reward.arguments}
+
+
+def trainer_arguments(recipe: Recipe) -> dict[str, Any]:
+    """The same, and the file's `function` for the reward that calls it."""
+    own = function(recipe)
+    return arguments(recipe) | ({"function": f"{own[0]}:{own[1]}"} if own else {})

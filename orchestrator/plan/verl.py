@@ -134,6 +134,7 @@ def _sampling(recipe: Recipe) -> dict[str, Any]:
         f"{ROLLOUT}.tensor_model_parallel_size": rl.rollout.tensor_parallel,
         f"{ROLLOUT}.log_prob_micro_batch_size_per_gpu": rl.logprob_microbatch_responses,
         f"{ROLLOUT}.agent.default_agent_loop": "video_agent",
+        f"+{ROLLOUT}.agent.agent_loop_manager_class": f"{PLUGIN}.groups.GroupManager",
         f"{ROLLOUT}.seed": recipe.seed,
     }
 
@@ -165,9 +166,12 @@ def _algorithm(recipe: Recipe) -> dict[str, Any]:
 
 def _reward(recipe: Recipe) -> dict[str, Any]:
     key = "reward.custom_reward_function"
-    path, name = own_reward.function(recipe) or ("pkg://reward_plugins.reward", "compute_score")
-    given = flat(own_reward.arguments(recipe), f"+{key}.reward_kwargs.")
-    return {f"{key}.path": str(path), f"{key}.name": name, **given}
+    module = "own" if recipe.rl.reward.function else "reward"
+    return {
+        f"{key}.path": f"pkg://reward_plugins.{module}",
+        f"{key}.name": "compute_score",
+        **flat(own_reward.trainer_arguments(recipe), f"+{key}.reward_kwargs."),
+    }
 
 
 def _trainer(recipe: Recipe) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -42,6 +43,11 @@ def own_function(reference: str, takes: Sequence[str] = ()) -> OwnFunction:
         tree = ast.parse(path.read_text(), str(path))
     except (SyntaxError, ValueError) as error:
         raise ValueError(f"{path} is no Python: {error}") from None
+    if neighbours := _neighbours(tree, path):
+        raise ValueError(
+            f"{path} imports {', '.join(neighbours)} from its folder, and a stage keeps a copy of "
+            "this one file: write what it needs into it, or install it as a package"
+        )
     found = [n for n in tree.body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
     defined = {n.name: n.args for n in found}
     if name not in defined:
@@ -49,6 +55,19 @@ def own_function(reference: str, takes: Sequence[str] = ()) -> OwnFunction:
     if takes and (lacking := _lacking(defined[name], takes)):
         raise ValueError(f"{path}: {name!r} takes no {', '.join(lacking)}, which come by name")
     return OwnFunction(path, name)
+
+
+def _neighbours(tree: ast.Module, path: Path) -> list[str]:
+    """Modules that `path` imports from the folder in which it lies."""
+    nodes = list(ast.walk(tree))
+    absolute = {
+        alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names
+    }
+    froms = [node for node in nodes if isinstance(node, ast.ImportFrom)]
+    absolute |= {node.module for node in froms if node.module and not node.level}
+    names = {name.partition(".")[0] for name in absolute} - sys.stdlib_module_names
+    beside = {name for name in names if (path.parent / f"{name}.py").is_file()}
+    return sorted(beside | {"." * node.level + (node.module or "") for node in froms if node.level})
 
 
 def _lacking(own: ast.arguments, takes: Sequence[str]) -> list[str]:

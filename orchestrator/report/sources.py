@@ -83,6 +83,11 @@ class Run:
         return [_with_kept_share(row, batch) for row in history.read(self._directory("rl"))]
 
     @property
+    def failed_responses(self) -> int:
+        """Responses of all steps that are missing because the rollout server failed."""
+        return int(sum(row.get("training/failed_responses", 0) for row in self.rl))
+
+    @property
     def rollouts(self) -> dict[int, Path]:
         """Files of sampled responses, by step, as verl writes them: one response a line."""
         files = self._directory("rl").glob("rollouts/*.jsonl")

@@ -51,7 +51,7 @@ def draw_strips(index: FrameIndex, clips: Iterable[str], out: Path) -> dict[str,
 def _draw(index: FrameIndex, clip: str, out: Path) -> Strip | None:
     meta = index.meta(clip)
     try:
-        frames: Frames = np.load(index.frames_path(clip), mmap_mode="r")
+        frames: Frames = np.memmap(index.frames_path(clip), np.uint8, "r", shape=meta.shape)
     except FileNotFoundError:
         return None
     places = np.linspace(0, len(frames) - 1, min(len(frames), MOST_FRAMES)).round().astype(int)

@@ -1,14 +1,20 @@
 """verl's single-turn agent loop, for videos whose frame rate is known."""
 
+import asyncio
 import hashlib
+from contextvars import ContextVar
 from typing import Any
 
+from ray.exceptions import RayError
 from verl.experimental.agent_loop.agent_loop import AgentLoopOutput, register
 from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentLoop
 
+from reward_plugins.verl_plugin.faults import GenerationError
 from reward_plugins.verl_plugin.positions import follow_rollout
 
 NAME = "video_agent"
+MEDIA: ContextVar[dict[str, asyncio.Future[Any]]] = ContextVar("MEDIA")
+"""What the responses of one group share: the media of its prompt, once one of them reads it."""
 
 
 @register(NAME)
@@ -26,8 +32,12 @@ class VideoAgentLoop(SingleTurnAgentLoop):
         follow_rollout(self.processor, self.rollout_config.name)
 
     async def process_multi_modal_info(self, messages: list[dict[str, Any]]) -> dict[str, Any]:
-        """verl's, remembering the metadata: a loop lives for one response."""
-        media = await super().process_multi_modal_info(messages)
+        """verl's, once a group, remembering the metadata: a loop lives for one response."""
+        shared = MEDIA.get()
+        if "media" not in shared:
+            read = super().process_multi_modal_info(messages)
+            shared["media"] = asyncio.ensure_future(read)
+        media = dict(await shared["media"])
         self.video_metadata = [metadata for _, metadata in media.get("videos", [])]
         return media
 
@@ -38,11 +48,17 @@ class VideoAgentLoop(SingleTurnAgentLoop):
         return {**given, "video_metadata": self.video_metadata, "do_sample_frames": False}
 
     async def run(self, sampling_params: dict[str, Any], **kwargs: Any) -> AgentLoopOutput:
-        """Sample one response; vLLM gets no seed, with which it samples row by row."""
+        """Sample one response; vLLM gets no seed, with which it samples row by row.
+
+        Raises `GenerationError` where the rollout server, which alone is remote, fails.
+        """
         if self.rollout_config.name != "vllm":
             names = (self.rollout_config.seed, kwargs["uid"], kwargs["session_id"])
             sampling_params = {**sampling_params, "seed": response_seed(*names)}
-        return await super().run(sampling_params, **kwargs)
+        try:
+            return await super().run(sampling_params, **kwargs)
+        except RayError as error:
+            raise GenerationError(f"the rollout server failed: {error}") from error
 
 
 def response_seed(seed: int, group: str, session: int) -> int:

@@ -1,6 +1,7 @@
 """Rows of verl's parquet whose frames the data stage has already materialised."""
 
 import asyncio
+import math
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,8 @@ class FramesError(CamReasonerError, ValueError):
 
 
 class FramesDataset(RLHFDataset):
-    """verl's dataset, reading `videos=[{"frames": <frames.npy>, "fps": <effective>, ...}]`, or
-    `images=[{"image": <PNG>}, ...]`.
+    """verl's dataset, reading `videos=[{"frames": <frames.rgb>, "shape": [T, H, W, 3], "fps":
+    <effective>, ...}]`, or `images=[{"image": <PNG>}, ...]`.
 
     Nothing is decoded, sampled or resized here: the frames are those of SFT and of evaluation.
     """
@@ -58,25 +59,31 @@ def read_image(item: dict[str, Any]) -> Image.Image:
 def read_video(item: dict[str, Any]) -> Video:
     """Frames as uint8 (T, 3, H, W) and the metadata that keeps the processor from sampling them.
 
+    Bytes alone are read, for this runs in threads: `np.load` parses a header with `ast`, which in
+    CPython 3.11 raises `SystemError` where another thread collects garbage meanwhile.
+
     Raises:
-        FramesError: the item has no frames, no frame rate, or its file is missing or ill-shaped.
+        FramesError: the item has no frames, shape or frame rate, or its file is not of that shape.
     """
-    path, fps = item.get("frames"), item.get("fps")
-    if not path or not fps or fps <= 0:
-        raise FramesError(f"video item needs 'frames' (a frames.npy) and 'fps' > 0, has {item!r}")
+    path, shape, fps = (item.get(key) for key in ("frames", "shape", "fps"))
+    if not path or not shape or not fps or fps <= 0:
+        raise FramesError(
+            f"video item needs 'frames' (a frames.rgb), 'shape' and 'fps' > 0, has {item!r}"
+        )
     if not Path(path).is_file():
         raise FramesError(f"no frames at {path}: run the data stage again")
-    frames = np.load(path)
-    if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8:
-        raise FramesError(f"{path}: want uint8 (T, H, W, 3), found {frames.dtype} {frames.shape}")
-    count = len(frames)
+    frames = np.fromfile(path, dtype=np.uint8)
+    if frames.size != math.prod(shape):
+        raise FramesError(f"{path} holds {frames.size} bytes, not those of {tuple(shape)}")
+    count = int(shape[0])
     metadata = {
         "fps": float(fps),
         "total_num_frames": count,
         "frames_indices": list(range(count)),
         "duration": count / float(fps),
     }
-    return torch.from_numpy(frames).permute(0, 3, 1, 2).contiguous(), metadata
+    pixels = torch.from_numpy(frames).reshape(*shape).permute(0, 3, 1, 2).contiguous()
+    return pixels, metadata
 
 
 def _items(message: dict[str, Any]) -> list[dict[str, Any]]:

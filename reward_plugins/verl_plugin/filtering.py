@@ -5,6 +5,7 @@ groups at hand in arbitrary order. This replay buffer enters through
 `trainer.v1.sampler.custom_sampler` and its `sampler_kwargs`.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +17,9 @@ from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.v1.replay_buffer import FILTER_GROUPS_REWARD_METRIC, ReplayBuffer
 
 from reward_plugins.errors import CamReasonerError
+from reward_plugins.verl_plugin.faults import PARTITION, Fault, GenerationError, ResponseError
+
+logger = logging.getLogger(__name__)
 
 
 class RegenerationError(CamReasonerError, RuntimeError):
@@ -61,6 +65,8 @@ class GroupSampler(ReplayBuffer):
         self.options = SamplerOptions.model_validate(dict(sampler_kwargs))
         self.submit = refill_fn
         self.generated = 0
+        self.faults: list[Fault] = []
+        self.failed_groups = 0
         super().__init__(
             sampler_kwargs=sampler_kwargs,
             refill_fn=self._refill,
@@ -75,20 +81,35 @@ class GroupSampler(ReplayBuffer):
     def sample(
         self, global_steps: int, partition_id: str, batch_size: int
     ) -> tuple[KVBatchMeta, dict[str, Any]]:
-        self.generated = batch_size
+        self.generated, self.faults, self.failed_groups = batch_size, [], 0
         batch, metrics = super().sample(global_steps, partition_id, batch_size)
         if partition_id == "train":
             metrics["training/filter_groups/generated_prompts"] = self.generated
+            metrics["training/failed_responses"] = len(self.faults)
         return batch, metrics
+
+    def _sync_metadata_from_transfer_queue(self) -> None:
+        """verl's; a fault that would come again ends the training here, with its first cause."""
+        super()._sync_metadata_from_transfer_queue()
+        tags = self.partitions.pop(PARTITION, {})
+        if not tags:
+            return
+        tq.kv_clear(keys=list(tags), partition_id=PARTITION)
+        new = [Fault.read(tags[key]) for key in sorted(tags)]
+        for fault in new:
+            if not fault.transient:
+                raise ResponseError(f"no response to {fault}")
+            logger.warning("a response is lost and its group trains without it: %s", fault)
+        self.faults += new
 
     def _refill(self, count: int) -> None:
         self.generated += count
         cap = self.options.max_generation_batches * self.options.train_batch_size
         if self.generated > cap:
             raise RegenerationError(
-                f"{cap} prompts gave fewer than {self.options.train_batch_size} usable groups: "
-                f"{self.options.metric or 'rollouts'} must succeed with a mean strictly between "
-                f"{self.options.low} and {self.options.high}; widen these bounds, raise "
+                f"{cap} prompts gave fewer than {self.options.train_batch_size} usable groups "
+                f"({self.failed_groups} failed): {self.options.metric} must have a mean strictly "
+                f"between {self.options.low} and {self.options.high}; widen these bounds, raise "
                 "max_generation_batches, or start from a checkpoint that sometimes succeeds"
             )
         self.submit(count)
@@ -99,7 +120,18 @@ class GroupSampler(ReplayBuffer):
         """Judge a wave of prompts only when all of it is done, so that refills repeat too."""
         if self._busy(partition_id):
             return set(), set(), set(), Counter()
-        return super()._terminal_eviction_reasons(global_steps, partition_id)
+        reasons = super()._terminal_eviction_reasons(global_steps, partition_id)
+        self._count_failed(len(reasons[2]))
+        return reasons
+
+    def _count_failed(self, groups: int) -> None:
+        """Groups without a single response; a batch of them is no accident."""
+        self.failed_groups += groups
+        if groups and self.failed_groups >= self.options.train_batch_size:
+            raise GenerationError(
+                f"{self.failed_groups} groups have no response at all, as many as a batch has; "
+                f"the first, {self.faults[0] if self.faults else 'for a reason unknown'}"
+            )
 
     def _sampleable_terminal_keys(self, partition_id: str, eviction_reasons: Any) -> set[str]:
         if self._busy(partition_id):

@@ -215,6 +215,23 @@ def test_a_reward_of_ones_own_trains_in_real_verl(run: Path, tmp_path: Path) -> 
     assert "rl  done" in again and file.read_text() in (run.parent / "own/rl/reward.py").read_text()
 
 
+def test_a_reward_that_raises_on_some_responses_stops_training_with_sample_and_cause(
+    run: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "raises.py"
+    file.write_text(
+        "from reward_plugins import compute_score\n"
+        "def score(*, solution_str, **others):\n"
+        "    if len(solution_str) % 3 == 1:\n"
+        "        raise ZeroDivisionError('my reward')\n"
+        "    return compute_score(solution_str=solution_str, **others)\n"
+    )
+    with pytest.raises(AssertionError) as caught:
+        orchestrate(run.parent, "rl", f"rl.reward.function={file}:score", "name=raises")
+    for said in ("ZeroDivisionError: my reward", "a response to sample 'synthetic/rl/0"):
+        assert said in str(caught.value)
+
+
 def test_another_lambda_makes_only_rl_and_what_follows_stale(run: Path) -> None:
     output = orchestrate(run.parent, "status", "rl.reward.format_weight=0.3")
     assert [line.split()[1] for line in output.splitlines() if "done" in line] == [

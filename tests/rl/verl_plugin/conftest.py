@@ -65,10 +65,10 @@ def make_prompt(processor: Any, tmp_path_factory: pytest.TempPathFactory) -> Any
     root = tmp_path_factory.mktemp("frames")
 
     def make(text: str, fps: float = 2.0, frames: int = 8, seed: int = 0) -> Prompt:
-        path = root / f"{seed}_{frames}.npy"
+        path = root / f"{seed}_{frames}.rgb"
         shape = (frames, 56, 56, 3)
-        np.save(path, np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8))
-        video = read_video({"frames": str(path), "fps": fps})
+        np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8).tofile(path)
+        video = read_video({"frames": str(path), "shape": shape, "fps": fps})
         return Prompt(tuple(encode(processor, text, video)["input_ids"][0].tolist()), [video])
 
     return make

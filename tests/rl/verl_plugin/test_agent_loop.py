@@ -5,9 +5,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ray.exceptions import RayError
 from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentLoop
 
-from reward_plugins.verl_plugin.agent_loop import VideoAgentLoop
+from reward_plugins.verl_plugin.agent_loop import MEDIA, VideoAgentLoop
+from reward_plugins.verl_plugin.faults import GenerationError
 from reward_plugins.verl_plugin.positions import rope_index_kwargs, vllm_rope_index
 
 
@@ -53,12 +55,40 @@ def test_positions_follow_the_engine(loop_for: Any) -> None:
     assert params == {"temperature": 1.0}
 
 
+def in_group(*reads: Any) -> list[Any]:
+    async def group() -> list[Any]:
+        MEDIA.set({})
+        return await asyncio.gather(*reads)
+
+    return asyncio.run(group())
+
+
+def test_the_responses_of_a_group_share_what_one_of_them_read(loop_for: Any) -> None:
+    loops = [loop_for(SimpleNamespace(), "vllm") for _ in range(3)]
+    media = in_group(*(loop.process_multi_modal_info([{"fps": n}]) for n, loop in enumerate(loops)))
+    assert media[0] == media[1] == media[2] and media[0] is not media[1]
+    assert [loop.video_metadata for loop in loops] == [[{"fps": 0}]] * 3
+
+
+def test_a_failure_of_the_server_is_told_from_others(
+    loop_for: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(self: Any, sampling_params: dict[str, Any], *, error: Exception) -> Any:
+        raise error
+
+    monkeypatch.setattr(SingleTurnAgentLoop, "run", fail)
+    loop = loop_for(SimpleNamespace(), "vllm")
+    for error, kind in ((RayError("gone"), GenerationError), (KeyError("x"), KeyError)):
+        with pytest.raises(kind):
+            asyncio.run(loop.run({}, error=error))
+
+
 @pytest.mark.parametrize("rollout", ["vllm", "hf_cpu"])
 def test_only_vllm_is_told_the_frame_rate_twice(loop_for: Any, rollout: str) -> None:
     loop = loop_for(SimpleNamespace(), rollout)
-    asyncio.run(loop.process_multi_modal_info([{"fps": 1.0}]))
+    in_group(loop.process_multi_modal_info([{"fps": 1.0}]))
     twice = {"video_metadata": [{"fps": 1.0}], "do_sample_frames": False}
     expected = {"do_resize": False, **(twice if rollout == "vllm" else {})}
     assert loop._get_mm_processor_kwargs() == expected
-    asyncio.run(loop.process_multi_modal_info([]))
+    in_group(loop.process_multi_modal_info([]))
     assert loop._get_mm_processor_kwargs() == {"do_resize": False}

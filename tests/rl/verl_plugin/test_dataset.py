@@ -17,13 +17,14 @@ from verl_chat import encode
 
 from reward_plugins.verl_plugin.dataset import FramesDataset, FramesError, read_video
 
+SHAPE = (4, 28, 56, 3)
 MODULE = "pkg://reward_plugins.verl_plugin.dataset"
 
 
 @pytest.fixture
 def frames(tmp_path: Path) -> Path:
-    path = tmp_path / "frames.npy"
-    np.save(path, np.random.default_rng(0).integers(0, 256, (4, 28, 56, 3), dtype=np.uint8))
+    path = tmp_path / "frames.rgb"
+    np.random.default_rng(0).integers(0, 256, SHAPE, dtype=np.uint8).tofile(path)
     return path
 
 
@@ -31,7 +32,7 @@ def test_verl_reads_our_rows(frames: Path, tmp_path: Path, processor: Any) -> No
     row = {
         "data_source": "binary",
         "prompt": [{"role": "user", "content": "<video>Why?"}],
-        "videos": [{"video": "clip.mp4", "frames": str(frames), "fps": 1.0}],
+        "videos": [{"video": "clip.mp4", "frames": str(frames), "shape": SHAPE, "fps": 1.0}],
         "reward_model": {"style": "rule", "ground_truth": "A"},
         "extra_info": {"index": 3},
     }
@@ -45,7 +46,8 @@ def test_verl_reads_our_rows(frames: Path, tmp_path: Path, processor: Any) -> No
     images, videos, audios = asyncio.run(cls.process_multi_modal_info(messages, 14, config))
     assert (images, audios) == (None, None)
     ((pixels, metadata),) = videos
-    assert np.array_equal(pixels.permute(0, 2, 3, 1).numpy(), np.load(frames))
+    expected = np.fromfile(frames, np.uint8).reshape(SHAPE)
+    assert np.array_equal(pixels.permute(0, 2, 3, 1).numpy(), expected)
     assert metadata["fps"] == 1.0 and metadata["frames_indices"] == [0, 1, 2, 3]
 
 
@@ -74,7 +76,7 @@ def verl_messages(row: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_the_processor_neither_samples_nor_resizes(frames: Path, processor: Any) -> None:
-    video = read_video({"frames": str(frames), "fps": 1.0})
+    video = read_video({"frames": str(frames), "shape": SHAPE, "fps": 1.0})
     inputs = encode(processor, "Why?", video)
     assert inputs["video_grid_thw"].tolist() == [[2, 2, 4]]
     assert list(inputs["second_per_grid_ts"]) == [2.0]
@@ -94,9 +96,10 @@ def test_text_only_messages_have_no_videos() -> None:
     ("item", "reason"),
     [
         ({"video": "clip.mp4", "fps": 1.0}, "'frames'"),
-        ({"frames": "clip.npy"}, "'fps'"),
-        ({"frames": "clip.npy", "fps": 0.0}, "'fps'"),
-        ({"frames": "absent.npy", "fps": 1.0}, "absent.npy"),
+        ({"frames": "clip.rgb", "shape": SHAPE}, "'fps'"),
+        ({"frames": "clip.rgb", "shape": SHAPE, "fps": 0.0}, "'fps'"),
+        ({"frames": "clip.rgb", "fps": 1.0}, "'shape'"),
+        ({"frames": "absent.rgb", "shape": SHAPE, "fps": 1.0}, "absent.rgb"),
     ],
 )
 def test_broken_items_are_named(item: dict[str, Any], reason: str) -> None:
@@ -105,6 +108,6 @@ def test_broken_items_are_named(item: dict[str, Any], reason: str) -> None:
 
 
 def test_frames_of_another_shape_are_refused(tmp_path: Path) -> None:
-    np.save(tmp_path / "f.npy", np.zeros((4, 3, 28, 28), dtype=np.uint8))
-    with pytest.raises(FramesError, match=r"\(4, 3, 28, 28\)"):
-        read_video({"frames": str(tmp_path / "f.npy"), "fps": 1.0})
+    np.zeros((4, 28, 28, 3), dtype=np.uint8).tofile(tmp_path / "f.rgb")
+    with pytest.raises(FramesError, match=r"9408 bytes, not those of \(4, 28, 56, 3\)"):
+        read_video({"frames": str(tmp_path / "f.rgb"), "shape": SHAPE, "fps": 1.0})

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from verl.trainer.ppo.v1 import replay_buffer
 
 from reward_plugins.verl_plugin import filtering
+from reward_plugins.verl_plugin.faults import Fault, GenerationError, ResponseError
 from reward_plugins.verl_plugin.filtering import GroupSampler, RegenerationError
 
 
@@ -17,12 +18,17 @@ class Queue:
     def __init__(self) -> None:
         self.tags: dict[str, dict[str, Any]] = {}
         self.rows: dict[str, dict[str, Any]] = {}
+        self.faults: dict[str, dict[str, Any]] = {}
 
     def kv_list(self) -> dict[str, Any]:
-        return {"train": self.tags}
+        return {"train": self.tags, "faults": self.faults}
+
+    def fail(self, key: str, error: Exception) -> None:
+        self.faults[key] = Fault.of("s1", error)._asdict()
 
     def kv_clear(self, keys: list[str], partition_id: str) -> None:
         for key in keys:
+            self.faults.pop(key, None)
             self.tags.pop(key, None)
             self.rows.pop(key, None)
 
@@ -105,9 +111,30 @@ def test_generation_is_capped_with_a_reason(queue: Queue) -> None:
         buffer.sample(1, "train", 2)
 
 
-def test_groups_that_always_fail_end_too(queue: Queue) -> None:
-    buffer = sampler(queue, [[[], []]] * 10, max_generation_batches=3)
-    with pytest.raises(RegenerationError):
+def test_a_batch_that_failed_wholly_ends_with_its_first_cause(queue: Queue) -> None:
+    buffer = sampler(queue, [[[], []]])
+    queue.fail("001_0", GenerationError("the server is gone"))
+    with pytest.raises(GenerationError, match=r"(?s)2 groups .*sample 's1'.*the server is gone"):
+        buffer.sample(1, "train", 2)
+
+
+def test_a_group_that_failed_is_replaced_and_its_responses_counted(queue: Queue) -> None:
+    buffer = sampler(queue, [[[], [1.0]], [[1.0]]])
+    queue.fail("000_0", GenerationError("once"))
+    queue.fail("000_1", GenerationError("twice"))
+    batch, metrics = buffer.sample(1, "train", 2)
+    assert uids(batch) == ["001", "002"] and metrics["training/failed_responses"] == 2
+    assert not queue.faults
+    queue.finish("003", [1.0])
+    queue.finish("004", [1.0])
+    assert buffer.sample(2, "train", 2)[1]["training/failed_responses"] == 0
+
+
+def test_a_fault_that_would_come_again_ends_training_at_once(queue: Queue) -> None:
+    buffer = sampler(queue, [[[1.0], [1.0]]])
+    queue.tags["001"]["status"] = "running"  # others of the group go on
+    queue.fail("001_3", ZeroDivisionError("my reward"))
+    with pytest.raises(ResponseError, match=r"(?s)sample 's1'.*ZeroDivisionError: my reward"):
         buffer.sample(1, "train", 2)
 
 

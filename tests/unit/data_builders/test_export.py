@@ -67,7 +67,7 @@ def test_verl_gets_frames_fps_and_what_the_reward_needs(index: FrameIndex, tmp_p
     }
     assert [turn["content"].count("<video>") for turn in row["prompt"]] == [0, 1]
     [video] = row["videos"]
-    assert video["frames"] == str(tmp_path / "cache/k1/frames.npy")
+    assert video["frames"] == str(tmp_path / "cache/k1/frames.rgb")
     assert (video["fps"], video["min_frames"], video["max_frames"]) == (1.5, 4, 4)
     assert video["min_pixels"] == video["max_pixels"] == 56 * 28
 

@@ -112,7 +112,7 @@ def test_half_written_frames_go_a_day_after_their_process_died(tmp_path: Path) -
     old, young = tmp_path / ".old", tmp_path / ".young"
     for partial in (old, young):
         partial.mkdir()
-        (partial / "frames.npy").touch()
+        (partial / "frames.rgb").touch()
     os.utime(old, (0, 0))
     remove_abandoned(tmp_path)
     assert not old.exists() and young.exists()

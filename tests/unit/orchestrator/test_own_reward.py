@@ -12,8 +12,9 @@ from orchestrator.plan.make import make_plan
 from orchestrator.plan.stage import Stage
 from orchestrator.recipe import load_recipe
 from reward_plugins import compute_scores
-from reward_plugins.own import OwnCodeError
+from reward_plugins.own import OwnCodeError, compute_score
 
+ALL = "ALL = {'score': 0.0, 'format': True, 'accuracy': 0}\n"
 EXAMPLE = "examples/rewards/length_window.py:compute_score"
 
 
@@ -41,6 +42,7 @@ def rl_stage(tmp_path: Path, *overrides: str) -> Stage:
         ("README.md:score", "is not path/to/file.py:function"),
         ("{own}:scores", "defines no 'scores'; it has score, broken"),
         ("{text}:score", "is no Python"),
+        ("{neighbour}:score", "imports helper from its folder, and a stage keeps a copy of"),
         ("{other}:unnamed", "'unnamed' takes no data_source, solution_str, extra_info, which come"),
         ("{other}:score", "'score' takes no data_source, solution_str, extra_info, which come by"),
     ],
@@ -53,7 +55,11 @@ def test_a_function_that_is_not_there_is_a_mistake_of_the_recipe(
         "def score(task, response, ground_truth): ...\n"
         "def unnamed(task, response, ground_truth, **rest): ...\n"
     )
-    given = reference.format(own=own, text=tmp_path / "text.py", other=tmp_path / "other.py")
+    (tmp_path / "helper.py").touch()
+    neighbour = "import json\nfrom helper import bonus\ndef score(**given): ...\n"
+    (tmp_path / "neighbour.py").write_text(neighbour)
+    names = ("text", "other", "neighbour")
+    given = reference.format(own=own, **{name: tmp_path / f"{name}.py" for name in names})
     with pytest.raises(RecipeError, match=r"rl\.reward\.function: ") as caught:
         load_recipe("tiny", [f"rl.reward.function='{given}'"])
     assert said in str(caught.value)
@@ -91,8 +97,8 @@ def test_verl_gets_the_stages_copy_and_every_setting(own: Path, tmp_path: Path) 
     given = json.loads(stage.files[str(stage.directory / "train.json")])["overrides"]
     key = "reward.custom_reward_function"
     for line in (
-        f"{key}.path={copy}",
-        f'{key}.name="score"',
+        f"{key}.path=pkg://reward_plugins.own",
+        f"+{key}.reward_kwargs.function={copy}:score",
         f"+{key}.reward_kwargs.gain=2",
         f"+{key}.reward_kwargs.table.near=0.5",
         f"+{key}.reward_kwargs.format_weight=0.1",
@@ -117,7 +123,25 @@ def test_easyr1_scores_by_the_file_through_its_own_batch_call(own: Path, tmp_pat
 
 
 def test_a_function_that_returns_something_else_is_named(own: Path) -> None:
-    with pytest.raises(OwnCodeError, match=r"returned 1\.0, not score, format, accuracy"):
-        compute_scores([{"response": "x", "ground_truth": "A"}], function=f"{own}:broken")
     with pytest.raises(OwnCodeError, match="no function 'nothing'"):
         compute_scores([{"response": "x", "ground_truth": "A"}], function=f"{own}:nothing")
+
+
+@pytest.mark.parametrize("returned", ["1.0", "{'score': 1.0}", "{**ALL, 'score': float('nan')}"])
+def test_what_is_no_reward_is_refused_with_its_sample(returned: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text(f"{ALL}def score(**given): return {returned}\n")
+    with pytest.raises(OwnCodeError, match="not finite numbers for score, format") as caught:
+        compute_score("t", "x", "A", {"sample_id": "s7"}, function=f"{path}:score")
+    assert caught.value.__notes__ == ["while a response to sample 's7' was scored"]
+
+
+@pytest.mark.parametrize("sort", ["def", "async def"])
+def test_numbers_of_numpy_go_on_and_words_do_not(sort: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.py"
+    words = "'reason': None, 'said': 'x', 'list': [1, 2]"
+    more = f"{{**ALL, 'score': np.float32(0.5), 'passed': np.bool_(True), {words}}}"
+    path.write_text(f"import numpy as np\n{ALL}{sort} score(**given): return {more}\n")
+    scores = compute_score("t", "x", "A", function=f"{path}:score")
+    assert scores == {"score": 0.5, "format": 1.0, "accuracy": 0.0, "passed": 1.0}
+    assert {type(value) for value in scores.values()} == {float}

@@ -1,0 +1,45 @@
+"""verl's agent loop workers, by `rollout.agent.agent_loop_manager_class`: a group's media are read
+once, and a response that fails says so.
+
+A private hook: Ray lets no one inherit from an actor class, so the worker's own class is taken out
+of it (`__ray_metadata__.modified_class`, ray 2.60).
+"""
+
+import asyncio
+from typing import Any
+
+import ray
+import transfer_queue as tq
+from verl.trainer.ppo.v1.agent_loop_tq import AgentLoopManagerTQ, AgentLoopWorkerTQ
+
+from reward_plugins.verl_plugin.agent_loop import MEDIA
+from reward_plugins.verl_plugin.faults import PARTITION, Fault
+
+Worker: Any = AgentLoopWorkerTQ.__ray_metadata__.modified_class
+
+
+class GroupWorker(Worker):
+    """verl's worker, which runs each group in a task of its own."""
+
+    async def _run_prompt(self, prompt: dict[str, Any], *args: Any, **kwargs: Any) -> None:
+        MEDIA.set({})
+        await super()._run_prompt(prompt, *args, **kwargs)
+
+    async def _run_agent_loop(self, *args: Any, **kwargs: Any) -> Any:
+        """One response; the trainer is told of an exception before verl drops the response."""
+        session: Any = super()._run_agent_loop(*args, **kwargs)
+        (result,) = await asyncio.gather(session, return_exceptions=True)
+        if isinstance(result, BaseException):
+            fault = Fault.of(str(kwargs["extra_info"].get("sample_id")), result)
+            key = f"{kwargs['uid']}_{kwargs['session_id']}"
+            await tq.async_kv_put(key=key, partition_id=PARTITION, tag=fault._asdict())
+            raise result
+        return result
+
+
+class GroupManager(AgentLoopManagerTQ):
+    """verl's manager, of our workers."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.agent_loop_workers_class = ray.remote(GroupWorker)
