@@ -28,7 +28,8 @@ class GroupWorker(Worker):
     async def _run_agent_loop(self, *args: Any, **kwargs: Any) -> Any:
         """One response; the trainer is told of an exception before verl drops the response."""
         session: Any = super()._run_agent_loop(*args, **kwargs)
-        (result,) = await asyncio.gather(session, return_exceptions=True)
+        results: list[Any] = await asyncio.gather(session, return_exceptions=True)
+        result = results[0]
         if isinstance(result, BaseException):
             fault = Fault.of(str(kwargs["extra_info"].get("sample_id")), result)
             key = f"{kwargs['uid']}_{kwargs['session_id']}"
