@@ -6,6 +6,7 @@ of it (`__ray_metadata__.modified_class`, ray 2.60).
 """
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import ray
@@ -28,7 +29,7 @@ class GroupWorker(Worker):
     async def _run_agent_loop(self, *args: Any, **kwargs: Any) -> Any:
         """One response; the trainer is told of an exception before verl drops the response."""
         session: Any = super()._run_agent_loop(*args, **kwargs)
-        results: list[Any] = await asyncio.gather(session, return_exceptions=True)
+        results: Sequence[Any] = await asyncio.gather(session, return_exceptions=True)
         result = results[0]
         if isinstance(result, BaseException):
             fault = Fault.of(str(kwargs["extra_info"].get("sample_id")), result)
