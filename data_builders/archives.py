@@ -7,12 +7,12 @@ import lzma
 import shutil
 import stat
 import tarfile
-import tempfile
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
 from reward_plugins.errors import CamReasonerError
+from reward_plugins.files import remove_abandoned, replacement
 
 _DAMAGE = (
     zipfile.BadZipFile,
@@ -41,9 +41,8 @@ def extract(archive: Path, target: Path) -> Path:
         return target
     if not archive.is_file():
         raise ArchiveError(f"no archive at {archive}: run the data stage to fetch it")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as folder:
-        unpacked = Path(folder) / "files"
+    remove_abandoned(target.parent)
+    with replacement(target) as unpacked:
         unpacked.mkdir()
         try:
             _unpack(archive, unpacked)
@@ -53,7 +52,6 @@ def extract(archive: Path, target: Path) -> Path:
             raise ArchiveError(
                 f"{archive} is damaged ({type(error).__name__}: {error}): remove it, fetch it again"
             ) from error
-        unpacked.rename(target)
     return target
 
 

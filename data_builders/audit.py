@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from data_builders.contamination import Contamination, contamination
 from data_builders.sample import Sample
+from reward_plugins.files import write_file
 
 WORTH_SAYING = 0.05
 """How far above chance (a share of questions) a baseline is worth a sentence."""
@@ -84,10 +84,7 @@ def write_audit(path: Path, result: Audit) -> None:
     body = dataclasses.asdict(result)
     for name, one in result.datasets.items():
         body["datasets"][name]["text_only"] = one.text_only
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(body, indent=2, ensure_ascii=False) + "\n")
-    os.replace(partial, path)
+    write_file(path, json.dumps(body, indent=2, ensure_ascii=False) + "\n")
 
 
 def audit_dataset(samples: Sequence[Sample]) -> DatasetAudit:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from data_builders.frames import FrameIndex
 from data_builders.prompt import trace_text, user_text
 from data_builders.sample import Sample
 from data_builders.specs import PromptSpec
+from reward_plugins.files import replacement, write_file
 
 PLACEHOLDERS = {"videos": "<video>", "images": "<image>"}
 """What all three trainers replace by the visual tokens of an item of each column."""
@@ -61,10 +61,8 @@ def to_verl(samples: Sequence[Sample], index: FrameIndex, prompt: PromptSpec, pa
         verl_row(number, sample, shown[sample.clip], prompt)
         for number, sample in enumerate(samples)
     ]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    pq.write_table(pa.Table.from_pylist(rows), partial)
-    os.replace(partial, path)
+    with replacement(path) as partial:
+        pq.write_table(pa.Table.from_pylist(rows), partial)
 
 
 def verl_row(number: int, sample: Sample, shown: Shown, prompt: PromptSpec) -> dict[str, Any]:
@@ -145,7 +143,4 @@ def _turn(role: str, content: str) -> dict[str, str]:
 
 
 def _write_json(path: Path, rows: object) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(rows, ensure_ascii=False))
-    os.replace(partial, path)
+    write_file(path, json.dumps(rows, ensure_ascii=False))

@@ -12,11 +12,6 @@ the format's version:
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
-import tempfile
-import time
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,8 +22,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from data_builders.decoding import ClipError, Decoded, Frames, decode, read_all, write_lossless
 from data_builders.specs import FrameSpec
 from reward_plugins.errors import CamReasonerError
+from reward_plugins.files import remove, remove_abandoned, replacement, write_file
 
-ABANDONED_SECONDS = 86_400.0
+TAG = "CACHEDIR.TAG"
+TAG_TEXT = (
+    "Signature: 8a477f597d28d172789f06886806bc55\n"  # bford.info/cachedir, which backups know
+    "# Decoded frames of CamReasoner. What stands in this folder may be removed by its commands.\n"
+)
 FORMAT_VERSION = 2
 TEMPORAL_PATCH = 2
 """Frames merged into one visual token in time (Qwen2-VL and later)."""
@@ -112,6 +112,23 @@ def load_entry(directory: Path) -> tuple[Frames, FrameMeta]:
     return frames.reshape(meta.shape), meta
 
 
+def open_cache(cache: Path) -> None:
+    """Make `cache` a folder of ours, if it is new, and clear what killed processes left in one.
+
+    A folder that held something before us is used as well, but nothing is ever cleared there.
+    """
+    if not cache.is_dir() or not any(cache.iterdir()):
+        write_file(cache / TAG, TAG_TEXT)
+    if is_cache(cache):
+        remove_abandoned(cache)
+
+
+def is_cache(folder: Path) -> bool:
+    """Whether `folder` was made for frames, so that all in it can be made again."""
+    tag = folder / TAG
+    return tag.is_file() and tag.read_text(errors="replace") == TAG_TEXT
+
+
 class Job(NamedTuple):
     clip: str
     root: Path
@@ -154,34 +171,22 @@ def _existing(entry: Path) -> FrameMeta | None:
             return meta
     except (FrameCacheError, FileNotFoundError):
         pass
-    shutil.rmtree(entry)
+    remove(entry)
     return None
 
 
 def _store(entry: Path, decoded: Decoded, spec: FrameSpec) -> FrameMeta:
-    partial = Path(tempfile.mkdtemp(prefix=f".{entry.name}.", dir=entry.parent))
     try:
-        meta = _fill(partial, entry.name, decoded, spec)
-        if not entry.exists():  # a clip with the same content may have come first
-            partial.rename(entry)
-        return meta
+        with replacement(entry) as partial:  # a clip with the same content may come first
+            partial.mkdir()
+            return _fill(partial, entry.name, decoded, spec)
     except OSError as error:
         raise FrameCacheError(f"can't write frames to {entry}: {error}") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def remove_abandoned(cache: Path) -> None:
-    """Remove what killed processes left half written; what is younger may be another run's."""
-    for partial in cache.glob(".*"):
-        with suppress(FileNotFoundError):  # another run has just finished it
-            if time.time() - partial.stat().st_mtime > ABANDONED_SECONDS:
-                shutil.rmtree(partial)
 
 
 def _fill(directory: Path, key: str, decoded: Decoded, spec: FrameSpec) -> FrameMeta:
     data = decoded.frames.tobytes()
-    write_synced(directory / "frames.rgb", data)
+    (directory / "frames.rgb").write_bytes(data)
     video = directory / "clip.mp4"
     write_lossless(video, decoded.frames, decoded.fps)
     if not np.array_equal(read_all(video), decoded.frames):
@@ -203,16 +208,9 @@ def _fill(directory: Path, key: str, decoded: Decoded, spec: FrameSpec) -> Frame
         video_sha256=_sha256(video),
         images_sha256=tuple(map(_sha256, images)),
     )
-    write_synced(directory / "meta.json", meta.model_dump_json(indent=1).encode())
+    (directory / "meta.json").write_text(meta.model_dump_json(indent=1))
     return meta
 
 
 def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def write_synced(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -17,12 +16,12 @@ from data_builders.frame_store import (
     build,
     image_paths,
     load_entry,
-    remove_abandoned,
-    write_synced,
+    open_cache,
 )
 from data_builders.specs import FrameSpec
 from data_builders.workers import Failed, isolated_map
 from reward_plugins.errors import CamReasonerError
+from reward_plugins.files import write_file
 
 __all__ = [
     "FrameCacheError",
@@ -58,10 +57,7 @@ class FrameIndex(BaseModel):
 
     def write(self, path: Path) -> None:
         """Write to `path`, atomically."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(path.name + ".partial")
-        write_synced(partial, self.model_dump_json().encode())
-        os.replace(partial, path)
+        write_file(path, self.model_dump_json())
 
     @staticmethod
     def read(path: Path, spec: FrameSpec) -> FrameIndex:
@@ -125,8 +121,7 @@ def materialise(
     with its reason; `QuarantineError` lists them when more than a share of `max_quarantined` is.
     """
     names = sorted(set(clips))
-    cache.mkdir(parents=True, exist_ok=True)
-    remove_abandoned(cache)
+    open_cache(cache)
     jobs = [Job(name, root.resolve(), cache.resolve(), spec) for name in names]
     made: dict[str, FrameMeta] = {}
     refused: list[Quarantined] = []

@@ -5,8 +5,6 @@ CameraBench's questions for the test clips are published there, not on the Hub.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
@@ -16,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from data_builders.camerabench import git_blob_sha1
 from reward_plugins.errors import CamReasonerError
+from reward_plugins.files import remove_abandoned, replacement
 
 _WORKERS = 8
 _SECONDS = 30.0
@@ -73,15 +72,14 @@ def fetch_folder(
     """
     if target.is_dir():
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
     retry = tenacity.Retrying(
         stop=tenacity.stop_after_attempt(attempts),
         wait=tenacity.wait_exponential(pause, max=60),
         retry=tenacity.retry_if_exception(_is_transient),
         reraise=True,
     )
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as temporary:
-        unfinished = Path(temporary) / "files"
+    remove_abandoned(target.parent)
+    with replacement(target) as unfinished:
         try:
             _fetch_all(folder, unfinished, api, raw, retry)
         except httpx2.HTTPError as error:
@@ -89,7 +87,6 @@ def fetch_folder(
                 f"fetching {folder.path} of {folder.repo} failed: {error}; try again, or clone the "
                 f"repository at {folder.commit} and copy that folder to {target}"
             ) from error
-        os.replace(unfinished, target)
     return target
 
 

@@ -29,6 +29,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from data_builders.camerabench import git_blob_sha1
 from data_builders.hub_progress import Meter, Total
 from reward_plugins.errors import CamReasonerError
+from reward_plugins.files import write_file
 
 LISTING = ".fetched.json"
 _WORKERS = 4
@@ -234,6 +235,4 @@ def _explained(source: Source, target: Path) -> Iterator[None]:
 
 
 def _write_listing(target: Path, listing: _Listing) -> None:
-    unfinished = target / f"{LISTING}.partial"
-    unfinished.write_text(listing.model_dump_json(indent=2) + "\n")
-    os.replace(unfinished, target / LISTING)
+    write_file(target / LISTING, listing.model_dump_json(indent=2) + "\n")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from data_builders import hub
 from data_builders.progress import Meter, log_to_terminal
 from data_builders.specs import Spec
 from reward_plugins.errors import CamReasonerError
+from reward_plugins.files import replacement
 
 log = logging.getLogger(__name__)
 
@@ -32,11 +32,8 @@ def obtain(path: str, out: Path, meter: Meter | None = None) -> None:
     if not directory.is_dir():
         hub.fetch(hub.Source(repo=path, kind="model"), out, meter)
         return
-    out.parent.mkdir(parents=True, exist_ok=True)
-    link = out.with_name(f".{out.name}.new")
-    link.unlink(missing_ok=True)
-    link.symlink_to(directory.resolve())
-    os.replace(link, out)
+    with replacement(out) as link:
+        link.symlink_to(directory.resolve())
 
 
 def main(arguments: list[str]) -> int:

@@ -13,6 +13,7 @@ from pathlib import Path
 from data_builders.frames import Quarantined, QuarantineError
 from data_builders.sample import Sample
 from reward_plugins.errors import CamReasonerError
+from reward_plugins.files import replacement, write_file
 
 NO_LINKS = (errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK)
 """Another disk, a file system without hard links, a file with too many."""
@@ -58,8 +59,7 @@ def report_quarantine(
     """
     lost = len(samples) - len(without(samples, refused))
     report = {"clips": dict(refused), "questions": lost}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(report, indent=2) + "\n")
+    write_file(path, json.dumps(report, indent=2) + "\n")
     if not refused:
         return
     total = len({sample.clip for sample in samples})
@@ -82,17 +82,13 @@ def _unusable(source: Path, downloads: Path) -> str | None:
 
 
 def _link(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.partial")
     try:
-        partial.unlink(missing_ok=True)
-        try:
-            os.link(source.resolve(), partial)
-        except OSError as error:
-            if error.errno not in NO_LINKS:
-                raise
-            shutil.copyfile(source, partial)
-        os.replace(partial, target)
-        partial.unlink(missing_ok=True)  # renaming a link to the same file does nothing
+        with replacement(target) as partial:
+            try:
+                os.link(source.resolve(), partial)
+            except OSError as error:
+                if error.errno not in NO_LINKS:
+                    raise
+                shutil.copyfile(source, partial)
     except OSError as error:
         raise PlacingError(f"can't put {source} at {target}: {error}") from error

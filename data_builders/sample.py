@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
@@ -11,6 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from reward_plugins.errors import CamReasonerError
+from reward_plugins.files import replacement
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -70,10 +70,8 @@ def write_samples(path: Path, samples: Iterable[Sample]) -> int:
     import pyarrow.parquet as pq
 
     rows = [_to_row(sample) for sample in samples]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    pq.write_table(pa.Table.from_pylist(rows, schema=_schema()), partial)
-    os.replace(partial, path)
+    with replacement(path) as partial:
+        pq.write_table(pa.Table.from_pylist(rows, schema=_schema()), partial)
     return len(rows)
 
 

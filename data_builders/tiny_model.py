@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +19,7 @@ from pydantic import BaseModel, ConfigDict
 from data_builders.prompt import trace_text, user_text
 from data_builders.sample import Sample, read_samples
 from data_builders.specs import FrameSpec, PromptSpec, TinyModelSpec
+from reward_plugins.files import remove, replacement
 
 log = logging.getLogger(__name__)
 
@@ -88,12 +87,10 @@ def build(config: TinyModelConfig) -> int:
     texts = corpus(read_samples(config.samples), config.prompt)
     tokenizer = train_tokenizer(texts, config.model.vocabulary)
     model = random_model(config.model, tokenizer)
-    partial = config.out.with_name(config.out.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    model.save_pretrained(partial)
-    _processor(tokenizer, config.frames).save_pretrained(partial)
-    shutil.rmtree(config.out, ignore_errors=True)
-    os.replace(partial, config.out)
+    with replacement(config.out) as partial:
+        model.save_pretrained(partial)
+        _processor(tokenizer, config.frames).save_pretrained(partial)
+        remove(config.out)
     return sum(parameter.numel() for parameter in model.parameters())
 
 

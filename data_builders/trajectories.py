@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -23,6 +22,7 @@ from data_builders.motion import Family, family
 from data_builders.sample import Sample, write_samples
 from data_builders.trajectory_specs import TrajectorySpec
 from data_builders.trajectory_writer import Clips, Outcome, Writer
+from reward_plugins.files import write_file
 
 log = logging.getLogger(__name__)
 
@@ -181,8 +181,8 @@ def _write(
         for o in ordered
         if o.rejection is not None
     ]
-    _replace(out / "rejected.jsonl", "".join(json.dumps(row) + "\n" for row in rejected))
-    _replace(out / "summary.json", json.dumps(asdict(summary), indent=2) + "\n")
+    write_file(out / "rejected.jsonl", "".join(json.dumps(row) + "\n" for row in rejected))
+    write_file(out / "summary.json", json.dumps(asdict(summary), indent=2) + "\n")
     log.info(summary.line())
     return summary
 
@@ -193,9 +193,3 @@ def _family(sample: Sample) -> Family:
 
 def _rank(sample_id: str, seed: int) -> str:
     return hashlib.sha256(f"{seed}:{sample_id}".encode()).hexdigest()
-
-
-def _replace(path: Path, text: str) -> None:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text)
-    os.replace(partial, path)

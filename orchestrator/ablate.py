@@ -24,6 +24,7 @@ from orchestrator.recipe import Recipe
 from orchestrator.run import cluster, store
 from orchestrator.sweep import Arm, Value, expand, load_sweep
 from reward_plugins.errors import CamReasonerError
+from reward_plugins.files import write_file
 
 LAST = "eval"
 ARM = ("-m", "orchestrator.ablate")
@@ -119,7 +120,7 @@ def _in_process(arm: Arm, broken: dict[str, str]) -> None:
     config = {"recipe": plan.recipe.model_dump(mode="json"), "directory": str(plan.directory)}
     config["runs"] = str(plan.stages[0].directory.parents[2])
     file = plan.directory / "arm.json"
-    store.write_atomically(file, json.dumps(config))
+    write_file(file, json.dumps(config))
     log = plan.directory / "arm.log"
     with log.open("ab") as output:
         command = [sys.executable, *ARM, str(file)]

@@ -11,8 +11,11 @@ from pathlib import Path
 
 from orchestrator.errors import EnvironmentBuildError
 from orchestrator.plan.stage import ROOT
+from reward_plugins.files import write_file
 
 STAMP = "camreasoner.lock"
+PROMPT = "camreasoner"
+"""Begins the prompt of our environments, in their pyvenv.cfg."""
 PYTHON = sys.version.split()[0]
 
 
@@ -50,10 +53,24 @@ def build(name: str) -> None:
     with FileLock(directory.with_suffix(".building")):
         if is_ready(name):
             return
-        _uv("venv", "--clear", "--python", str(_base_python()), str(directory))
+        _check_ours(directory)
+        prompt = ("--prompt", f"{PROMPT}-{name}")
+        _uv("venv", "--clear", *prompt, "--python", str(_base_python()), str(directory))
         python = str(interpreter(name))
         _uv("pip", "sync", "--compile-bytecode", "--python", python, f"envs/{name}.txt")
-        (directory / STAMP).write_text(_stamp(name))
+        write_file(directory / STAMP, _stamp(name))
+
+
+def _check_ours(directory: Path) -> None:
+    """`uv venv --clear` would empty an environment that the user put in the place of ours."""
+    config = directory / "pyvenv.cfg"
+    if not config.is_file() or (directory / STAMP).is_file():
+        return
+    if f"prompt = {PROMPT}" not in config.read_text():
+        raise EnvironmentBuildError(
+            f"{directory} is an environment that was not built here: move it away, and run the "
+            "same command again"
+        )
 
 
 def freeze(name: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,12 +13,15 @@ from orchestrator.plan.make import Plan
 from orchestrator.plan.stage import ROOT, Command, Stage
 from orchestrator.recipe import Recipe
 from orchestrator.recipe.deviations import deviations
-from orchestrator.run.store import write_atomically
+from reward_plugins.files import remove, write_file
+
+COMMANDS = "commands.sh"
 
 
 def show_plan(plan: Plan, target: Path, console: Console) -> None:
     """Write the stages' files below `target`, and print them with their commands."""
-    shutil.rmtree(target, ignore_errors=True)
+    for earlier in target.glob(f"*/{COMMANDS}"):  # the folder may hold files of the user's too
+        remove(earlier.parent)
     for stage in plan.stages:
         console.say(f"\n[bold cyan]{stage.name}[/]  [dim]{stage.directory}[/]")
         wanted = stage.resources
@@ -30,15 +32,13 @@ def show_plan(plan: Plan, target: Path, console: Console) -> None:
         )
         for name, text in stage.files.items():
             path = target / stage.name / Path(name).relative_to(stage.directory)
-            write_atomically(path, text)
+            write_file(path, text)
             console.say(f"  [bold]file[/] {path.relative_to(plan.directory.parent)}")
             console.text(text, indent=4)
         for line, command in zip(command_lines(stage), stage.commands, strict=True):
             console.say(f"  [bold]command[/]{_where(command)}")
             console.text(line, indent=4)
-        write_atomically(
-            target / stage.name / "commands.sh", "\n".join(command_lines(stage)) + "\n"
-        )
+        write_file(target / stage.name / COMMANDS, "\n".join(command_lines(stage)) + "\n")
 
 
 def _where(command: Command) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +17,7 @@ import torch
 from torch import Tensor
 
 from reward_plugins.errors import CamReasonerError
+from reward_plugins.files import write_file
 
 EPSILON = 1e-6
 """Added to every divisor, as the released code does (core_algos.py:475-503)."""
@@ -189,13 +189,7 @@ def save_state(path: Path, normalizer: EmaNormalizer) -> None:
     Written first, it is there for every checkpoint that is complete: a crash in between leaves a
     state without a checkpoint, which nothing reads and the next save replaces.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", encoding="utf-8") as file:
-        json.dump(normalizer.state_dict(), file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    write_file(path, json.dumps(normalizer.state_dict(), indent=1))
 
 
 def load_state(path: Path, normalizer: EmaNormalizer) -> None:

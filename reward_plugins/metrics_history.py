@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from reward_plugins.files import write_file
+
 
 class MetricsHistory:
     """`{"step", "data"}` rows in a file that a resumed run goes on with.
@@ -36,9 +38,7 @@ class MetricsHistory:
         if self._end == len(known):
             _write(self.path, "ab", line)
         else:  # a crash leaves the old rows or the new ones
-            partial = self.path.with_name(f".{self.path.name}.partial")
-            _write(partial, "wb", known[: self._end] + line)
-            os.replace(partial, self.path)
+            write_file(self.path, known[: self._end] + line)
         self._steps.append((step, self._end))
         self._end += len(line)
 

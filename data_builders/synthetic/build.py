@@ -6,7 +6,6 @@ import functools
 import hashlib
 import json
 import multiprocessing
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from data_builders.synthetic.scene import (
     render,
     set_moving,
 )
+from reward_plugins.files import replacement, write_file
 
 Use = Literal["sft", "rl", "test"]
 USES: tuple[Use, ...] = ("sft", "rl", "test")
@@ -117,15 +117,13 @@ def _write_mp4(path: Path, frames: Frames, fps: int) -> None:
     """
     import av
 
-    partial = path.with_name(path.name + ".partial")
     options = {"crf": "10", "preset": "ultrafast", "threads": "1"}
-    with av.open(str(partial), "w", format="mp4") as container:
+    with replacement(path) as partial, av.open(str(partial), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=fps, options=options)
         stream.height, stream.width, stream.pix_fmt = frames.shape[1], frames.shape[2], "yuv420p"
         for frame in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         container.mux(stream.encode())
-    os.replace(partial, path)
 
 
 def _write_path(clip: Path, spec: SyntheticSpec, job: Job) -> None:
@@ -138,7 +136,7 @@ def _write_path(clip: Path, spec: SyntheticSpec, job: Job) -> None:
         "axes": "x right, y down, z forward",
         **{name: values.tolist() for name, values in vars(path).items()},
     }
-    clip.with_suffix(".json").write_text(json.dumps(facts) + "\n")
+    write_file(clip.with_suffix(".json"), json.dumps(facts) + "\n")
 
 
 def is_distracted(spec: SyntheticSpec, job: Job) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from orchestrator.ask.questions import Answer, Question, about, card, read
 from orchestrator.ask.show import show_clip
 from orchestrator.console import Console
 from orchestrator.run.launch import build_environment
+from reward_plugins.files import replacement
 
 FOLDER_OUT = Path("predictions.parquet")
 
@@ -105,14 +105,12 @@ def write(path: Path, rows: Sequence[Asked]) -> None:
     import pyarrow.parquet as pq
 
     flat = [row for asked in rows for row in _flat(asked)]
-    partial = path.with_name(f".{path.name}.partial")
     text = pa.string()
     columns = {field.name: text for field in dataclasses.fields(Answer)}
     columns |= {"clip": text, "model": text, "times": pa.list_(pa.float64())}
     columns |= {"options": pa.list_(text), "tokens": pa.int64(), "well_formed": pa.bool_()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.Table.from_pylist(flat, schema=pa.schema(columns)), partial)
-    os.replace(partial, path)
+    with replacement(path) as partial:
+        pq.write_table(pa.Table.from_pylist(flat, schema=pa.schema(columns)), partial)
 
 
 def _flat(asked: Asked) -> Iterator[dict[str, Any]]:

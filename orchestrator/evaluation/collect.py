@@ -18,11 +18,11 @@ from orchestrator.evaluation.config import (
 )
 from orchestrator.evaluation.identity import identity
 from orchestrator.evaluation.interop.answers import read_answers
-from orchestrator.evaluation.judgements import write_atomically
 from orchestrator.evaluation.ledger import Answer, opened
 from orchestrator.evaluation.predictions import Prediction, write_predictions
 from orchestrator.evaluation.questions import Asked, Question, asked
 from orchestrator.evaluation.run import SERVED, question_keys
+from reward_plugins.files import write_file
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ def _write_lacking(config: EvalConfig, rows: Sequence[Prediction]) -> None:
     ]
     config.lacking.unlink(missing_ok=True)
     if sentences:
-        write_atomically(config.lacking, json.dumps(sentences))
+        write_file(config.lacking, json.dumps(sentences))
 
 
 def _of_checkpoint(config: EvalConfig, name: str, boards: list[Asked]) -> list[Prediction]:

@@ -32,9 +32,10 @@ from orchestrator.evaluation.judge_prompts import (
     read_faithful,
 )
 from orchestrator.evaluation.judge_specs import JudgeSpec
-from orchestrator.evaluation.judgements import Judgement, write_atomically, write_judgements
+from orchestrator.evaluation.judgements import Judgement, write_judgements
 from orchestrator.evaluation.predictions import Prediction, read_predictions
 from orchestrator.evaluation.questions import asked
+from reward_plugins.files import write_file
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ def judge(config: EvalConfig) -> int:
         measured = calibrate(labels, _map(lambda label: _of_label(own, label), labels, spec))
         meter = Meter(config.out / "progress.jsonl", "judging")
         rows = _map(lambda job: _of_job(own, job), jobs, spec, meter)
-    write_atomically(config.calibration, json.dumps(measured._asdict(), indent=1))
+    write_file(config.calibration, json.dumps(measured._asdict(), indent=1))
     judged = [row or _failed(job) for row, job in zip(rows, jobs, strict=True)]
     write_judgements(config.judgements, judged)
     _tell(measured, judged)

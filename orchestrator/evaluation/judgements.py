@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from orchestrator.evaluation.config import EvaluationError
 from orchestrator.evaluation.judge_prompts import Reading
+from reward_plugins.files import write_file
 
 
 class Judgement(NamedTuple):
@@ -24,7 +24,7 @@ class Judgement(NamedTuple):
 
 def write_judgements(path: Path, rows: Iterable[Judgement]) -> None:
     """Write `rows`, atomically."""
-    write_atomically(path, "".join(json.dumps(row) + "\n" for row in rows))
+    write_file(path, "".join(json.dumps(row) + "\n" for row in rows))
 
 
 def read_judgements(path: Path) -> list[Judgement]:
@@ -40,10 +40,3 @@ def read_judgements(path: Path) -> list[Judgement]:
         except (ValueError, TypeError) as error:
             raise EvaluationError(f"{path}:{number} is no judgement ({error})") from error
     return found
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Put `text` into a file that readers see whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text)
-    os.replace(partial, path)

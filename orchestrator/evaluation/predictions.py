@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from orchestrator.evaluation.config import EvaluationError
+from reward_plugins.files import replacement
 
 
 class Prediction(NamedTuple):
@@ -38,10 +38,8 @@ def write_predictions(path: Path, rows: Sequence[Prediction]) -> None:
 
     columns = zip(*rows, strict=True) if rows else [()] * len(Prediction._fields)
     data = dict(zip(Prediction._fields, map(list, columns), strict=True))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    pq.write_table(pa.table(data, schema=_schema()), partial)
-    os.replace(partial, path)
+    with replacement(path) as partial:
+        pq.write_table(pa.table(data, schema=_schema()), partial)
 
 
 def read_predictions(path: Path) -> list[Prediction]:

@@ -15,13 +15,14 @@ from orchestrator.evaluation import baselines, measures
 from orchestrator.evaluation.compare import compare
 from orchestrator.evaluation.config import EvalConfig, EvaluationError, Server, run_command
 from orchestrator.evaluation.interop.results import read_results
-from orchestrator.evaluation.judgements import Judgement, read_judgements, write_atomically
+from orchestrator.evaluation.judgements import Judgement, read_judgements
 from orchestrator.evaluation.predictions import Prediction, read_predictions
 from orchestrator.evaluation.questions import asked
 from orchestrator.evaluation.reliability import Judged
 from orchestrator.evaluation.scoring import Scored, answering, score_predictions
 from orchestrator.evaluation.served import read_told
 from orchestrator.evaluation.summary import Dollars, summarise
+from reward_plugins.files import write_file
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ def score(config: EvalConfig) -> dict[str, Any]:
         },
         "external": _external(config),
     }
-    write_atomically(config.scores, json.dumps(scores, indent=1))
+    write_file(config.scores, json.dumps(scores, indent=1))
     return scores
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from data_builders.chat import ChatError, Client, check_endpoint, storable
 from data_builders.specs import Spec
 from orchestrator.evaluation.config import EvalConfig, EvaluationError, Server
-from orchestrator.evaluation.judgements import write_atomically
+from reward_plugins.files import write_file
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ def write_told(config: EvalConfig) -> None:
         if isinstance(checkpoint, Server)
     }
     if told:
-        write_atomically(config.served, json.dumps(told, indent=1))
+        write_file(config.served, json.dumps(told, indent=1))
 
 
 def read_told(config: EvalConfig) -> Mapping[str, Told]:

@@ -14,6 +14,7 @@ from orchestrator.plan import drafts, extra, loggers, stages
 from orchestrator.plan.stage import OUT, Command, Draft, Progress, Resources, Stage
 from orchestrator.recipe import Recipe
 from orchestrator.run import history
+from reward_plugins.files import replacement, write_file
 
 ALL_FRAMES = 10_000  # clips hold exactly the frames to use: no sampling limit may bite
 ENVIRON = {
@@ -188,7 +189,7 @@ def finish(directory: Path) -> None:
     """Give a finished SFT stage names for its checkpoints, and its metrics in the common form."""
     name_checkpoints(directory)
     rows = history.sft(directory / "checkpoints")
-    (directory / history.FILE).write_text(history.to_text(rows))
+    write_file(directory / history.FILE, history.to_text(rows))
 
 
 def name_checkpoints(directory: Path) -> list[str]:
@@ -208,9 +209,8 @@ def name_checkpoints(directory: Path) -> list[str]:
             names[f"epoch-{int(state['epoch'])}"] = path
         names["last"] = path
     for name, path in names.items():
-        link = directory / name
-        link.unlink(missing_ok=True)
-        link.symlink_to(path.relative_to(directory))
+        with replacement(directory / name) as link:
+            link.symlink_to(path.relative_to(directory))
     return sorted(names)
 
 

@@ -13,8 +13,8 @@ from orchestrator.errors import PublishError
 from orchestrator.publish.card import CARD
 from orchestrator.publish.package import What, pack, summary
 from orchestrator.publish.upload import upload
-from orchestrator.run.store import write_atomically
 from orchestrator.trace.record import Record
+from reward_plugins.files import write_file
 
 OPTIONS = ("what", "repo", "private", "confirm")
 REPO = re.compile(r"[\w.-]+/[\w.-]+")
@@ -31,7 +31,7 @@ def publish(record: Record, options: Mapping[str, str], console: Console) -> Non
         raise PublishError(f"repo={repo}: expected an owner and a name, like me/{record.name}")
     package = pack(record, what)
     card = record.directory / "publish" / what / CARD
-    write_atomically(card, package.card)
+    write_file(card, package.card)
     shown = "private" if private else "[yellow]public[/]"
     console.say(f"[bold]{shown} {package.kind}[/] {repo or '(add repo=<owner>/<name>)'}")
     for line in summary(package):

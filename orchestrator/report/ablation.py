@@ -17,6 +17,7 @@ from orchestrator.report.ablation_view import Cell, View, draw, markdown, tables
 from orchestrator.report.sources import Run
 from orchestrator.run import store
 from orchestrator.sweep import Arm, SweepSpec
+from reward_plugins.files import write_file
 
 CHECKPOINT = "rl"
 PAPER_COLUMN = {
@@ -62,9 +63,9 @@ def write_ablation(
         "cells": [cell._asdict() for cell in cells],
         "failed": dict(failed),
     }
-    store.write_atomically(to / "table.json", json.dumps(content, indent=1) + "\n")
+    write_file(to / "table.json", json.dumps(content, indent=1) + "\n")
     view = View(sweep.key, sweep.labels, reference, cells, lost)
-    store.write_atomically(to / "table.md", markdown(view))
+    write_file(to / "table.md", markdown(view))
     if cells:
         draw(view, to / "plot.png")
     return tables(view)

@@ -17,6 +17,7 @@ from data_builders.frames import FrameIndex
 from data_builders.sample import Sample
 from orchestrator.evaluation.scoring import Scored
 from orchestrator.report.strips import Strip, draw_strips
+from reward_plugins.files import write_file
 from reward_plugins.ota import parse
 
 CHUNK = 50
@@ -139,4 +140,4 @@ def _answer(scored: Scored, place: int, tags: tuple[str, ...]) -> dict[str, Any]
 def _write(path: Path, function: str, *arguments: object) -> None:
     """A script that calls `report.<function>`; JSON in ASCII is JavaScript."""
     text = ",".join(json.dumps(argument, separators=(",", ":")) for argument in arguments)
-    path.write_text(f"report.{function}({text});\n")
+    write_file(path, f"report.{function}({text});\n")

@@ -6,7 +6,6 @@ All but the examples is in the page itself: the file alone can be sent on.
 from __future__ import annotations
 
 import base64
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from orchestrator.report.examples import write_examples
 from orchestrator.report.overview import overview
 from orchestrator.report.rollouts import choose_rollouts
 from orchestrator.report.sources import Run, read_run
+from reward_plugins.files import write_file
 
 NAMES = {
     "camerabench": "CameraBench",
@@ -94,9 +94,7 @@ def write_pages(run: Run, out: Path, live: bool = False) -> Path:
     )
     for name in ("report.md", "report.html"):
         text = environment.get_template(f"{name}.j2").render(facts)
-        partial = out / f".{name}.partial"
-        partial.write_text(text)
-        os.replace(partial, out / name)
+        write_file(out / name, text)
     return out / "report.html"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from orchestrator.page import PageHandler, PageServer
 from orchestrator.review.decisions import REASONS, Decision, Decisions, trace_digest
 from orchestrator.review.queue import Queue
 from orchestrator.review.summary import Summary, summarise
+from reward_plugins.files import write_file
 
 MOST_BYTES = 100_000
 """Of a request's body."""
@@ -39,10 +39,8 @@ class ReviewServer(PageServer):
         if (decision.sample_id, decision.trace) not in shown:
             raise ValueError(f"{decision.sample_id} is not under review as shown; reload the page")
         self.decisions.add(decision)
-        path = self._folder / "summary.json"
-        partial = path.with_name(f".{path.name}.{os.getpid()}.{id(decision)}")
-        partial.write_text(json.dumps(dataclasses.asdict(self.summary()), indent=2) + "\n")
-        os.replace(partial, path)
+        summary = json.dumps(dataclasses.asdict(self.summary()), indent=2) + "\n"
+        write_file(self._folder / "summary.json", summary)
 
     def state(self, reviewer: str) -> dict[str, Any]:
         """What the page needs to go on where `reviewer` stopped."""

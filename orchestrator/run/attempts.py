@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from orchestrator.run.store import write_atomically
+from reward_plugins.files import write_file
 
 FILE = "attempts.jsonl"
 Outcome = Literal["running", "done", "died", "interrupted", "lost"]
@@ -73,7 +73,7 @@ class Attempts:
 
     def _write(self) -> None:
         lines = (json.dumps(asdict(attempt)) + "\n" for attempt in self._all)
-        write_atomically(self._path, "".join(lines))
+        write_file(self._path, "".join(lines))
 
 
 def read_attempts(directory: Path) -> list[Attempt]:

@@ -8,7 +8,6 @@ what a tracker file names, which a crash can leave empty, or naming what has gon
 from __future__ import annotations
 
 import json
-import shutil
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from rich.markup import escape
 from orchestrator.console import Console
 from orchestrator.plan.stage import Stage
 from orchestrator.recipe import Recipe
-from orchestrator.run.store import write_atomically
+from reward_plugins.files import remove, write_file
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,8 @@ def newest(recipe: Recipe, stage: Stage, console: Console) -> Path | None:
     directory = stage.directory / "checkpoints"
     if layout is None or not directory.is_dir():
         return None
-    found = directory.glob(f"{layout.prefix}*")
+    copies = directory.glob(f"{layout.prefix}*")  # the user may have kept one under another name
+    found = (path for path in copies if path.name.removeprefix(layout.prefix).isdigit())
     whole = None
     for path in sorted(found, key=_step, reverse=True):
         why = next(damage(path, layout, recipe.devices), None)
@@ -65,7 +65,7 @@ def newest(recipe: Recipe, stage: Stage, console: Console) -> Path | None:
         console.say(
             f"[yellow]{stage.name}: removing the torn checkpoint {path.name}: {escape(why)}[/]"
         )
-        shutil.rmtree(path)
+        remove(path)
     if layout.tracker is not None:
         _track(directory / layout.tracker, whole)
     return whole
@@ -124,9 +124,9 @@ def _track(tracker: Path, whole: Path | None) -> None:
         known = json.loads(tracker.read_bytes()) if tracker.is_file() and _is_json(tracker) else {}
         if known.get("last_global_step") != _step(whole):
             named = {"last_global_step": _step(whole), "last_actor_path": str(whole / "actor")}
-            write_atomically(tracker, json.dumps({**known, **named}, indent=2))
+            write_file(tracker, json.dumps({**known, **named}, indent=2))
     elif not tracker.is_file() or tracker.read_text().strip() != str(_step(whole)):
-        write_atomically(tracker, str(_step(whole)))
+        write_file(tracker, str(_step(whole)))
 
 
 def _step(checkpoint: Path) -> int:

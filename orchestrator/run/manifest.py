@@ -17,7 +17,7 @@ from orchestrator.plan.make import Plan
 from orchestrator.plan.stage import Stage
 from orchestrator.run import provenance
 from orchestrator.run.outputs import LISTING, MANIFEST, altered, hash_outputs
-from orchestrator.run.store import write_atomically
+from reward_plugins.files import write_file
 
 FOLDER = "provenance"
 PATCH = "code.patch"
@@ -45,7 +45,7 @@ def result(stage: Stage) -> dict[str, Any]:
     """What the stage left. Reads all of it once, to hash it."""
     started = monotonic()
     outputs, listing = hash_outputs(stage.directory, {Path(name) for name in stage.files})
-    write_atomically(stage.directory / LISTING, listing)
+    write_file(stage.directory / LISTING, listing)
     return {
         "outputs": {**asdict(outputs), "hashing_seconds": round(monotonic() - started, 3)},
         "attempts": attempts(stage.directory),
@@ -98,13 +98,13 @@ def _overall(scores: Mapping[str, Any]) -> dict[str, Any]:
 def _code(beside: Path) -> dict[str, Any]:
     found, patch = provenance.code()
     if patch:
-        write_atomically(beside / PATCH, patch)
+        write_file(beside / PATCH, patch)
     return found
 
 
 def _environment(name: str, beside: Path) -> dict[str, str]:
     found, installed = provenance.environment(name)
-    write_atomically(beside / f"{name}.txt", installed)
+    write_file(beside / f"{name}.txt", installed)
     return found
 
 

@@ -16,6 +16,7 @@ from orchestrator.plan.extra import flat
 from orchestrator.plan.make import Plan
 from orchestrator.plan.stage import Stage
 from orchestrator.run.outputs import LACKING, MANIFEST
+from reward_plugins.files import remove_abandoned, replacement, write_file
 
 
 def is_done(stage: Stage) -> bool:
@@ -45,10 +46,11 @@ def read_manifest(stage: Stage) -> dict[str, Any]:
 
 
 def write_files(stage: Stage) -> None:
-    """Write the stage's configs into its directory."""
-    stage.directory.mkdir(parents=True, exist_ok=True)
+    """Write the stage's configs into its directory; what a killed attempt half wrote there goes."""
+    for folder, *_ in os.walk(stage.directory):
+        remove_abandoned(Path(folder), seconds=0)
     for name, text in stage.files.items():
-        write_atomically(Path(name), text)
+        write_file(Path(name), text)
 
 
 def finish(stage: Stage, facts: dict[str, Any]) -> None:
@@ -60,22 +62,20 @@ def finish(stage: Stage, facts: dict[str, Any]) -> None:
         "commands": [asdict(command) for command in stage.commands],
         **facts,
     }
-    write_atomically(stage.directory / MANIFEST, json.dumps(manifest, indent=2) + "\n")
+    write_file(stage.directory / MANIFEST, json.dumps(manifest, indent=2) + "\n")
 
 
 def show_in_run(plan: Plan, stage: Stage) -> None:
     """Point `runs/<name>/<stage>` at the stage's directory, and write the resolved recipe."""
     plan.directory.mkdir(parents=True, exist_ok=True)
     recipe = json.dumps(plan.recipe.model_dump(mode="json"), indent=2) + "\n"
-    write_atomically(plan.directory / "recipe.json", recipe)
+    write_file(plan.directory / "recipe.json", recipe)
     link = plan.directory / stage.name
     target = os.path.relpath(stage.directory, plan.directory)
     if link.is_symlink() and os.readlink(link) == target:
         return
-    fresh = link.with_name(f".{stage.name}.new")
-    fresh.unlink(missing_ok=True)
-    fresh.symlink_to(target)
-    os.replace(fresh, link)
+    with replacement(link) as fresh:
+        fresh.symlink_to(target)
 
 
 def stale_ingredients(plan: Plan, stage: Stage) -> list[str]:
@@ -114,7 +114,7 @@ def owned(stage: Stage) -> Iterator[None]:
     lock, owner = FileLock(stage.directory / ".lock"), stage.directory / ".owner"
     try:
         with lock.acquire(timeout=0):
-            write_atomically(owner, f"process {os.getpid()} on {socket.gethostname()}")
+            write_file(owner, f"process {os.getpid()} on {socket.gethostname()}")
             yield
     except Timeout:
         other = owner.read_text() if owner.is_file() else "another process"
@@ -122,14 +122,3 @@ def owned(stage: Stage) -> Iterator[None]:
             f"stage {stage.name!r} in {stage.directory} is being worked on by {other}; "
             "wait for it, or stop it first"
         ) from None
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Replace `path` with `text` in one step: a crash leaves the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)

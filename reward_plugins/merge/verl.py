@@ -9,7 +9,6 @@ make the merged policy another one than the trained. This one reads the same fil
 
 import json
 import logging
-import os
 import pickle
 import shutil
 import sys
@@ -20,6 +19,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch.distributed.tensor import DTensor
 
+from reward_plugins.files import remove, replacement, write_file
 from reward_plugins.merge.check import MergeError, compare, encode
 
 logger = logging.getLogger(__name__)
@@ -50,16 +50,14 @@ def merge(config: MergeConfig) -> int:
     """
     actor = latest_actor(config.source)
     weights = read_shards(actor)
-    partial = config.target.with_name(config.target.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    shutil.copytree(actor / "huggingface", partial)
-    prompt = encode(partial)
     dtype = getattr(torch, config.dtype)
-    save(partial, {name: tensor.to(dtype) for name, tensor in weights.items()}, dtype)
-    found = compare(partial, weights, prompt, dtype)
-    (config.target.parent / CHECK).write_text(json.dumps(found, indent=2) + "\n")
-    shutil.rmtree(config.target, ignore_errors=True)
-    os.replace(partial, config.target)
+    with replacement(config.target) as partial:
+        shutil.copytree(actor / "huggingface", partial)
+        prompt = encode(partial)
+        save(partial, {name: tensor.to(dtype) for name, tensor in weights.items()}, dtype)
+        found = compare(partial, weights, prompt, dtype)
+        write_file(config.target.parent / CHECK, json.dumps(found, indent=2) + "\n")
+        remove(config.target)
     return int(found["parameters"])
 
 

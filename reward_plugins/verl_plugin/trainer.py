@@ -1,7 +1,6 @@
 """verl's synchronous trainer, as mode `sync_ema`: it knows tasks and keeps the EMA's state."""
 
 import os
-import shutil
 from collections.abc import Sequence
 from numbers import Real
 from pathlib import Path
@@ -16,6 +15,7 @@ from verl.trainer.ppo.v1.trainer_base import register_trainer
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 
 from reward_plugins.ema_grpo import load_state, save_state
+from reward_plugins.files import remove
 from reward_plugins.metrics_history import MetricsHistory
 from reward_plugins.verl_plugin import estimator
 
@@ -115,9 +115,10 @@ class EmaTrainer(PPOTrainerSync):
 
 def remove_old(checkpoints: Path, keep: int) -> None:
     """Leave the newest `keep` checkpoints, once the newest of all is whole and named so."""
-    found = sorted(checkpoints.glob("global_step_*"), key=lambda p: int(p.name.rpartition("_")[2]))
-    for path in found[:-keep]:
-        shutil.rmtree(path)
+    steps = (path.name.removeprefix("global_step_") for path in checkpoints.glob("global_step_*"))
+    own = sorted(int(step) for step in steps if step.isdigit())  # a copy has another name
+    for step in own[:-keep]:
+        remove(checkpoints / f"global_step_{step}")
 
 
 def _real_rows(batch: KVBatchMeta) -> Any:

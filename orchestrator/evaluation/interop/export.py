@@ -22,6 +22,7 @@ from data_builders.sample import LETTERS, Sample
 from data_builders.specs import PromptSpec
 from orchestrator.evaluation.config import EvalConfig
 from orchestrator.evaluation.questions import Asked
+from reward_plugins.files import replacement, write_file
 
 UTILS = Path(__file__).parent / "lmms_eval_utils.py"
 
@@ -40,12 +41,12 @@ def to_lmms_eval(board: Asked, config: EvalConfig, directory: Path) -> Path:
     name = task_name(board.benchmark)
     rows = [_document(sample, board.frames, config.prompt) for sample in board.samples]
     data = directory / f"{name}.jsonl"
-    data.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    write_file(data, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     shutil.copyfile(UTILS, directory / "utils.py")
     task = yaml.safe_dump(_task(name, data, config), sort_keys=False)
     functions = {key: f"{key}: !function utils.{key}\n" for key in _FUNCTIONS}
     path = directory / f"{name}.yaml"
-    path.write_text(task + "".join(functions.values()))
+    write_file(path, task + "".join(functions.values()))
     return path
 
 
@@ -92,7 +93,7 @@ def to_vlmevalkit(board: Asked, config: EvalConfig, directory: Path) -> Path:
     path = directory / f"{task_name(board.benchmark)}.tsv"
     rows = [_row(n, sample, pictures[sample.clip]) for n, sample in enumerate(board.samples)]
     columns = list(dict.fromkeys(key for row in rows for key in row))
-    with path.open("w", newline="") as file:
+    with replacement(path) as partial, partial.open("w", newline="") as file:
         writer = csv.DictWriter(file, columns, delimiter="\t", restval="")
         writer.writeheader()
         writer.writerows(rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from fractions import Fraction
 from pathlib import Path
 
@@ -27,6 +28,8 @@ from data_builders.frames import (
 from data_builders.specs import FrameSpec
 from data_builders.workers import Failed, isolated_map
 from tests.givens import SPEC
+
+HALF = f".{'0' * 32}.partial"
 
 
 @pytest.fixture
@@ -97,6 +100,31 @@ def test_a_changed_byte_is_an_error_on_load_and_mended_by_the_data_stage(root: P
     with pytest.raises(FrameCacheError, match="damaged"):
         index.load("a.mp4")
     assert np.array_equal(build(root, ["a.mp4"]).load("a.mp4")[0], noise())
+
+
+def test_of_a_folder_that_was_there_before_nothing_is_cleared(root: Path) -> None:
+    write_lossless(root / "a.mp4", noise(), Fraction(2))
+    home = root.parent / "cache"
+    users = [".ssh", ".config", HALF]
+    for name in users:
+        (home / name).mkdir(parents=True)
+        (home / name / "kept").touch()
+        os.utime(home / name, (0, 0))
+    index = build(root, ["a.mp4"])
+    assert index.load("a.mp4")
+    assert all((home / name / "kept").exists() for name in users)
+
+
+def test_of_a_cache_of_ours_only_what_is_half_written_for_a_day_goes(root: Path) -> None:
+    write_lossless(root / "a.mp4", noise(), Fraction(2))
+    cache = build(root, []).cache
+    for name in (".ssh", HALF, HALF.replace("0", "1")):
+        (cache / name).mkdir()
+    for name in (".ssh", HALF):
+        os.utime(cache / name, (0, 0))
+    build(root, ["a.mp4"]).load("a.mp4")
+    assert not (cache / HALF).exists()
+    assert (cache / ".ssh").exists() and (cache / HALF.replace("0", "1")).exists()
 
 
 def test_an_entry_without_metadata_is_refused(tmp_path: Path) -> None:

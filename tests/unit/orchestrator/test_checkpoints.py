@@ -142,6 +142,13 @@ def test_easyr1s_tracker_keeps_what_else_it_knows(tmp_path: Path, before: str) -
     assert told.get("best_global_step") == (3 if before else None)
 
 
+def test_a_copy_that_the_user_keeps_under_another_name_stays(tmp_path: Path) -> None:
+    mine = tmp_path / "checkpoints" / "checkpoint-12-before-the-crash"
+    mine.mkdir(parents=True)
+    assert checkpoints.newest(RECIPE, stage_of("sft", tmp_path), Console()) is None
+    assert mine.is_dir()
+
+
 def test_a_stage_without_checkpoints_goes_on_from_none(tmp_path: Path) -> None:
     for name in ("data", "sft", "rl"):
         assert checkpoints.newest(RECIPE, stage_of(name, tmp_path), Console()) is None

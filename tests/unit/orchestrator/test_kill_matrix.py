@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from data_builders.frame_store import remove_abandoned
 from orchestrator.plan.make import Plan, make_plan
 from orchestrator.plan.stage import ROOT
 from orchestrator.recipe import load_recipe
@@ -106,16 +105,6 @@ def test_a_full_disk_is_an_error_and_no_half_file_is_taken_for_a_whole(
     assert start(broken, "sft", limit=limit) != 0
     assert start(broken, "sft") == 0
     assert sorted(contents(broken, "sft")) == sorted(contents(unbroken, "sft"))
-
-
-def test_half_written_frames_go_a_day_after_their_process_died(tmp_path: Path) -> None:
-    old, young = tmp_path / ".old", tmp_path / ".young"
-    for partial in (old, young):
-        partial.mkdir()
-        (partial / "frames.rgb").touch()
-    os.utime(old, (0, 0))
-    remove_abandoned(tmp_path)
-    assert not old.exists() and young.exists()
 
 
 def test_a_manifest_that_does_not_fit_leaves_the_stage_undone(broken: Plan) -> None:

@@ -43,12 +43,12 @@ def test_the_lock_of_a_killed_owner_does_not_block(stage: Stage) -> None:
         pass
 
 
-def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
-    path = tmp_path / "file.json"
-    store.write_atomically(path, "old")
-    with pytest.raises(UnicodeEncodeError):
-        store.write_atomically(path, "new \ud800")
-    assert path.read_text() == "old"
+def test_a_new_attempt_clears_what_a_killed_one_half_wrote(stage: Stage) -> None:
+    half, other = (stage.directory / "clips" / name for name in (f".{'0' * 32}.partial", ".keep"))
+    half.mkdir(parents=True)
+    other.touch()
+    store.write_files(stage)
+    assert not half.exists() and other.exists()
 
 
 def test_the_run_directory_points_at_the_stage(tmp_path: Path) -> None:

@@ -202,6 +202,7 @@ PLUMBING = (
     "orchestrator/doctor",
     "orchestrator/run/outputs.py",
     "reward_plugins/errors.py",
+    "reward_plugins/files.py",
     "reward_plugins/logger_modes.py",
     "reward_plugins/metrics_history.py",
     "reward_plugins/own.py",
