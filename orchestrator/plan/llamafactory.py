@@ -38,7 +38,7 @@ def sft(recipe: Recipe, done: dict[str, Path]) -> Draft:
         files[str(OUT / "deepspeed.json")] = stages.to_json(deepspeed_config(recipe))
     train = Command(
         stages.environment(recipe, "sft"),
-        ("-m", "llamafactory.cli", "train", str(written)),
+        ("-m", "reward_plugins.llamafactory_plugin.launch", "train", str(written)),
         {**ENVIRON, **loggers.environ(recipe.loggers), **_torchrun(recipe)},
         Progress(
             path=str(OUT / "checkpoints" / "trainer_log.jsonl"),
@@ -58,7 +58,7 @@ def sft(recipe: Recipe, done: dict[str, Path]) -> Draft:
             recipe.cluster.pin,
             recipe.cluster.nodes,
         ),
-        sources=stages.GIVEN,
+        sources=(*stages.GIVEN, "reward_plugins/llamafactory_plugin"),
         needs=(done["data"] / "sft.parquet", done["model"] / "checkpoint"),
     )
 

@@ -48,8 +48,9 @@ SEEN = (
     "data_builders/frame_store.py",
     "data_builders/decoding.py",
     "data_builders/prompt.py",
+    "reward_plugins/positions.py",
 )
-"""What decides the text and the frames that a model sees."""
+"""What decides the text and the frames that a model sees, and at what times."""
 GIVEN = ("data_builders/prepare.py", "data_builders/export.py", *SEEN)
 """What decides what a trainer reads."""
 

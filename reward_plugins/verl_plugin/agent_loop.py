@@ -5,12 +5,12 @@ import hashlib
 from contextvars import ContextVar
 from typing import Any
 
+import torch
 from ray.exceptions import RayError
 from verl.experimental.agent_loop.agent_loop import AgentLoopOutput, register
 from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentLoop
 
 from reward_plugins.verl_plugin.faults import GenerationError
-from reward_plugins.verl_plugin.positions import follow_rollout
 
 NAME = "video_agent"
 MEDIA: ContextVar[dict[str, asyncio.Future[Any]]] = ContextVar("MEDIA")
@@ -21,6 +21,9 @@ MEDIA: ContextVar[dict[str, asyncio.Future[Any]]] = ContextVar("MEDIA")
 class VideoAgentLoop(SingleTurnAgentLoop):
     """Positions as the rollout numbers them, and a seed for each response where that is free.
 
+    verl's worker numbers the training side without the video's seconds per temporal patch
+    (verl/experimental/agent_loop/agent_loop.py:939), unless its processor has the attribute
+    `get_rope_index_kwargs`, for which it asks (948) and which no Qwen processor has.
     vLLM 0.24 drops the frame rate that comes with a video and assumes 24 a second
     (vllm/multimodal/parse.py:663; mended in vllm pull request 47736), unless the request names the
     metadata again as an argument of the processor.
@@ -29,7 +32,7 @@ class VideoAgentLoop(SingleTurnAgentLoop):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.video_metadata: list[dict[str, Any]] = []
-        follow_rollout(self.processor, self.rollout_config.name)
+        self.processor.get_rope_index_kwargs = rope_index_kwargs
 
     async def process_multi_modal_info(self, messages: list[dict[str, Any]]) -> dict[str, Any]:
         """verl's, once a group, remembering the metadata: a loop lives for one response."""
@@ -59,6 +62,12 @@ class VideoAgentLoop(SingleTurnAgentLoop):
             return await super().run(sampling_params, **kwargs)
         except RayError as error:
             raise GenerationError(f"the rollout server failed: {error}") from error
+
+
+def rope_index_kwargs(multi_modal_inputs: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """What `get_rope_index` needs beside the grids: seconds per temporal patch, shape (videos,)."""
+    seconds = multi_modal_inputs.get("second_per_grid_ts")
+    return {} if seconds is None else {"second_per_grid_ts": torch.as_tensor(seconds)}
 
 
 def response_seed(seed: int, group: str, session: int) -> int:

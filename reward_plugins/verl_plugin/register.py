@@ -2,7 +2,8 @@
 
 Importing this module registers, in verl's own registries, the advantage estimator `ema_grpo`, the
 trainer mode `sync_ema`, the agent loop `video_agent` and, when `VERL_PLATFORM=cpu`, all that a run
-without an accelerator needs. No file of verl is changed.
+without an accelerator needs; and has the process number tokens as `positions` does. No file of verl
+is changed.
 """
 
 import importlib
@@ -12,6 +13,9 @@ import os
 if os.environ.get("VERL_PLATFORM") == "cpu":
     importlib.import_module("reward_plugins.verl_plugin.cpu")
 
+from reward_plugins import positions
 from reward_plugins.verl_plugin import agent_loop, estimator, trainer
 
 __all__ = ["agent_loop", "estimator", "trainer"]
+
+positions.install()

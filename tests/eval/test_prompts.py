@@ -21,7 +21,7 @@ from data_builders.trajectory_specs import EndpointSpec
 from orchestrator.evaluation.config import Server
 from orchestrator.evaluation.engines import Request, make_request, openai, vllm
 from orchestrator.evaluation.engines.hf import HuggingFaceEngine, load
-from reward_plugins.verl_plugin.positions import vllm_rope_index
+from reward_plugins.positions import rope_index
 
 SERVER = Server(endpoint=EndpointSpec(model="m"), media="video")
 VLLM_PROCESSOR_KEYS = {"do_sample_frames": False, "do_resize": False}
@@ -70,12 +70,6 @@ def test_vllm_sees_the_same_images(engine: HuggingFaceEngine, images: FrameIndex
     assert torch.equal(ours["input_ids"], seen["input_ids"])
     assert torch.equal(ours["image_grid_thw"], seen["image_grid_thw"])
     assert len(set(prompt["multi_modal_uuids"]["image"])) == len(shown) == len(request.frames)
-    ids, mask = ours["input_ids"], ours["attention_mask"]
-    named = {key: value for key, value in ours.items() if key != "inputs_embeds"}
-    expected, _ = engine.model.model.get_rope_index(**named)
-    grids = ours["image_grid_thw"]
-    found, _ = vllm_rope_index(_Named(engine), ids, mask, image_grid_thw=grids)
-    assert torch.equal(found, expected)  # without time the two number alike
 
 
 def test_a_vllm_server_sees_the_same(
@@ -111,42 +105,9 @@ def test_without_the_frame_rate_all_frames_are_at_one_time(
 def times_of(
     engine: HuggingFaceEngine, ids: torch.Tensor, grid: torch.Tensor, seconds: float
 ) -> list[int]:
-    """Temporal positions of the visual tokens in vLLM."""
-    positions, _ = vllm_rope_index(
-        _Named(engine), ids, torch.ones_like(ids), grid, torch.tensor([seconds])
-    )
+    """Temporal positions of the visual tokens."""
+    positions, _ = rope_index(engine.model, ids, video_grid_thw=grid, second_per_grid_ts=[seconds])
     return positions[0, 0][ids[0] == engine.tokens["video"]].tolist()
-
-
-@pytest.mark.parametrize(("frames", "side", "same"), [(2, 56, True), (4, 84, True), (8, 56, False)])
-def test_with_the_frame_rate_short_clips_have_equal_positions(
-    engine: HuggingFaceEngine, frames: int, side: int, same: bool
-) -> None:
-    """Text goes on after the last time in vLLM, after the frame's width in transformers 5.9."""
-    grid = torch.tensor([[frames // 2, side // 14, side // 14]])
-    visual = int(grid.prod()) // 4
-    ids = torch.tensor([[1, 2, *[engine.tokens["video"]] * visual, 3, 4, 5]])
-    is_video = ids == engine.tokens["video"]
-    ours, _ = engine.model.model.get_rope_index(
-        ids,
-        mm_token_type_ids=is_video.long() * 2,
-        video_grid_thw=grid,
-        second_per_grid_ts=torch.tensor([1.0]),
-        attention_mask=torch.ones_like(ids),
-    )
-    theirs, _ = vllm_rope_index(
-        _Named(engine), ids, torch.ones_like(ids), grid, torch.tensor([1.0])
-    )
-    assert torch.equal(ours, theirs) == same
-    assert torch.equal(ours[:, is_video], theirs[:, is_video])
-
-
-class _Named:
-    """What `vllm_rope_index` reads of verl's processor."""
-
-    def __init__(self, engine: HuggingFaceEngine) -> None:
-        self.config, self.video_token_id = engine.model.config, engine.tokens["video"]
-        self.image_token_id = engine.tokens["images"]
 
 
 def test_vllm_takes_what_it_is_given() -> None:

@@ -89,7 +89,7 @@ def test_every_stage_leaves_a_manifest(run: Path) -> None:
 def test_planted_secrets_are_nowhere(run: Path) -> None:
     orchestrate(run.parent, "plan")
     listed = (run.parent / "run.processes").read_text()
-    assert "llamafactory.cli" in listed and "verl_plugin.train" in listed
+    assert "llamafactory_plugin.launch" in listed and "verl_plugin.train" in listed
     found = subprocess.run(
         ["grep", "-rlaF", *(f"-e{secret}" for secret in SECRETS.values()), str(run.parent)],
         capture_output=True,

@@ -1,7 +1,7 @@
 """Hugging Face models: greedy, in padded batches, each clip seen and read once.
 
 The prompt is built as in training: the processor's own video token count, `second_per_grid_ts`
-from the effective fps, and the model's own M-RoPE, so that time positions are the ones learnt.
+from the effective fps, and `positions`, so that time positions are the ones learnt.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from data_builders.specs import Media
 from orchestrator.evaluation.engines import EngineError, Outcome, Request, Response
 from orchestrator.evaluation.engines.options import find_options
 from orchestrator.evaluation.engines.shared_prefix import Generated, generate
+from reward_plugins import positions
 
 REMEMBERED_CLIPS = 8
 """Questions on one clip come side by side: a few suffice, whatever the batch size."""
@@ -40,6 +41,7 @@ class Vision(NamedTuple):
 def load(checkpoint: Path, max_new_tokens: int) -> HuggingFaceEngine:
     """Read a checkpoint onto the GPU if there is one, else in float32 onto the CPU."""
     logging.disable_progress_bar()
+    positions.install()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         processor = AutoProcessor.from_pretrained(checkpoint)

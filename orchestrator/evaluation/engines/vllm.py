@@ -3,12 +3,6 @@
 vLLM drops the frame rate of decoded frames for Qwen2.5-VL (vllm/multimodal/parse.py:663) and its
 processor then takes 24 frames a second: all of a short clip would happen at once. The rate is
 therefore named again as an argument of the processor, as in rollouts.
-
-vLLM numbers time in its own way (vllm/model_executor/models/qwen2_5_vl.py:1311): it keeps fractions
-of a second between patches, which transformers 5.6 to 5.12 cut off, and text goes on after the
-video's largest position in any dimension. Where a clip is longer in time than its frames are wide
-in patches, a policy trained on transformers' numbers is shifted by a few positions here; one
-reinforced with vLLM rollouts is not.
 """
 
 from __future__ import annotations

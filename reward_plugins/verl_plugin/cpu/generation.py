@@ -143,13 +143,9 @@ def _types(processor: Any, ids: torch.Tensor) -> torch.Tensor:
 def _prefill(
     model: Any, ids: torch.Tensor, mask: torch.Tensor, vision: dict[str, torch.Tensor]
 ) -> tuple[Any, torch.Tensor]:
-    """The cache of all but the last token, and what turns a token's index into its position.
-
-    `get_rope_index` takes that offset from the largest id of the prompt, which for a long video and
-    a short question is the video's; the actor's ids go on from the last token, and so do these.
-    """
-    positions = _positions(model, ids, mask, vision)
-    deltas = positions[0, :, -1:] + 1 - mask.sum(-1, keepdim=True)
+    """The cache of all but the last token, and what turns a token's index into its position."""
+    grids = {key: value for key, value in vision.items() if key not in PIXELS}
+    positions, deltas = model.model.get_rope_index(ids, attention_mask=mask, **grids)
     pixels = {key: vision[key] for key in (*PIXELS, *GRIDS) if key in vision}
     output = model(
         input_ids=ids[:, :-1],
@@ -160,16 +156,6 @@ def _prefill(
         **pixels,
     )
     return output.past_key_values, deltas
-
-
-def _positions(
-    model: Any, ids: torch.Tensor, mask: torch.Tensor, vision: dict[str, torch.Tensor]
-) -> torch.Tensor:
-    """M-RoPE ids of shape (3, prompts, tokens)."""
-    if not vision:
-        return (mask.cumsum(-1) - 1).clamp(min=0).expand(3, -1, -1)
-    grids = {key: value for key, value in vision.items() if key not in PIXELS}
-    return model.model.get_rope_index(ids, attention_mask=mask, **grids)[0]
 
 
 def _suppressed(tokenizer: Any) -> list[int]:

@@ -14,9 +14,9 @@ from verl.utils.dataset.rl_dataset import RLHFDataset
 from verl.utils.tokenizer import build_multimodal_processor_inputs, hf_processor
 
 import reward_plugins.verl_plugin.register  # noqa: F401  # as verl itself would
+from reward_plugins.verl_plugin.agent_loop import rope_index_kwargs
 from reward_plugins.verl_plugin.cpu import generation
 from reward_plugins.verl_plugin.dataset import FramesDataset
-from reward_plugins.verl_plugin.positions import rope_index_kwargs
 
 
 def messages_of(row: dict[str, Any]) -> list[dict[str, Any]]:
@@ -56,7 +56,7 @@ if __name__ == "__main__":
     vision = generation._vision_inputs(
         processor, [generation.Prompt(tuple(ids[0].tolist()), videos, images)], ids
     )
-    rollout = generation._positions(model, ids, torch.ones_like(ids), vision)
+    rollout, _ = model.model.get_rope_index(ids, **vision)
     found = {
         "ids": ids[0].tolist(),
         "grids": next(inputs[key] for key in generation.GRIDS if key in inputs).tolist(),

@@ -12,9 +12,12 @@ from llamafactory.data import (
 from llamafactory.hparams import get_train_args
 from llamafactory.model import load_model, load_tokenizer
 
+from reward_plugins import positions
+
 GRIDS, PIXELS = ("video_grid_thw", "image_grid_thw"), ("pixel_values_videos", "pixel_values")
 
 if __name__ == "__main__":
+    positions.install()  # as our launcher does
     with open(sys.argv[1]) as file:
         model_args, data_args, training_args, finetuning_args, _ = get_train_args(
             yaml.safe_load(file)

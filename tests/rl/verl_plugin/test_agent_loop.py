@@ -8,9 +8,8 @@ import pytest
 from ray.exceptions import RayError
 from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentLoop
 
-from reward_plugins.verl_plugin.agent_loop import MEDIA, VideoAgentLoop
+from reward_plugins.verl_plugin.agent_loop import MEDIA, VideoAgentLoop, rope_index_kwargs
 from reward_plugins.verl_plugin.faults import GenerationError
-from reward_plugins.verl_plugin.positions import rope_index_kwargs, vllm_rope_index
 
 
 @pytest.fixture
@@ -44,13 +43,10 @@ def test_each_response_has_a_seed_of_its_own_that_repeats(loop_for: Any) -> None
     assert len({seed("1-0", 0), seed("1-0", 1), seed("1-1", 0), seed("2-0", 0)}) == 4
 
 
-def test_positions_follow_the_engine(loop_for: Any) -> None:
-    own = object()
-    hf, vllm = (SimpleNamespace(get_rope_index=own) for _ in range(2))
-    loop_for(hf, "hf_cpu")
-    loop = loop_for(vllm, "vllm")
-    assert hf.get_rope_index_kwargs is vllm.get_rope_index_kwargs is rope_index_kwargs
-    assert hf.get_rope_index is own and vllm.get_rope_index.func is vllm_rope_index
+def test_the_actor_is_told_the_seconds_and_vllm_gets_no_seed(loop_for: Any) -> None:
+    processor = SimpleNamespace()
+    loop = loop_for(processor, "vllm")
+    assert processor.get_rope_index_kwargs is rope_index_kwargs
     params = asyncio.run(loop.run({"temperature": 1.0}, uid="1-0", session_id=0))
     assert params == {"temperature": 1.0}
 

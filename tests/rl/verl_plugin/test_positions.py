@@ -8,8 +8,9 @@ import torch
 from PIL import Image
 from verl.experimental.agent_loop.agent_loop import AgentLoopWorker
 
+from reward_plugins.positions import rope_index
+from reward_plugins.verl_plugin.agent_loop import rope_index_kwargs
 from reward_plugins.verl_plugin.cpu.generation import Prompt, sample
-from reward_plugins.verl_plugin.positions import rope_index_kwargs, vllm_rope_index
 
 QUESTION = "Does the camera pan left in this video?"
 
@@ -75,31 +76,9 @@ def test_rollout_and_actor_agree_on_log_probs(
         assert float((actor.exp() - rollout.exp()).abs().max()) < 1e-5
 
 
-def test_vllm_numbers_text_after_the_largest_id_and_keeps_fractions(
-    processor: Any, make_prompt: Any
-) -> None:
-    prompt = make_prompt(QUESTION, fps=4.0, frames=8)
-    ids, inputs = torch.tensor([prompt.ids]), vision(processor, prompt)
-    found = vllm_rope_index(processor, ids, torch.ones_like(ids), **inputs)[0][:, 0]
-    video = ids[0] == processor.video_token_id
-    start = int(video.nonzero()[0])
-    assert found[0, video].unique().tolist() == [start, start + 1, start + 2, start + 3]
-    assert found[1, video].unique().tolist() == [start, start + 1]
-    after = found[:, start + int(video.sum()) :]
-    assert after[0, 0] == start + 4 and torch.equal(after[0], after[1])
-    assert torch.equal(found[:, :start], torch.arange(start).expand(3, -1))
-
-
-def test_images_are_numbered_alike_by_transformers_and_vllm(
-    model: Any, processor: Any, make_prompt: Any
-) -> None:
+def test_images_are_seen(model: Any, processor: Any, make_prompt: Any) -> None:
     prompt = make_images(processor, make_prompt(QUESTION))
-    ids, inputs = torch.tensor([prompt.ids]), vision(processor, prompt)
-    found = worker_ids(processor, ids, inputs, get_rope_index_kwargs=rope_index_kwargs)
-    assert len(inputs["image_grid_thw"]) == 8 and len(found[0].unique()) < ids.shape[1]
-    assert torch.equal(
-        vllm_rope_index(processor, ids, torch.ones_like(ids), **inputs)[0][:, 0], found
-    )
+    assert len(vision(processor, prompt)["image_grid_thw"]) == 8
     [response] = sample(model, processor, [prompt], [0], [1], 1.0, 6)
     assert response.ids
 
@@ -116,7 +95,7 @@ def make_images(processor: Any, prompt: Any) -> Prompt:
     return Prompt(tuple(inputs["input_ids"][0].tolist()), images=images)
 
 
-@pytest.mark.parametrize("fps", [0.7, 1.0, 2.0, 4.0])
+@pytest.mark.parametrize("fps", [0.7, 1.0, 1.2, 1.5, 2.0, 4.0])
 def test_our_ids_are_vllms(processor: Any, make_prompt: Any, fps: float) -> None:
     prompt = make_prompt(QUESTION, fps)
     inputs = vision(processor, prompt)
@@ -150,5 +129,5 @@ def assert_vllms(processor: Any, prompt: Any, inputs: dict[str, Any], features: 
     stub = SimpleNamespace(config=processor.config)
     stub.iter_mm_grid_thw = lambda features: cls.iter_mm_grid_thw(stub, features)
     theirs, _ = cls.get_mrope_input_positions(stub, list(prompt.ids), features)
-    ours = vllm_rope_index(processor, ids, torch.ones_like(ids), **inputs)[0][:, 0]
+    ours = rope_index(processor, ids, **inputs)[0][:, 0]
     assert torch.equal(ours, theirs)

@@ -160,4 +160,4 @@ def test_a_resumed_sft_builds_its_model_from_the_checkpoint(tmp_path: Path) -> N
     *before, train = going.commands
     assert tuple(before) == stage.commands[:-1]
     assert train.argv[-1] == f"model_name_or_path={tmp_path}/checkpoint-4"
-    assert train.argv[:-1] == stage.commands[-1].argv and train.argv[1] == "llamafactory.cli"
+    assert train.argv[:-1] == stage.commands[-1].argv and train.argv[-3] == "train"
