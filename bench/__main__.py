@@ -1,7 +1,7 @@
 """Every measured number: `make bench`, or some of them: `make bench BENCH="reward plan"`.
 
-`demo`, `test` and `kills` take up to 20 minutes each and run only when named. Figures stand
-beside the stored ones (`bench/figures.py`).
+`demo`, `test`, `kills` and `repeat` take up to 20 minutes each and run only when named. Figures
+stand beside the stored ones (`bench/figures.py`).
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ ENVIRONMENT = {
     "overhead": "orchestrator",
     "demo": "orchestrator",
     "kills": "orchestrator",
+    "repeat": "orchestrator",
     "test": "orchestrator",
 }
-LONG = ("demo", "test", "kills")
+LONG = ("demo", "test", "kills", "repeat")
 
 
 def main(names: list[str]) -> int:

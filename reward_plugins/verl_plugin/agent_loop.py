@@ -15,6 +15,8 @@ from reward_plugins.verl_plugin.faults import GenerationError
 NAME = "video_agent"
 MEDIA: ContextVar[dict[str, asyncio.Future[Any]]] = ContextVar("MEDIA")
 """What the responses of one group share: the media of its prompt, once one of them reads it."""
+WAVE: ContextVar[tuple[str, int] | None] = ContextVar("WAVE", default=None)
+"""What is generated together: a name, and how many responses one server will be asked for."""
 
 
 @register(NAME)
@@ -57,7 +59,8 @@ class VideoAgentLoop(SingleTurnAgentLoop):
         """
         if self.rollout_config.name != "vllm":
             names = (self.rollout_config.seed, kwargs["uid"], kwargs["session_id"])
-            sampling_params = {**sampling_params, "seed": response_seed(*names)}
+            seed = response_seed(*names)
+            sampling_params = {**sampling_params, "seed": seed, "wave": WAVE.get()}
         try:
             return await super().run(sampling_params, **kwargs)
         except RayError as error:

@@ -11,9 +11,10 @@ from typing import Any
 
 import ray
 import transfer_queue as tq
+from tensordict import TensorDict
 from verl.trainer.ppo.v1.agent_loop_tq import AgentLoopManagerTQ, AgentLoopWorkerTQ
 
-from reward_plugins.verl_plugin.agent_loop import MEDIA
+from reward_plugins.verl_plugin.agent_loop import MEDIA, WAVE
 from reward_plugins.verl_plugin.faults import PARTITION, Fault
 
 Worker: Any = AgentLoopWorkerTQ.__ray_metadata__.modified_class
@@ -21,6 +22,15 @@ Worker: Any = AgentLoopWorkerTQ.__ray_metadata__.modified_class
 
 class GroupWorker(Worker):
     """verl's worker, which runs each group in a task of its own."""
+
+    async def generate_sequences(self, batch: TensorDict) -> None:
+        """verl's; where one server answers all, it is told how many requests to wait for."""
+        rollout, trainer = self.config.actor_rollout_ref.rollout, self.config.trainer
+        validate = "validate" in batch and batch["validate"]
+        n = rollout.val_kwargs.n if validate else rollout.n
+        if trainer.nnodes * trainer.n_gpus_per_node == rollout.tensor_model_parallel_size:
+            WAVE.set((str(batch["uid"][0]), n * len(batch)))
+        await super().generate_sequences(batch)
 
     async def _run_prompt(self, prompt: dict[str, Any], *args: Any, **kwargs: Any) -> None:
         MEDIA.set({})

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import logging
 import os
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,8 @@ from reward_plugins.verl_plugin.cpu.generation import Prompt, Response, sample
 
 logger = logging.getLogger(__name__)
 WINDOW = 0.1
-"""Seconds without a new request after which the waiting ones become a batch."""
+"""Seconds without a new request after which the waiting ones become a batch, unless their number
+is known: what else is in a batch rounds a response's probabilities."""
 
 
 class WeightsError(CamReasonerError, RuntimeError):
@@ -36,6 +38,8 @@ class _Request:
     key: tuple[bytes, int]  # identical prompts sort together, then by seed
     temperature: float
     max_tokens: int
+    wave: tuple[str, int] | None
+    """Name and number of the requests that become a batch together, where these are known."""
     done: asyncio.Future[Response]
 
 
@@ -102,6 +106,7 @@ class CPUServer:
             (_digest(prompt), int(params["seed"])),
             float(params.get("temperature", 1.0)),
             int(params.get("max_tokens") or self.response_length),
+            params.get("wave"),
             asyncio.get_running_loop().create_future(),
         )
 
@@ -115,9 +120,13 @@ class CPUServer:
 
     async def _settle(self) -> None:
         count = 0
-        while count != len(self.waiting):
+        while count != len(self.waiting) or not self._whole():
             count = len(self.waiting)
             await asyncio.sleep(WINDOW)
+
+    def _whole(self) -> bool:
+        waves = Counter(request.wave for request in self.waiting if request.wave)
+        return all(size == count for (_, size), count in waves.items())
 
     async def _answer(self, batch: list[_Request]) -> None:
         sampling = asyncio.create_task(asyncio.to_thread(self._sample, batch))
@@ -207,5 +216,5 @@ def _digest(prompt: Prompt) -> bytes:
     return digest.digest()
 
 
-def _settings(request: _Request) -> tuple[float, int]:
-    return request.temperature, request.max_tokens
+def _settings(request: _Request) -> tuple[object, ...]:
+    return request.temperature, request.max_tokens, request.wave

@@ -43,6 +43,23 @@ def test_waiting_requests_are_one_batch_in_any_order(
     assert all(len(o.token_ids) == len(o.log_probs) <= 6 for o in first)
 
 
+def test_a_wave_is_one_batch_however_slowly_it_comes(
+    server: Any, make_prompt: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def slowly() -> None:
+        asked = []
+        for seed in range(3):
+            asked.append(asyncio.ensure_future(ask(server, [prompt], [seed], wave=("w", 3))))
+            await asyncio.sleep(0.1)  # ten windows
+        await asyncio.gather(*asked)
+
+    batches, prompt = [], make_prompt("Why?")
+    original = server._sample
+    monkeypatch.setattr(server, "_sample", lambda b: batches.append(len(b)) or original(b))
+    asyncio.run(slowly())
+    assert batches == [3]
+
+
 def test_new_weights_are_used_and_their_step_is_reported(server: Any, make_prompt: Any) -> None:
     prompt = make_prompt("Why?")
     old = {name: tensor.clone() for name, tensor in server.model.state_dict().items()}
