@@ -58,7 +58,7 @@ def test_a_turned_photograph_is_read_as_it_is_shown(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("sixteenth", range(1, 16))
-@pytest.mark.parametrize("name", ["x.png", "x.jpg", "x.webp"])
+@pytest.mark.parametrize("name", ["x.png", "x.jpg", "x.webp", "x.tiff"])
 def test_half_an_image_is_none(name: str, sixteenth: int, tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
     Image.fromarray(noise).save(tmp_path / name)
