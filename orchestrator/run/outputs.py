@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -33,6 +34,9 @@ NOT_OUTPUTS = frozenset(
     }
 )
 """About the making of a result, not the result; so are hidden files."""
+BACKSLASH = "\\"
+ESCAPES = {BACKSLASH: r"\\", "\n": r"\n", "\r": r"\r"}
+UNESCAPED = {escape: letter for letter, escape in ESCAPES.items()}
 THREADS = min(16, os.cpu_count() or 1)
 
 
@@ -70,7 +74,7 @@ def hash_outputs(directory: Path, given: Collection[Path] = ()) -> tuple[Outputs
     with ThreadPoolExecutor(THREADS) as pool:
         hashes = list(pool.map(sha256, files))
     names = [path.relative_to(directory).as_posix() for path in files]
-    text = "".join(f"{digest}  {name}\n" for digest, name in zip(hashes, names, strict=True))
+    text = "".join(map(_line, hashes, names))
     size = sum(path.stat().st_size for path in files)
     return Outputs(len(files), size, hashlib.sha256(text.encode()).hexdigest()), text
 
@@ -80,8 +84,20 @@ def read_listing(directory: Path) -> dict[str, str]:
     path = directory / LISTING
     if not path.is_file():
         return {}
-    pairs = (line.split("  ", 1) for line in path.read_text().splitlines())
-    return {name: digest for digest, name in pairs}
+    return dict(map(_parsed, path.read_text().split("\n")[:-1]))
+
+
+def _line(digest: str, name: str) -> str:
+    """As `sha256sum` writes it: with a backslash before a line whose name has an escape."""
+    escaped = "".join(ESCAPES.get(letter, letter) for letter in name)
+    return f"{'' if escaped == name else BACKSLASH}{digest}  {escaped}\n"
+
+
+def _parsed(line: str) -> tuple[str, str]:
+    digest, name = line.removeprefix(BACKSLASH).split("  ", 1)
+    if line.startswith(BACKSLASH):
+        name = re.sub(r"\\[\\nr]", lambda found: UNESCAPED[found[0]], name)
+    return name, digest
 
 
 def altered(directory: Path) -> dict[str, str | None]:

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.run.outputs import LISTING, MANIFEST, altered, hash_outputs, list_outputs
+from orchestrator.run.outputs import (
+    LISTING,
+    MANIFEST,
+    altered,
+    hash_outputs,
+    list_outputs,
+    read_listing,
+)
 
 
 @pytest.fixture
@@ -64,3 +71,12 @@ def test_the_sum_tells_contents_apart(stage: Path) -> None:
     (stage / "clips" / "a b.mp4").write_bytes(b"b" * 5000)
     after, _ = hash_outputs(stage)
     assert before.sha256 != after.sha256
+
+
+@pytest.mark.parametrize("name", ["a\nb", "c\u2028d", "e\\nf", "\\g", "h\x85i", "j\x0bk", "l  m"])
+def test_odd_names_are_listed_as_sha256sum_reads_them(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("x")
+    _, text = hash_outputs(tmp_path)
+    (tmp_path / LISTING).write_text(text)
+    subprocess.run(["sha256sum", "--check", "--strict", LISTING], cwd=tmp_path, check=True)
+    assert list(read_listing(tmp_path)) == [name]
