@@ -16,6 +16,8 @@ from reward_plugins.files import write_file
 STAMP = "camreasoner.lock"
 PROMPT = "camreasoner"
 """Begins the prompt of our environments, in their pyvenv.cfg."""
+UNISOLATED = "flash-attn=="
+"""What a lock holds that is built against the torch beside it, and so can't be built on its own."""
 PYTHON = sys.version.split()[0]
 
 
@@ -44,7 +46,7 @@ def build(name: str) -> None:
     """Install environment `name` from its lock; nothing to do when it is ready.
 
     The stamp is written last, so that an interrupted installation is finished, not trusted.
-    Raises `EnvironmentBuildError` with the last lines of uv.
+    Raises `EnvironmentBuildError` with the last lines of uv, and what to do.
     """
     from filelock import FileLock  # not needed to plan
 
@@ -55,9 +57,12 @@ def build(name: str) -> None:
             return
         _check_ours(directory)
         prompt = ("--prompt", f"{PROMPT}-{name}")
-        _uv("venv", "--clear", *prompt, "--python", str(_base_python()), str(directory))
-        python = str(interpreter(name))
-        _uv("pip", "sync", "--compile-bytecode", "--python", python, f"envs/{name}.txt")
+        _uv(NETWORK, "venv", "--clear", *prompt, "--python", str(_base_python()), str(directory))
+        where, (plain, late) = ("--python", str(interpreter(name))), split(name)
+        _uv(NETWORK, "pip", "sync", "--compile-bytecode", *where, "-", given=plain)
+        if late:
+            own = ("--no-build-isolation", "--no-deps", "-r", "-")
+            _uv(COMPILER, "pip", "install", *own, *where, given=late)
         write_file(directory / STAMP, _stamp(name))
 
 
@@ -71,6 +76,13 @@ def _check_ours(directory: Path) -> None:
             f"{directory} is an environment that was not built here: move it away, and run the "
             "same command again"
         )
+
+
+def split(name: str) -> tuple[str, str]:
+    """The lock in two parts: what uv installs at once, and what is built against that."""
+    lines = (ROOT / "envs" / f"{name}.txt").read_text().splitlines(keepends=True)
+    late = "".join(line for line in lines if line.startswith(UNISOLATED))
+    return "".join(line for line in lines if not line.startswith(UNISOLATED)), late
 
 
 def freeze(name: str) -> str:
@@ -92,14 +104,26 @@ def _stamp(name: str) -> str:
     return f"{lock_hash(name)} python {PYTHON}"
 
 
-def _uv(*arguments: str) -> None:
+NETWORK = "Check the network and the free disk space, then run the same command again."
+COMPILER = (
+    "flash-attention is compiled against the torch of this environment, unless its release has a "
+    "ready wheel for that and the network reaches it. Compiling needs a C++ compiler and nvcc of "
+    "torch's CUDA version with its headers (CUDA_HOME), and an hour or more (MAX_JOBS: how many at "
+    "once). Or put a wheel of this version into a folder and run the same command again with "
+    "UV_FIND_LINKS=<folder> UV_NO_VERIFY_HASHES=1."
+)
+
+
+def _uv(remedy: str, *arguments: str, given: str | None = None) -> None:
+    """Run uv, which reads `given`; raises `EnvironmentBuildError` that ends with the `remedy`."""
     command = [uv_path(), *arguments, "--quiet"]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        command, cwd=ROOT, input=given, capture_output=True, text=True, check=False
+    )
     if result.returncode:
         tail = "\n".join(result.stderr.strip().splitlines()[-12:])
         raise EnvironmentBuildError(
-            f"`{' '.join(command)}` ended with {result.returncode}:\n{tail}\n"
-            "Check the network and the free disk space, then run the same command again."
+            f"`{' '.join(command)}` ended with {result.returncode}:\n{tail}\n{remedy}"
         )
 
 

@@ -12,7 +12,7 @@ from reward_plugins.files import write_file
 
 
 class MetricsHistory:
-    """`{"step", "data"}` rows in a file that a resumed run goes on with.
+    """`{"step", "total", "data"}` rows in a file that a resumed run goes on with.
 
     A resumed trainer goes back to its checkpoint and logs again what came after it: rows of later
     steps go, and a step that is there already takes the new values. So do the several rows that a
@@ -21,6 +21,8 @@ class MetricsHistory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.total: int | None = None
+        """Steps planned, in every row from now on."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._steps: list[tuple[int, int]] = []  # step, and where its line starts
         self._end = 0
@@ -33,7 +35,8 @@ class MetricsHistory:
         """Write the metrics of `step` to the disk; numbers of other libraries become Python's."""
         known = self.path.read_bytes() if self.path.exists() else b""
         metrics = {**self._taken_back(known, step), **data}
-        row = {"step": step, "data": metrics}
+        total = {} if self.total is None else {"total": self.total}
+        row = {"step": step, **total, "data": metrics}
         line = json.dumps(row, separators=(",", ":"), default=_number).encode() + b"\n"
         if self._end == len(known):
             _write(self.path, "ab", line)

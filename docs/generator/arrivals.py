@@ -42,6 +42,7 @@ def bases() -> Iterator[dict[str, Any]]:
             whole["rl"]["frames"] = whole["eval"]["frames"] = whole["frames"]
             whole["sft"]["prompt"] = whole["prompt"]
             whole["loggers"] = ["wandb"]  # which shows the run's name
+            whole["rl"]["padding_free"] = False  # which fp32 needs
             whole["eval"]["external"] = ["vsibench"]
             whole["eval"]["benchmarks"] = ["held_out", "synthetic"]
             whole["eval"]["models"] = {"served": {"base_url": "http://localhost/v1", "model": "m"}}

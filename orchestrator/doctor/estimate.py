@@ -147,7 +147,7 @@ def _alternatives(recipe: Recipe) -> Iterator[tuple[str, Recipe]]:
     """Overrides that save memory, the ones that cost least first, each on its own."""
     sft, rl, cluster = recipe.sft, recipe.rl, recipe.cluster
     yield "sft.zero_stage=3", _with(recipe, sft=sft.model_copy(update={"zero_stage": 3}))
-    least = rl.max_prompt_length + rl.max_response_length
+    least = rl.longest
     few = rl.model_copy(update={"max_tokens_per_device": least, "microbatch_responses": 1})
     yield f"rl.max_tokens_per_device={least} rl.microbatch_responses=1", _with(recipe, rl=few)
     for share in (0.4, 0.3):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from orchestrator import envs
 from orchestrator.doctor.advice import advice
 from orchestrator.doctor.estimate import Estimate, estimate, fits, paper_check, proposal
 from orchestrator.doctor.gpus import Gpu, local_gpu
+from orchestrator.doctor.imports import environments
 from orchestrator.doctor.loggers import loggers
 from orchestrator.doctor.machine import Verdict, machine
 from orchestrator.doctor.memory import kv_tokens
@@ -27,7 +27,7 @@ def examine(plan: Plan) -> Iterator[Verdict]:
     yield from machine(plan)
     yield from network(plan)
     yield from loggers(plan)
-    yield from _environments(plan)
+    yield from environments(plan)
     yield from parsed(plan)
 
 
@@ -49,7 +49,7 @@ def memory(recipe: Recipe, gpu: Gpu) -> Iterator[Verdict]:
                 f"; {proposal(recipe, gpu) or 'no override of ours makes it fit: use more GPUs'}"
             )
         yield fits(stage, gpu), text
-    longest = recipe.rl.max_prompt_length + recipe.rl.max_response_length
+    longest = recipe.rl.longest
     if (room := kv_tokens(recipe, gpu)) < longest:
         yield (
             False,
@@ -81,9 +81,3 @@ def _cost(stage: Estimate, gpu: Gpu, on_gpus: bool) -> str:
         f"{text}; {stage.hours:.1f} h on {stage.devices} {gpu.name}, "
         f"{stage.gpu_hours:.0f} GPU-hours; {stage.bytes / 1e9:.0f} GB a GPU ({parts})"
     )
-
-
-def _environments(plan: Plan) -> Iterator[Verdict]:
-    for name in dict.fromkeys(c.environment for stage in plan.stages for c in stage.commands):
-        ready = envs.is_ready(name)
-        yield True if ready else None, f"environment {name}: {'' if ready else 'to be '}installed"

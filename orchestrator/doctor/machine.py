@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from orchestrator.doctor.backbones import backbone
+from orchestrator.doctor.memory import rl_bytes
 from orchestrator.errors import ResourceError
 from orchestrator.plan.make import Plan
 from orchestrator.recipe import Recipe
@@ -56,8 +57,8 @@ def disk(plan: Plan, free: int | None = None) -> Verdict:
 
 def checkpoint_bytes(recipe: Recipe) -> float | None:
     """SFT: weights in bf16 and 12 bytes of optimizer a trained parameter (fp32: 4 and 8), each
-    epoch or step that is kept. RL: 12 bytes a parameter (EasyR1's bf16: 6), one more than is
-    kept while a new one is written. Then base and merged weights. None: unknown backbone.
+    epoch or step that is kept. RL: `rl_bytes` a parameter, one more than is kept while a
+    new one is written. Then base and merged weights. None: unknown backbone.
     """
     model, sft, rl = backbone(recipe), recipe.sft, recipe.rl
     if model is None:
@@ -66,7 +67,7 @@ def checkpoint_bytes(recipe: Recipe) -> float | None:
     last = sft.epochs if sft.max_steps is None or sft.save_every == "epoch" else sft.max_steps
     every = 1 if sft.save_every == "epoch" else sft.save_every
     saved = sft.keep_last or math.ceil(last / every)
-    reinforced = (6 if rl.trainer == "easyr1" and rl.precision == "bf16" else 12) * size
+    reinforced = sum(rl_bytes(recipe)) * size
     return saved * 14.0 * size + (rl.keep_last + 1) * reinforced + 2 * 4.0 * size
 
 

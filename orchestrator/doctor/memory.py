@@ -28,23 +28,29 @@ def rl_memory(
 ) -> Iterator[dict[str, float]]:
     """Bytes of an update, and of a rollout; the larger is the peak.
 
-    FSDP shards everything. verl trains fp32 weights under bf16 arithmetic: 4 bytes a weight, 4 a
-    gradient, 8 of AdamW; EasyR1's bf16 AdamW 2, 2 and 4. The reference policy has the weights
-    once more. While vLLM holds its share (`gpu_memory_utilization`), there are no gradients.
+    FSDP shards everything: `rl_bytes`, and as much as the weights for gradients and for the
+    reference policy. While vLLM holds its share (`gpu_memory_utilization`), there are no gradients.
     """
-    rl, wide = recipe.rl, recipe.rl.trainer == "verl" or recipe.rl.precision == "fp32"
-    width = (4 if wide else 2) * model.parameters / devices
-    state = {"weights": width, "optimizer": 2 * width}
+    rl = recipe.rl
+    weight, optimizer = rl_bytes(recipe)
+    width = weight * model.parameters / devices
+    state = {"weights": width, "optimizer": optimizer * model.parameters / devices}
     if rl.kl.enabled:
         state["reference policy"] = width
-    row = rl.max_prompt_length + rl.max_response_length
-    tokens = rl.microbatch_responses * row
+    tokens = rl.microbatch_responses * rl.longest
     if rl.dynamic_batching and rl.trainer == "verl":
         tokens = rl.max_tokens_per_device
     inner = activations(model, tokens, rl.gradient_checkpointing)
     yield {**state, "gradients": width, **inner}
     if rl.rollout.engine == "vllm":
         yield {**state, "vLLM": rl.rollout.gpu_memory_utilization * gpu.bytes}
+
+
+def rl_bytes(recipe: Recipe) -> tuple[int, int]:
+    """Of a weight and of its AdamW in RL: two moments, and EasyR1's rounding errors in bf16."""
+    if recipe.rl.optimizer_precision == "fp32":
+        return 4, 8
+    return 2, 6 if recipe.rl.trainer == "easyr1" else 4
 
 
 def kv_tokens(recipe: Recipe, gpu: Gpu) -> int:

@@ -32,6 +32,7 @@ def rl(recipe: Recipe, done: dict[str, Path], config: object, *, entry: str, sco
             total=recipe.rl.max_steps or "total",
             metric=f"data.{score}",
             label="reward",
+            whole=True,
         ),
     )
     prepare = stages.prepare_config(recipe, done, trainer, recipe.rl.frames, "rl")

@@ -36,6 +36,7 @@ def train_config(recipe: Recipe, done: dict[str, Path]) -> dict[str, Any]:
         "algorithm": _algorithm(recipe),
         "worker": {
             "actor": _actor(recipe, done),
+            "ref": {"fsdp": dict.fromkeys(("torch_dtype", "mp_param_dtype"), recipe.rl.precision)},
             "rollout": _rollout(recipe),
             "reward": _reward(recipe),
         },
@@ -88,7 +89,6 @@ def _algorithm(recipe: Recipe) -> dict[str, Any]:
 
 def _actor(recipe: Recipe, done: dict[str, Path]) -> dict[str, Any]:
     rl = recipe.rl
-    bf16 = rl.precision == "bf16"
     return {
         "global_batch_size": rl.minibatch_prompts,
         "micro_batch_size_per_device_for_update": rl.microbatch_responses,
@@ -111,12 +111,9 @@ def _actor(recipe: Recipe, done: dict[str, Path]) -> dict[str, Any]:
             "betas": list(rl.betas),
             "weight_decay": rl.weight_decay,
             "lr_warmup_ratio": rl.warmup_ratio,
-            "strategy": "adamw_bf16" if bf16 else "adamw",
+            "strategy": "adamw_bf16" if rl.optimizer_precision == "bf16" else "adamw",
         },
-        "fsdp": {
-            "torch_dtype": "bf16" if bf16 else "fp32",
-            "mp_param_dtype": "bf16" if bf16 else "fp32",
-        },
+        "fsdp": {"torch_dtype": rl.optimizer_precision, "mp_param_dtype": rl.precision},
     }
 
 

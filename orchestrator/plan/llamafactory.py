@@ -45,6 +45,7 @@ def sft(recipe: Recipe, done: dict[str, Path]) -> Draft:
             step="current_steps",
             total="total_steps",
             metric="loss",
+            whole="early_stopping_steps" not in recipe.sft.extra,
         ),
         nodes=recipe.cluster.nodes,
     )

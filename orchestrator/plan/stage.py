@@ -26,6 +26,8 @@ class Progress:
     """Key of the number to show beside the bar: the loss, the reward."""
     label: str = ""
     """What that number is called, where its key doesn't tell."""
+    whole: bool = False
+    """Whether the command fails if it ends before the last step."""
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,8 @@ def overrides(recipe: Recipe, done: dict[str, Path]) -> dict[str, Any]:
         **_algorithm(recipe),
         **_reward(recipe),
         **_trainer(recipe),
-        **(_cpu(recipe) if recipe.cluster.device == "cpu" else _gpu(recipe)),
+        **(_vllm(recipe) if recipe.rl.rollout.engine == "vllm" else {}),
+        **(_cpu(recipe) if recipe.cluster.device == "cpu" else {}),
     }
     added = {key.removeprefix("+"): key for key in ours}
     given = {added.get(key.removeprefix("+"), key): v for key, v in flat(recipe.rl.extra).items()}
@@ -92,7 +93,24 @@ def _policy(recipe: Recipe, done: dict[str, Path]) -> dict[str, Any]:
         f"{MODEL}.path": str(stages.starting_policy(recipe, done)),
         f"{MODEL}.use_remove_padding": recipe.rl.padding_free,
         f"{MODEL}.enable_gradient_checkpointing": recipe.rl.gradient_checkpointing,
+        **_precision(recipe),
     }
+
+
+def _precision(recipe: Recipe) -> dict[str, Any]:
+    """FSDP computes in `mixed_precision.param_dtype`, bf16 if not told, and keeps weights in
+    `model_dtype`; `fsdp_config.dtype` is Megatron's (workers/engine/fsdp/transformer_impl.py:391).
+    """
+    rl = recipe.rl
+    keys: dict[str, Any] = {
+        f"{ROLLOUT}.dtype": {"bf16": "bfloat16", "fp32": "float32"}[rl.precision]
+    }
+    for part in (ACTOR, REF):
+        keys[f"+{part}.fsdp_config.mixed_precision.param_dtype"] = rl.precision
+        keys[f"{part}.fsdp_config.model_dtype"] = rl.optimizer_precision
+    if rl.precision == "fp32" or recipe.cluster.device == "cpu":  # no flash-attention there
+        keys[f"+{MODEL}.override_config.attn_implementation"] = "sdpa"
+    return keys
 
 
 def _optimisation(recipe: Recipe) -> dict[str, Any]:
@@ -182,7 +200,8 @@ def _trainer(recipe: Recipe) -> dict[str, Any]:
         "trainer.nnodes": recipe.cluster.nodes,
         "trainer.n_gpus_per_node": recipe.cluster.gpus_per_node,
         "trainer.v1.trainer_mode": "sync_ema",
-        "trainer.total_epochs": rl.epochs,
+        # verl stops at whichever comes first; an epoch has a step at the least.
+        "trainer.total_epochs": rl.max_steps or rl.epochs,
         "trainer.total_training_steps": rl.max_steps,
         "trainer.save_freq": rl.save_every,
         "trainer.max_actor_ckpt_to_keep": rl.keep_last,
@@ -198,17 +217,11 @@ def _trainer(recipe: Recipe) -> dict[str, Any]:
 
 def _cpu(recipe: Recipe) -> dict[str, Any]:
     """What verl needs to do without an accelerator; `verl_plugin/cpu` holds the rest."""
-    fp32 = {
-        f"+{part}.fsdp_config.mixed_precision.{kind}_dtype": "fp32"
-        for part in (ACTOR, REF)
-        for kind in ("param", "reduce", "buffer")
-    }
     compile_off = {
         f"{key}.use_torch_compile": False
         for key in (ACTOR, f"{ACTOR}.fsdp_config", REF, f"{REF}.fsdp_config")
     }
     return {
-        f"+{MODEL}.override_config.attn_implementation": "sdpa",
         f"{ROLLOUT}.free_cache_engine": False,
         f"{ROLLOUT}.load_format": "auto",
         f"{ROLLOUT}.agent.num_workers": 1,
@@ -216,18 +229,18 @@ def _cpu(recipe: Recipe) -> dict[str, Any]:
         "transfer_queue.backend.SimpleStorage.num_data_storage_units": 1,
         "data.dataloader_num_workers": 0,
         "+trainer.v1.sampler.sampler_kwargs.poll_interval": 0.05,
-        **fp32,
         **compile_off,
     }
 
 
-def _gpu(recipe: Recipe) -> dict[str, Any]:
+def _vllm(recipe: Recipe) -> dict[str, Any]:
     rollout = recipe.rl.rollout
     return {
         f"{ROLLOUT}.gpu_memory_utilization": rollout.gpu_memory_utilization,
         f"{ROLLOUT}.max_num_batched_tokens": rollout.max_batched_tokens,
+        # Else the model's own 128,000, to which verl also raises the tokens of a batch.
+        f"{ROLLOUT}.max_model_len": recipe.rl.longest,
         f"{ROLLOUT}.enable_chunked_prefill": False,
-        f"{ACTOR}.fsdp_config.dtype": {"bf16": "bfloat16", "fp32": "float32"}[recipe.rl.precision],
     }
 
 

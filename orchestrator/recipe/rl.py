@@ -145,7 +145,10 @@ class RlSpec(Spec):
     freeze_vision_tower: bool
     """Keep the vision tower fixed (released config: no). verl 0.9.1 can't: it must be false."""
     precision: Literal["bf16", "fp32"]
-    """Arithmetic of training (paper Table 6: bf16)."""
+    """Arithmetic of the policy, the reference policy and the rollouts (paper Table 6: bf16)."""
+    optimizer_precision: Literal["bf16", "fp32"]
+    """What AdamW keeps of weights and moments (paper Table 6: bf16). EasyR1's bf16 AdamW makes up
+    for rounding (Kahan summation); verl's does not, and loses most of an update of 2e-6."""
     gradient_checkpointing: bool
     """Recompute activations in the backward pass (paper Table 6: enabled)."""
     padding_free: bool
@@ -162,3 +165,8 @@ class RlSpec(Spec):
     and each that is kept can be evaluated."""
     extra: dict[str, Any]
     """Keys of the chosen trainer, dotted or nested, passed through verbatim."""
+
+    @property
+    def longest(self) -> int:
+        """Most tokens of a prompt with its response."""
+        return self.max_prompt_length + self.max_response_length

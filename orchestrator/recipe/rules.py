@@ -182,6 +182,8 @@ def _devices(recipe: Recipe) -> Iterator[str]:
             f"{recipe.devices} devices"
         )
     yield from _microbatches(recipe)
+    yield from _engine(recipe)
+    yield from _flash_attention(recipe)
     cpu_only = recipe.cluster.device == "cpu"
     if cpu_only != (recipe.rl.rollout.engine == "hf"):
         yield (
@@ -190,6 +192,36 @@ def _devices(recipe: Recipe) -> Iterator[str]:
         )
     if cpu_only and "bf16" in (recipe.sft.precision, recipe.rl.precision):
         yield "sft.precision, rl.precision: training on a cpu is proven in fp32 only"
+
+
+def _engine(recipe: Recipe) -> Iterator[str]:
+    """What vLLM refuses only when the rollouts start, after SFT."""
+    rollout = recipe.rl.rollout
+    if rollout.engine != "vllm":
+        return
+    if rollout.max_batched_tokens < recipe.rl.longest:
+        yield (
+            f"rl.rollout.max_batched_tokens: {rollout.max_batched_tokens} is below the "
+            f"{recipe.rl.longest} of rl.max_prompt_length + rl.max_response_length, and prompts "
+            "are not split; raise it, or lower those"
+        )
+    if recipe.devices % rollout.tensor_parallel:
+        yield (
+            f"rl.rollout.tensor_parallel: {rollout.tensor_parallel} does not divide the "
+            f"{recipe.devices} GPUs; choose a divisor"
+        )
+
+
+def _flash_attention(recipe: Recipe) -> Iterator[str]:
+    """It computes in 16 bits only; padding-free batches, and all of EasyR1, need it."""
+    rl = recipe.rl
+    if recipe.cluster.device == "cuda" and rl.precision == "fp32":
+        if rl.trainer == "easyr1":
+            yield "rl.precision: EasyR1 computes attention in bf16 alone; set bf16"
+        elif rl.padding_free:
+            yield "rl.padding_free: needs rl.precision=bf16; set it to false"
+    if rl.precision == "fp32" and rl.optimizer_precision == "bf16":
+        yield "rl.optimizer_precision: bf16 with rl.precision=fp32; set it to fp32"
 
 
 def _microbatches(recipe: Recipe) -> Iterator[str]:

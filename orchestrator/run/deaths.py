@@ -104,7 +104,7 @@ def _gpu(recipe: Recipe, stage: str) -> Iterator[str]:
         if not rl.gradient_checkpointing:
             yield "rl.gradient_checkpointing=true"
         if rl.dynamic_batching and rl.trainer == "verl":
-            least = rl.max_prompt_length + rl.max_response_length
+            least = rl.longest
             if rl.max_tokens_per_device > least:
                 yield f"rl.max_tokens_per_device={max(least, rl.max_tokens_per_device // 2)}"
         elif rl.microbatch_responses > 1:

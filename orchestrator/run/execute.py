@@ -18,6 +18,7 @@ from orchestrator.plan.stage import ROOT, Command, Stage
 from orchestrator.recipe import Recipe
 from orchestrator.run.cluster import Session
 from orchestrator.run.deaths import AGAIN, SIGNALLED, Death, explain, of_ray
+from orchestrator.run.progress import lacking
 from orchestrator.run.watchdog import Watchdog
 
 if TYPE_CHECKING:
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
 TAIL_BYTES = 20_000
 CHECKS = "orchestrator.doctor."
+SHORT = (
+    "the trainer ended without an error before the last update: its data or a key of `extra` "
+    "says so; the log below tells its own count"
+)
 
 
 class AttemptError(StageError):
@@ -109,6 +114,9 @@ class _Run:
         self.watchdog.stalled(said=True)  # reads the last step
         if end is not None and end.exit.code != 0:
             raise AttemptError(self._died(end), end.log)
+        if (progress := self.command.progress) and (told := lacking(progress)):
+            death = Death(self._place(), True, told, final=SHORT)
+            raise AttemptError(death, end.log if end else self.log)
         return time.monotonic() - started
 
     def _watch(self, nodes: Nodes, said: bool) -> None:

@@ -31,10 +31,16 @@ class ProgressRows:
     def latest(self) -> tuple[float, float | None, str] | None:
         """Steps done, steps in all and the metric of the newest whole row, if the file changed."""
         state = self._state()
-        if state == self._seen or (row := self._last_row()) is None:
+        if state == self._seen or (last := self.last()) is None:
             return None
         self._seen = state
-        spec = self._spec
+        return last
+
+    def last(self) -> tuple[float, float | None, str] | None:
+        """The same of the last row; None without one, and while it is being written."""
+        spec, row = self._spec, self._last_row()
+        if row is None:
+            return None
         total = _dig(row, spec.total) if isinstance(spec.total, str) else spec.total
         value = _dig(row, spec.metric) if spec.metric else row.get("what")
         label = spec.label or spec.metric.rpartition(".")[2]
@@ -48,7 +54,8 @@ class ProgressRows:
         return status.st_size, status.st_mtime_ns
 
     def _last_row(self) -> dict[str, Any] | None:
-        """None while the row is being written."""
+        if not self._path.exists():
+            return None
         with self._path.open("rb") as file:
             file.seek(max(0, file.seek(0, SEEK_END) - LONGEST_ROW))
             lines = file.read().split(b"\n")[:-1]
@@ -57,6 +64,18 @@ class ProgressRows:
         except (IndexError, ValueError):
             return None
         return row
+
+
+def lacking(spec: Progress) -> str | None:
+    """What an ended command of `whole` progress left undone; None where that is nothing."""
+    if not spec.whole:
+        return None
+    done, total, _ = ProgressRows(spec).last() or (0.0, None, "")
+    if done == total:
+        return None
+    return (
+        f"{done:g} of the {'unknown number of' if total is None else f'{total:g}'} updates planned"
+    )
 
 
 class Position(NamedTuple):

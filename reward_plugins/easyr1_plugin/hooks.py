@@ -200,6 +200,8 @@ class Estimator:
         def load_checkpoint(trainer: Any) -> None:
             from reward_plugins.ema_grpo import load_state
 
+            if self.history is not None:
+                self.history.total = trainer.training_steps
             load(trainer)  # leaves global_step at 0 where there is no checkpoint
             if trainer.config.algorithm.adv_estimator == NAME and trainer.global_step:
                 given = trainer.config.trainer.load_checkpoint_path

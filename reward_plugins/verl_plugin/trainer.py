@@ -48,6 +48,7 @@ class EmaTrainer(PPOTrainerSync):
         """Log to our history too: verl's own file logger empties its file when a run resumes."""
         super().on_train_begin()
         self.logger.logger["history"] = self.history
+        self.history.total = self.total_training_steps
 
     def step(self, metrics: dict[str, Any], timing_raw: dict[str, float]) -> KVBatchMeta:
         """One update; its batch and metrics are at hand when its checkpoint is saved."""

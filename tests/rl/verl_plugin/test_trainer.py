@@ -37,6 +37,7 @@ def trainer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EmaTrainer:
         {},
     )
     trainer.steps_per_epoch, trainer.keep_last, trainer.dumped = 4, 2, 0
+    trainer.total_training_steps = 8
     trainer._init_dump_executor()
     monkeypatch.setattr(PPOTrainerSync, "_compute_metrics", lambda *given: None)
     ESTIMATOR.configure({})

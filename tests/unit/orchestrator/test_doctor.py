@@ -13,6 +13,7 @@ from orchestrator.doctor import machine as machines
 from orchestrator.doctor.advice import advice
 from orchestrator.doctor.examine import memory
 from orchestrator.doctor.gpus import GPUS
+from orchestrator.doctor.imports import unimportable
 from orchestrator.doctor.parsers import parsed
 from orchestrator.plan.make import Plan, make_plan
 from orchestrator.plan.stage import Command
@@ -152,3 +153,10 @@ def test_the_parsers_of_gpu_recipes_run_where_only_the_cpu_environment_is(
     )
     list(parsed(plan))
     assert asked == ["sft", "rl"]
+
+
+def test_what_an_environment_does_not_import_is_told() -> None:
+    python = Path(sys.executable)
+    assert unimportable(python, ("json",)) is None
+    told = unimportable(python, ("json", "no_such_module"))
+    assert told and "`import no_such_module` fails: ModuleNotFoundError" in told

@@ -1,5 +1,6 @@
-"""Environments are built where there is none, or one of ours."""
+"""Environments are built where there is none, or one of ours; flash-attention after its torch."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -27,3 +28,30 @@ def test_an_environment_of_the_users_is_not_emptied(
         envs.build("mine")
         (mine / envs.STAMP).unlink()
     assert (mine / "bin" / "python").exists()
+
+
+@pytest.mark.parametrize("name", ["rl-gpu", "easyr1-gpu"])
+def test_flash_attention_is_built_by_its_hash_after_the_rest(name: str) -> None:
+    rest, late = envs.split(name)
+    assert re.fullmatch(r"flash-attn==[\d.]+ --hash=sha256:[0-9a-f]{64}\n", late)
+    assert "\ntorch==" in rest and "flash-attn" not in rest
+    assert "\nninja==" in rest and "\npsutil==" in rest  # which its build imports, not isolated
+
+
+@pytest.mark.parametrize("name", ["sft", "rl", "eval", "sft-gpu", "eval-gpu", "easyr1"])
+def test_other_environments_take_one_step(name: str) -> None:
+    assert envs.split(name)[1] == ""
+
+
+def test_a_build_that_fails_says_what_it_needs_and_leaves_no_stamp(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "envs").mkdir()
+    (tmp_path / "envs" / "own.txt").write_text("flash-attn==2.8.3 --hash=sha256:" + 64 * "0")
+    monkeypatch.setenv("UV", envs.uv_path())
+    monkeypatch.setattr(envs, "ROOT", tmp_path)
+    monkeypatch.setenv("UV_OFFLINE", "1")
+    monkeypatch.setenv("UV_NO_CACHE", "1")
+    with pytest.raises(EnvironmentBuildError, match=r"(?s)no-build-isolation.*nvcc.*UV_FIND_LINKS"):
+        envs.build("own")
+    assert envs.interpreter("own").is_file() and not envs.is_ready("own")

@@ -18,7 +18,7 @@ from ray.cluster_utils import Cluster
 from orchestrator.console import Console
 from orchestrator.errors import ResourceError, StageError, UnreadyError
 from orchestrator.plan.make import Plan, make_plan
-from orchestrator.plan.stage import ROOT, Command, Resources, Stage
+from orchestrator.plan.stage import ROOT, Command, Progress, Resources, Stage
 from orchestrator.recipe import load_recipe
 from orchestrator.run import store
 from orchestrator.run.launch import launch
@@ -62,6 +62,18 @@ def test_a_trainer_that_dies_is_one_error_with_its_exit_code_and_last_lines(tmp_
     with pytest.raises(StageError, match=r"(?s)'data' died with exit code 7.*out of cheese"):
         run(plan)
     assert not store.is_done(plan.stages[0])
+
+
+def test_a_trainer_that_stops_before_its_last_update_is_an_error(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    write = f"open({str(rows)!r}, 'w').write('{{\"step\": 4, \"total\": 8}}\\n')"
+    plan = plan_with(tmp_path, write)
+    progress = Progress(str(rows), "step", "total", whole=True)
+    command = replace(plan.stages[0].commands[0], progress=progress)
+    stage = replace(plan.stages[0], commands=(command,))
+    with pytest.raises(StageError, match=r"died with 4 of the 8 updates planned in .*without an e"):
+        run(replace(plan, stages=(stage,)))
+    assert not store.is_done(stage)
 
 
 def test_a_missing_checkpoint_is_named_before_anything_starts(tmp_path: Path) -> None:

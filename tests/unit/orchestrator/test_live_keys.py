@@ -40,8 +40,8 @@ OWNERS = {"sft": ("llamafactory", "deepspeed", "sft"), "rl": ("verl", "easyr1", 
 BOUND = {
     *("sft.frames", "sft.prompt", "rl.frames"),  # null, or a whole section
     *("sft.save_every", "sft.prompt.tags", "sft.precision"),
-    *("rl.precision", "rl.prompts_per_step", "rl.freeze_vision_tower", "rl.rollout.engine"),
-    *("rl.kl.enabled", "rl.kl.kl_coef", "rl.reward.arguments"),
+    *("rl.precision", "rl.optimizer_precision", "rl.prompts_per_step", "rl.freeze_vision_tower"),
+    *("rl.rollout.engine", "rl.kl.enabled", "rl.kl.kl_coef", "rl.reward.arguments"),
 }
 """Keys that some recipe lets change only together with others, or not at all."""
 
@@ -52,6 +52,8 @@ def unread(recipe: Recipe) -> Iterator[str]:
         yield "rl.max_tokens_per_device"
     elif not recipe.rl.filter.enabled:
         yield from (f"rl.filter.{name}" for name in ("metric", "low", "high", "max_refills"))
+    if recipe.rl.trainer == "verl" and recipe.rl.max_steps is not None:
+        yield "rl.epochs"
     if recipe.rl.trainer == "verl" and recipe.cluster.device == "cpu":
         yield from ("rl.rollout.gpu_memory_utilization", "rl.rollout.max_batched_tokens")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.plan.stage import Progress
-from orchestrator.run.progress import Follower, ProgressRows, clock, pace
+from orchestrator.run.progress import Follower, ProgressRows, clock, lacking, pace
 
 
 def write(path: Path, *steps: int, mode: str = "a") -> None:
@@ -99,3 +99,22 @@ def test_a_row_that_is_written_again_longer_or_shorter_is_read_whole(tmp_path: P
     assert rows.latest() is None
     path.write_text(first + '{"step": 4}\n')
     assert rows.latest() == (4.0, 9, "")
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ([(8, 8)], None),
+        ([(3, 8), (4, 8)], "4 of the 8 updates planned"),
+        ([(4, None)], "4 of the unknown number of updates planned"),
+        ([], "0 of the unknown number of updates planned"),
+    ],
+)
+def test_updates_that_were_planned_and_not_made_are_told(
+    rows: list[tuple[int, int | None]], told: str | None, tmp_path: Path
+) -> None:
+    spec = Progress(str(tmp_path / "rows.jsonl"), "step", "total", whole=True)
+    text = "".join(json.dumps({"step": step, "total": total}) + "\n" for step, total in rows)
+    Path(spec.path).write_text(text)
+    assert lacking(spec) == told
+    assert lacking(replace(spec, whole=False)) is None

@@ -86,6 +86,25 @@ def test_contradictions_name_their_key(override: str, key: str) -> None:
         load_recipe("tiny", [override])
 
 
+@pytest.mark.parametrize(
+    ("overrides", "fault"),
+    [
+        (["rl.rollout.max_batched_tokens=20479"], r"20479 is below the 20480 of rl.max_prompt_len"),
+        (["rl.max_response_length=4097"], r"20480 is below the 20481"),
+        (["rl.rollout.tensor_parallel=3"], r"tensor_parallel: 3 does not divide the 4 GPUs"),
+        (["rl.precision=fp32"], r"rl.padding_free: needs rl.precision=bf16"),
+        (["rl.precision=fp32", "rl.trainer=easyr1"], r"rl.precision: EasyR1 .* in bf16 alone"),
+        (
+            ["rl.precision=fp32", "rl.padding_free=false", "rl.optimizer_precision=bf16"],
+            r"rl.optimizer_precision: bf16 with rl.precision=fp32",
+        ),
+    ],
+)
+def test_what_would_die_on_the_gpus_is_refused_before(overrides: list[str], fault: str) -> None:
+    with pytest.raises(RecipeError, match=fault):
+        load_recipe("camreasoner_7b", overrides)
+
+
 def test_a_logger_that_easyr1_lacks_is_refused() -> None:
     with pytest.raises(RecipeError, match="loggers: EasyR1 has no trackio"):
         load_recipe("camreasoner_7b", ["rl.trainer=easyr1", "loggers=[trackio]"])
