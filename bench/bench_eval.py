@@ -18,6 +18,7 @@ import numpy as np
 from bench.figures import figure, say
 from data_builders.decoding import write_lossless
 from data_builders.frames import FrameIndex, materialise
+from data_builders.media import video
 from data_builders.sample import Sample, write_samples
 from data_builders.specs import FrameSpec, PromptSpec, TinyModelSpec
 from data_builders.tiny_model import TinyModelConfig, build
@@ -64,7 +65,7 @@ def compare(engine: HuggingFaceEngine, samples: list[Sample], index: FrameIndex,
 
 def request(sample: Sample, index: FrameIndex) -> Request:
     """What the engine gets."""
-    return make_request(sample, sample.clip, index, PROMPT)
+    return make_request(sample, sample.media, index, PROMPT)
 
 
 def prepare(root: Path, spec: FrameSpec, side: int) -> tuple[list[Sample], FrameIndex]:
@@ -80,7 +81,7 @@ def prepare(root: Path, spec: FrameSpec, side: int) -> tuple[list[Sample], Frame
             split="test",
             task="binary",
             category="noise",
-            clip=f"{clip}.mp4",
+            media=(video(f"{clip}.mp4"),),
             question=f"Does the camera pan to the left, question {number}?",
             options=("Yes", "No"),
             answer="A",

@@ -14,6 +14,7 @@ from bench.figures import figure, say
 from data_builders.decoding import decode
 from data_builders.export import to_easyr1, to_llamafactory, to_verl
 from data_builders.frames import FrameIndex, materialise
+from data_builders.media import video, whole
 from data_builders.sample import Sample
 from data_builders.specs import FrameSpec, PromptSpec
 
@@ -27,7 +28,7 @@ def main() -> None:
         root = Path(folder)
         write_clip(root / "clip.mp4", seconds=4, height=720, width=1280)
         index = materialise(["clip.mp4"], root, root / "cache", SPEC)
-        decoding = best(lambda: decode(root / "clip.mp4", SPEC), 3)
+        decoding = best(lambda: decode(root, whole("clip.mp4"), SPEC), 3)
         reading = best(lambda: index.load("clip.mp4"), 20)
         say("8 frames of a 720p clip of 4 s")
         figure("frames: decoding", decoding * 1e3, "ms")
@@ -76,7 +77,7 @@ def make_sample(number: int) -> Sample:
         split="train",
         task="binary",
         category="pan_left",
-        clip="clip.mp4",
+        media=(video("clip.mp4"),),
         question=f"Does the camera pan to the left in shot {number}?",
         options=("Yes", "No"),
         answer="A",

@@ -22,6 +22,7 @@ import numpy as np
 from bench.figures import figure, say
 from data_builders import camerabench
 from data_builders.frames import FrameIndex, FrameMeta
+from data_builders.media import video
 from data_builders.sample import Sample, write_samples
 from data_builders.specs import FrameSpec, PromptSpec
 from orchestrator.evaluation.config import EvalConfig
@@ -57,7 +58,7 @@ def questions() -> list[Sample]:
     return [
         Sample(
             id=str(n), dataset=BENCHMARK, split="test", task="multiple_choice",
-            category=f"skill_{n % CATEGORIES}", clip=f"{n % CLIPS}.mp4",
+            category=f"skill_{n % CATEGORIES}", media=(video(f"{n % CLIPS}.mp4"),),
             question=f"Which is more likely to have the answer '{('yes', 'no')[n % 2]}'?",
             options=(f"It pans {n}.", f"It tilts {n}."), answer="AB"[n % 2],
         )

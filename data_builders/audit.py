@@ -89,7 +89,7 @@ def write_audit(path: Path, result: Audit) -> None:
 
 def audit_dataset(samples: Sequence[Sample]) -> DatasetAudit:
     """Baselines and repetitions of `samples`, at least one, all of one dataset and split."""
-    letters = Counter(s.answer for s in samples)
+    letters = Counter(s.truth for s in samples)
     asked: dict[Hashable, set[str]] = defaultdict(set)
     for sample in samples:
         asked[_meaning(sample)].add(sample.answer_text)
@@ -120,11 +120,11 @@ def _left_out(
     """
     right: Counter[tuple[str, str]] = Counter()
     for sample in samples:
-        right[group(sample), choices(sample)[sample.letters.index(sample.answer)]] += 1
+        right[group(sample), choices(sample)[sample.letters.index(sample.truth)]] += 1
     credit = 0.0
     for sample in samples:
         key, offered = group(sample), choices(sample)
-        truth = offered[sample.letters.index(sample.answer)]
+        truth = offered[sample.letters.index(sample.truth)]
         counts = {c: right[key, c] - (c == truth) for c in offered}
         enough = max(counts.values()) - 1
         if counts[truth] >= enough:
@@ -141,7 +141,7 @@ def _meaning(sample: Sample) -> Hashable:
 def _position_p(samples: Sequence[Sample]) -> float:
     from scipy.stats import chisquare
 
-    counts = Counter(s.letters.index(s.answer) for s in samples)
+    counts = Counter(s.letters.index(s.truth) for s in samples)
     expected: dict[int, float] = defaultdict(float)
     for sample in samples:
         for position in range(len(sample.options)):

@@ -17,6 +17,7 @@ from typing import Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
+from data_builders.media import video
 from data_builders.sample import LETTERS, Sample
 from reward_plugins.errors import CamReasonerError
 
@@ -90,7 +91,7 @@ def binary(annotations: Path, split: Split = "test") -> list[Sample]:
             split=split,
             task="binary",
             category=_PAPERS_NAMES.get(file.stem.lower(), file.stem.lower()),
-            clip=clip_path(row.image, split),
+            media=(video(clip_path(row.image, split)),),
             question=row.question,
             options=("No", "Yes"),
             answer="B" if row.label == "Yes" else "A",
@@ -156,7 +157,7 @@ def _released_items(pair: _Pair, counts: Counter[str]) -> Iterator[Sample]:
             split="test",
             task="multiple_choice",
             category=pair.skill,
-            clip=clip_path(pair.videos[clip], "test"),
+            media=(video(clip_path(pair.videos[clip], "test")),),
             question=_RELEASED_QUESTION.format(word),
             options=pair.texts[::-1] if swap else pair.texts,
             answer="A" if word == "yes" else "B",
@@ -176,7 +177,7 @@ def _match_items(pair: _Pair, split: Split, seed: int) -> Iterator[Sample]:
             split=split,
             task="multiple_choice",
             category=pair.skill,
-            clip=clip_path(pair.videos[clip], split),
+            media=(video(clip_path(pair.videos[clip], split)),),
             question=_MATCH_QUESTION,
             options=pair.texts[::-1] if swap else pair.texts,
             answer=LETTERS[clip ^ swap],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +15,7 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from data_builders.media import Item, Kind
 from data_builders.specs import FrameSpec
 from reward_plugins.errors import CamReasonerError
 
@@ -48,7 +50,8 @@ class Decoded:
     """The chosen frames of a clip and where they came from."""
 
     frames: Frames
-    """`(T, height, width, 3)`; T is even, height and width are multiples of the spec's."""
+    """`(T, height, width, 3)`; T is even or, of an image, 1; height and width are multiples of the
+    spec's."""
     indices: tuple[int, ...]
     """Index of each frame in the clip."""
     fps: Fraction
@@ -121,37 +124,56 @@ def frame_size(height: int, width: int, spec: FrameSpec) -> tuple[int, int]:
     return high, wide
 
 
-def decode(path: Path, spec: FrameSpec) -> Decoded:
-    """Read the frames of `path` that `spec` names; a still image is a clip that shows it twice.
+def decode(root: Path, item: Item, spec: FrameSpec) -> Decoded:
+    """Read the frames of `item` below `root` that `spec` names; of an image its only one.
 
-    That is what Qwen2.5-VL makes of an image (its processor repeats it to fill a temporal patch),
-    so that questions on images and on clips go one way. Raises `ClipError` when the file is no
-    readable video or image, has fewer frames than it claims, or a damaged one among those wanted.
+    Raises `ClipError` when the file is no readable video or image, as the item says, has fewer
+    frames than it claims, or a damaged one among those wanted.
     """
+    path, own = root / item.path, spec.of(item.kind)
     try:
-        if (still := _still(path, spec)) is not None:
-            return still
-        times = frame_times(path)
-        indices = frame_indices(times, spec)
-        frames, size = _read(path, times, indices, spec)
+        if item.kind != (kind := _kind(path)):
+            raise ClipError(f"is given as {_A[item.kind]} and is {_A[kind]}")
+        return _decode_image(path, own) if kind == "image" else _decode_video(path, item, own)
     except (av.error.FFmpegError, OSError) as error:
         raise ClipError(f"{type(error).__name__}: {error.strerror or error}") from error
+
+
+_A: dict[Kind, str] = {"image": "a still image", "video": "a video"}
+
+
+def _kind(path: Path) -> Kind:
+    with _open(path) as container:
+        return "image" if container.format.name.endswith(("image2", "_pipe")) else "video"
+
+
+def _decode_video(path: Path, item: Item, spec: FrameSpec) -> Decoded:
+    times = frame_times(path)
+    first, last = _part(times, item)
+    indices = [first + index for index in frame_indices(times[first:last], spec)]
+    frames, size = _read(path, times, indices, spec)
     return Decoded(frames, tuple(indices), effective_fps(times, indices), len(times), size)
 
 
-def _still(path: Path, spec: FrameSpec) -> Decoded | None:
-    """The frames of an image file; None for anything else, a video of one frame among it."""
+def _part(times: list[Fraction], item: Item) -> tuple[int, int]:
+    """The frames from the item's start to its end, as a range."""
+    shown = [float(time - times[0]) for time in times]
+    first = bisect_left(shown, item.start or 0.0)
+    last = len(times) if item.end is None else bisect_right(shown, item.end)
+    if item.name != item.path and last - first < 2:
+        raise ClipError(f"ends at {shown[-1]:g} s: fewer than two frames are in {item.name}")
+    return first, last
+
+
+def _decode_image(path: Path, spec: FrameSpec) -> Decoded:
     with _open(path) as container:
-        if not container.format.name.endswith(("image2", "_pipe")):
-            return None
         stream = _video_stream(container)
         if container.format.name != "tiff_pipe":  # there it explodes at any tag of EXIF's
             stream.codec_context.options = {"err_detect": "explode"}  # or half a JPEG turns grey
         for frame in container.decode(stream):
             orientation = _exif_orientation(path)
             picture, size = _picture(frame, spec, VideoReformatter(), orientation)
-            fps = Fraction(spec.fps).limit_denominator(10_000)
-            return Decoded(np.stack([picture, picture]), (0, 0), fps, 1, size)
+            return Decoded(picture[None], (0,), Fraction(1), 1, size)
     raise ClipError("is an image that does not decode")
 
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from data_builders.frames import FrameIndex
-from data_builders.prompt import trace_text, user_text
+from data_builders.frames import FrameIndex, FrameMeta, Shown
+from data_builders.media import PLACEHOLDERS, Kind
+from data_builders.prompt import trace_text, user_turn
 from data_builders.sample import Sample
 from data_builders.specs import PromptSpec
 from reward_plugins.files import replacement, write_file
 
-PLACEHOLDERS = {"videos": "<video>", "images": "<image>"}
-"""What all three trainers replace by the visual tokens of an item of each column."""
-Shown = dict[str, list[Any]]
-"""The column of a row that holds what its placeholders stand for: a clip, or all its frames."""
+COLUMNS: dict[Kind, str] = {"image": "images", "video": "videos"}
+"""Of a row, with what its placeholders of each kind stand for, in order."""
 
 
 def to_llamafactory(
@@ -31,15 +30,15 @@ def to_llamafactory(
     """
     rows = []
     for sample in samples:
-        shown, trace = _files(sample.clip, index), trace_text(sample, prompt)
+        shown, trace = _shown(sample, index), trace_text(sample, prompt)
         turns = [*_messages(sample, shown, prompt), _turn("assistant", trace)]
-        rows.append({"messages": turns, **shown})
-    column = _column(index)
+        rows.append({"messages": turns, **_columns(shown, _path)})
+    columns = {column: column for column in COLUMNS.values()}
     tags = {"role_tag": "role", "content_tag": "content", "user_tag": "user"}
     info = {
         "file_name": f"{name}.json",
         "formatting": "sharegpt",
-        "columns": {"messages": "messages", column: column},
+        "columns": {"messages": "messages", **columns},
         "tags": {**tags, "assistant_tag": "assistant", "system_tag": "system"},
     }
     _write_json(directory / f"{name}.json", rows)
@@ -56,39 +55,40 @@ def to_verl(samples: Sequence[Sample], index: FrameIndex, prompt: PromptSpec, pa
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    shown = {clip: _verl_items(clip, index) for clip in {sample.clip for sample in samples}}
-    rows = [
-        verl_row(number, sample, shown[sample.clip], prompt)
-        for number, sample in enumerate(samples)
-    ]
+    rows = [verl_row(number, sample, index, prompt) for number, sample in enumerate(samples)]
     with replacement(path) as partial:
         pq.write_table(pa.Table.from_pylist(rows), partial)
 
 
-def verl_row(number: int, sample: Sample, shown: Shown, prompt: PromptSpec) -> dict[str, Any]:
-    """The row of one question about what is `shown`."""
+def verl_row(number: int, sample: Sample, index: FrameIndex, prompt: PromptSpec) -> dict[str, Any]:
+    """The row of one question; its truth is a text, what is no text as JSON."""
+    shown = _shown(sample, index)
     return {
         "data_source": sample.task,
         "prompt": _messages(sample, shown, prompt),
-        **shown,
-        "reward_model": {"style": "rule", "ground_truth": sample.answer},
+        **_columns(shown, _verl_item),
+        "reward_model": {"style": "rule", "ground_truth": sample.truth},
         "extra_info": {
             "index": number,
             "sample_id": sample.id,
             "options": json.dumps(sample.options),
             "task": sample.task,
+            "facts": json.dumps(sample.facts),
             "provenance": json.dumps(sample.provenance),
         },
     }
 
 
-def _verl_items(clip: str, index: FrameIndex) -> Shown:
-    meta = index.meta(clip)
-    if index.spec.media == "images":
-        return {"images": [{"image": str(path)} for path in index.image_paths(clip)]}
-    video = {
-        "video": str(index.video_path(clip)),
-        "frames": str(index.frames_path(clip)),
+def _path(file: Path, _: FrameMeta) -> str:
+    return str(file)
+
+
+def _verl_item(file: Path, meta: FrameMeta) -> dict[str, Any]:
+    if file.suffix != ".mp4":
+        return {"image": str(file)}
+    return {
+        "video": str(file),
+        "frames": str(file.with_name("frames.rgb")),
         "shape": list(meta.shape),
         "fps": meta.fps,
         "min_frames": len(meta.indices),
@@ -96,7 +96,6 @@ def _verl_items(clip: str, index: FrameIndex) -> Shown:
         "min_pixels": meta.height * meta.width,
         "max_pixels": meta.height * meta.width,
     }
-    return {"videos": [video]}
 
 
 def to_easyr1(samples: Sequence[Sample], index: FrameIndex, prompt: PromptSpec, path: Path) -> None:
@@ -108,34 +107,40 @@ def to_easyr1(samples: Sequence[Sample], index: FrameIndex, prompt: PromptSpec, 
     """
     rows = []
     for sample in samples:
-        shown = _files(sample.clip, index)
-        problem = _placeholders(shown) + user_text(sample, prompt)
-        rows.append({"problem": problem, "answer": _easyr1_answer(sample), **shown})
+        shown = _shown(sample, index)
+        problem = user_turn(sample, prompt, _placeholders(shown))
+        columns = {name: files for name, files in _columns(shown, _path).items() if files}
+        rows.append({"problem": problem, "answer": _easyr1_answer(sample), **columns})
     _write_json(path, rows)
 
 
 def _easyr1_answer(sample: Sample) -> str:
-    answer = {"answer": sample.answer, "options": sample.options}
-    more = {"task": sample.task, "sample_id": sample.id, "provenance": sample.provenance}
+    answer = {"answer": sample.truth, "options": sample.options, "task": sample.task}
+    more = {"sample_id": sample.id, "facts": sample.facts, "provenance": sample.provenance}
     return json.dumps({**answer, **more})
 
 
-def _column(index: FrameIndex) -> str:
-    return "images" if index.spec.media == "images" else "videos"
+def _shown(sample: Sample, index: FrameIndex) -> list[Shown]:
+    return [index.shown(item) for item in sample.media]
 
 
-def _files(clip: str, index: FrameIndex) -> Shown:
-    paths = index.image_paths(clip) if index.spec.media == "images" else [index.video_path(clip)]
-    return {_column(index): [str(path) for path in paths]}
+def _columns(
+    shown: Sequence[Shown], cell: Callable[[Path, FrameMeta], Any]
+) -> dict[str, list[Any]]:
+    """Every column, so that rows of all kinds make one table."""
+    columns: dict[str, list[Any]] = {column: [] for column in COLUMNS.values()}
+    for kind, files, meta in shown:
+        columns[COLUMNS[kind]] += [cell(file, meta) for file in files]
+    return columns
 
 
-def _placeholders(shown: Shown) -> str:
-    return "".join(PLACEHOLDERS[column] * len(items) for column, items in shown.items())
+def _placeholders(shown: Sequence[Shown]) -> list[str]:
+    return [PLACEHOLDERS[kind] * len(files) for kind, files, _ in shown]
 
 
-def _messages(sample: Sample, shown: Shown, prompt: PromptSpec) -> list[dict[str, str]]:
+def _messages(sample: Sample, shown: Sequence[Shown], prompt: PromptSpec) -> list[dict[str, str]]:
     system = [_turn("system", prompt.system)] if prompt.system else []
-    return [*system, _turn("user", _placeholders(shown) + user_text(sample, prompt))]
+    return [*system, _turn("user", user_turn(sample, prompt, _placeholders(shown)))]
 
 
 def _turn(role: str, content: str) -> dict[str, str]:

@@ -19,6 +19,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from data_builders.camerabench import AnnotationsError
+from data_builders.media import whole
 from data_builders.sample import LETTERS, Sample
 
 PREFIX = "folder/"
@@ -85,7 +86,7 @@ def _sample(fields: Any, where: str, number: int) -> Sample:
             split=row.split,
             task=row.task or ("binary" if is_binary else "multiple_choice"),
             category=row.category,
-            clip=PREFIX + row.clip,
+            media=(whole(PREFIX + row.clip),),
             question=row.question,
             options=row.options,
             answer=answer,

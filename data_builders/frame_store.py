@@ -1,11 +1,11 @@
 """One entry of the frame cache: how it is made, in a worker process, and how it is read.
 
-An entry is a directory `<cache>/<key>/`, its key a hash of the clip's content, the FrameSpec and
-the format's version:
+An entry is a directory `<cache>/<key>/`, its key a hash of the clip's content, the part of it, the
+FrameSpec and the format's version:
 
     frames.rgb   uint8, (T, height, width, 3), bytes alone: the shape stands in meta.json
     clip.mp4     the same frames, losslessly, at the effective fps, for trainers that want a file
-    0000.png …   each frame, where the spec shows them as images
+    0000.png …   each frame, where the spec shows them as images; a still image has this alone
     meta.json    FrameMeta, written last
 """
 
@@ -20,6 +20,7 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from data_builders.decoding import ClipError, Decoded, Frames, decode, read_all, write_lossless
+from data_builders.media import Item, Kind
 from data_builders.specs import FrameSpec
 from reward_plugins.errors import CamReasonerError
 from reward_plugins.files import remove, remove_abandoned, replacement, write_file
@@ -39,14 +40,14 @@ class FrameCacheError(CamReasonerError, RuntimeError):
 
 
 class FrameMeta(BaseModel):
-    """What travels with the frames of one clip, all the way into the processors."""
+    """What travels with the frames of one video or image, all the way into the processors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     key: str
     spec: FrameSpec
     indices: tuple[int, ...]
-    """Index of each frame in the source clip."""
+    """Index of each frame in the source clip; of a still image 0."""
     fps: float
     """Effective: frames a second among those chosen."""
     height: int
@@ -63,6 +64,16 @@ class FrameMeta(BaseModel):
     def shape(self) -> tuple[int, int, int, int]:
         """Of `frames.rgb`: T, height, width, 3."""
         return len(self.indices), self.height, self.width, 3
+
+    @property
+    def is_still(self) -> bool:
+        """Whether it is a still image."""
+        return len(self.indices) == 1
+
+    @property
+    def shown(self) -> Kind:
+        """What the model sees it as: a video, or as many images as there are frames."""
+        return "video" if self.spec.media == "video" else "image"
 
     @property
     def visual_tokens(self) -> int:
@@ -130,7 +141,7 @@ def is_cache(folder: Path) -> bool:
 
 
 class Job(NamedTuple):
-    clip: str
+    item: Item
     root: Path
     cache: Path
     spec: FrameSpec
@@ -140,16 +151,22 @@ def build(job: Job) -> FrameMeta | ClipError | FrameCacheError:
     """Runs in a worker process: errors are values, so that they name the clip."""
     try:
         content = _content(job)
-        key = hashlib.sha256(f"{content} {job.spec.model_dump_json()} {FORMAT_VERSION}".encode())
-        entry = job.cache / key.hexdigest()[:32]
-        return _existing(entry) or _store(entry, decode(job.root / job.clip, job.spec), job.spec)
+        entry, spec = job.cache / _key(content, job), job.spec.of(job.item.kind)
+        return _existing(entry) or _store(entry, decode(job.root, job.item, job.spec), spec)
     except (ClipError, FrameCacheError) as error:
         return error
 
 
+def _key(content: str, job: Job) -> str:
+    """Of what shapes the frames: not an image's limits for a video, nor a path."""
+    spec, part = job.spec.of(job.item.kind), (job.item.start, job.item.end)
+    made_of = f"{content} {part} {spec.model_dump_json()} {FORMAT_VERSION}"
+    return hashlib.sha256(made_of.encode()).hexdigest()[:32]
+
+
 def _content(job: Job) -> str:
     """Content hash of the clip, once it is known to be a file within the root."""
-    path = job.root / job.clip
+    path = job.root / job.item.path
     if not path.resolve().is_relative_to(job.root):
         raise ClipError(f"leads out of {job.root}")
     if not path.is_file():
@@ -167,7 +184,8 @@ def _existing(entry: Path) -> FrameMeta | None:
     try:
         meta = load_entry(entry)[1]
         images = tuple(_sha256(path) for path in image_paths(entry, len(meta.images_sha256)))
-        if (_sha256(entry / "clip.mp4"), images) == (meta.video_sha256, meta.images_sha256):
+        video = "" if meta.is_still else _sha256(entry / "clip.mp4")
+        if (video, images) == (meta.video_sha256, meta.images_sha256):
             return meta
     except (FrameCacheError, FileNotFoundError):
         pass
@@ -188,9 +206,10 @@ def _fill(directory: Path, key: str, decoded: Decoded, spec: FrameSpec) -> Frame
     data = decoded.frames.tobytes()
     (directory / "frames.rgb").write_bytes(data)
     video = directory / "clip.mp4"
-    write_lossless(video, decoded.frames, decoded.fps)
-    if not np.array_equal(read_all(video), decoded.frames):
-        raise FrameCacheError(f"{video} does not decode to the frames it was made of")
+    if len(decoded.frames) > 1:
+        write_lossless(video, decoded.frames, decoded.fps)
+        if not np.array_equal(read_all(video), decoded.frames):
+            raise FrameCacheError(f"{video} does not decode to the frames it was made of")
     images = image_paths(directory, len(decoded.frames) if spec.media == "images" else 0)
     for path, frame in zip(images, decoded.frames, strict=False):
         Image.fromarray(frame).save(path, compress_level=1)  # lossless at any level
@@ -205,7 +224,7 @@ def _fill(directory: Path, key: str, decoded: Decoded, spec: FrameSpec) -> Frame
         source_height=decoded.source_size[0],
         source_width=decoded.source_size[1],
         frames_sha256=hashlib.sha256(data).hexdigest(),
-        video_sha256=_sha256(video),
+        video_sha256=_sha256(video) if video.exists() else "",
         images_sha256=tuple(map(_sha256, images)),
     )
     (directory / "meta.json").write_text(meta.model_dump_json(indent=1))

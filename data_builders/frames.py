@@ -18,6 +18,7 @@ from data_builders.frame_store import (
     load_entry,
     open_cache,
 )
+from data_builders.media import Item, Kind, whole
 from data_builders.specs import FrameSpec
 from data_builders.workers import Failed, isolated_map
 from reward_plugins.errors import CamReasonerError
@@ -29,6 +30,7 @@ __all__ = [
     "FrameMeta",
     "QuarantineError",
     "Quarantined",
+    "Shown",
     "load_entry",
     "materialise",
 ]
@@ -45,8 +47,19 @@ class Quarantined(NamedTuple):
     reason: str
 
 
+class Shown(NamedTuple):
+    """What stands for an item in a prompt: so many images, or a video."""
+
+    kind: Kind
+    files: list[Path]
+    meta: FrameMeta
+
+
 class FrameIndex(BaseModel):
-    """Which entry of the cache holds each clip's frames; written once beside the samples."""
+    """Which entry of the cache holds each clip's frames; written once beside the samples.
+
+    A clip goes by its item's name: `walk.mp4`, or `walk.mp4#t=1.5,4` for a part of it.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -81,6 +94,17 @@ class FrameIndex(BaseModel):
             raise FrameCacheError(f"no frames of clip {clip!r} in {self.cache}: {reason}")
         return self.clips[clip]
 
+    def holds(self, media: Iterable[Item]) -> bool:
+        """Whether all of `media` could be read."""
+        return all(item.name in self.clips for item in media)
+
+    def shown(self, item: Item) -> Shown:
+        """What `item` is shown as; `FrameCacheError` if it isn't here."""
+        meta = self.meta(item.name)
+        if meta.shown == "image":
+            return Shown("image", self.image_paths(item.name), meta)
+        return Shown("video", [self.video_path(item.name)], meta)
+
     def frames_path(self, clip: str) -> Path:
         """The clip's `frames.rgb`."""
         return self.cache / self.meta(clip).key / "frames.rgb"
@@ -105,7 +129,7 @@ class FrameIndex(BaseModel):
 
 
 def materialise(
-    clips: Iterable[str],
+    clips: Iterable[Item | str],
     root: Path,
     cache: Path,
     spec: FrameSpec,
@@ -117,25 +141,27 @@ def materialise(
 ) -> FrameIndex:
     """Decode each of `clips` (paths relative to `root`) into `cache`, unless it is there already.
 
-    A clip that can't be read, leads out of `root`, or takes longer than `seconds` is quarantined
-    with its reason; `QuarantineError` lists them when more than a share of `max_quarantined` is.
+    A bare path is that of a whole image or video. A clip that can't be read, leads out of `root`,
+    or takes longer than `seconds` is quarantined with its reason; `QuarantineError` lists them when
+    more than a share of `max_quarantined` is.
     """
-    names = sorted(set(clips))
+    items = {item if isinstance(item, Item) else whole(item) for item in clips}
     open_cache(cache)
-    jobs = [Job(name, root.resolve(), cache.resolve(), spec) for name in names]
+    jobs = [Job(item, root.resolve(), cache.resolve(), spec) for item in items]
+    jobs.sort(key=lambda job: job.item.name)
     made: dict[str, FrameMeta] = {}
     refused: list[Quarantined] = []
     for job, result in isolated_map(build, jobs, workers=workers, seconds=seconds):
         if isinstance(result, FrameCacheError):
             raise result
         if isinstance(result, FrameMeta):
-            made[job.clip] = result
+            made[job.item.name] = result
         else:
             reason = result.reason if isinstance(result, Failed) else str(result)
-            refused.append(Quarantined(job.clip, reason))
+            refused.append(Quarantined(job.item.name, reason))
         progress(len(made) + len(refused), len(jobs))
     _check_share(refused, len(jobs), max_quarantined)
-    ordered = {name: made[name] for name in names if name in made}
+    ordered = dict(sorted(made.items()))
     return FrameIndex(
         cache=cache.resolve(), spec=spec, clips=ordered, quarantined=tuple(sorted(refused))
     )

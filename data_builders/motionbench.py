@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from data_builders import media
 from data_builders.camerabench import AnnotationsError
 from data_builders.sample import Sample
 
@@ -73,9 +74,8 @@ def _sample(video: _Video, asked: _Asked) -> Sample:
         split="test",
         task="multiple_choice",
         category=video.question_type.lower().replace(" ", "_").replace("-", "_"),
-        clip=f"motionbench/clips/{video.video_path}",
+        media=(media.video(f"motionbench/clips/{video.video_path}"),),
         question=question.strip(),
         options=options,
         answer=asked.answer.strip(),
-        provenance={"media": "video"},
     )

@@ -35,19 +35,23 @@ def link_clips(
     `PlacingError` where neither can be done.
     """
     refused = []
-    for clip in sorted({sample.clip for sample in samples}):
-        source = downloads / clip.removeprefix(prefix)
+    for path in _paths(samples):
+        source = downloads / path.removeprefix(prefix)
         if reason := _unusable(source, downloads):
-            refused.append(Quarantined(clip, reason))
+            refused.append(Quarantined(path, reason))
         else:
-            _link(source, out / clip)
+            _link(source, out / path)
     return refused
 
 
 def without(samples: Sequence[Sample], refused: Iterable[Quarantined]) -> list[Sample]:
-    """`samples` but those whose clip was refused."""
-    clips = {clip for clip, _ in refused}
-    return [sample for sample in samples if sample.clip not in clips]
+    """`samples` but those that show what was refused, by its path or its name."""
+    lost = {clip for clip, _ in refused}
+    return [s for s in samples if not any(i.path in lost or i.name in lost for i in s.media)]
+
+
+def _paths(samples: Iterable[Sample]) -> list[str]:
+    return sorted({item.path for sample in samples for item in sample.media})
 
 
 def report_quarantine(
@@ -62,7 +66,7 @@ def report_quarantine(
     write_file(path, json.dumps(report, indent=2) + "\n")
     if not refused:
         return
-    total = len({sample.clip for sample in samples})
+    total = len(_paths(samples))
     said = f"{len(refused):,} of {total:,} clips are unusable, which leaves out {lost:,} questions"
     if len(refused) > most * total:
         listed = "".join(f"\n  {clip}: {reason}" for clip, reason in refused[:50])

@@ -44,7 +44,7 @@ def prepare(config: PrepareConfig) -> FrameIndex:
     """
     samples = {name: read_samples(path) for name, path in config.samples.items()}
     index = materialise(
-        {sample.clip for rows in samples.values() for sample in rows},
+        {item for rows in samples.values() for sample in rows for item in sample.media},
         config.clips,
         config.cache,
         config.frames,
@@ -54,7 +54,7 @@ def prepare(config: PrepareConfig) -> FrameIndex:
     )
     index.write(config.out / "frames.json")
     for name, rows in samples.items():
-        readable = [sample for sample in rows if sample.clip in index.clips]
+        readable = [sample for sample in rows if index.holds(sample.media)]
         lost = len(rows) - len(readable)
         log.info("%s: %d questions, %d without a readable clip", name, len(readable), lost)
         _export(config, index, readable, name)

@@ -13,6 +13,7 @@ from pathlib import Path
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from data_builders.camerabench import AnnotationsError, binary, clip_path, vqa_match
+from data_builders.media import video
 from data_builders.motion import family
 from data_builders.sample import Sample
 
@@ -74,7 +75,7 @@ def _sample(record: _Record, number: int) -> Sample:
         split="train",
         task="binary" if is_binary else "multiple_choice",
         category=family(" ".join((record.problem, *options))),
-        clip=clip_path(Path(record.videos[0]).name, "train"),
+        media=(video(clip_path(Path(record.videos[0]).name, "train")),),
         question=record.problem.replace("<video>", "").strip(),
         options=options,
         answer=answer,

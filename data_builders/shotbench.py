@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 from pydantic import BaseModel, ValidationError
 
 from data_builders.camerabench import AnnotationsError
+from data_builders.media import Item, Kind
 from data_builders.sample import LETTERS, Sample
 
 COUNTS = {
@@ -34,7 +35,7 @@ COUNTS = {
 def questions(tsv: Path) -> list[Sample]:
     """Every question of ShotBench's test.tsv, in its order.
 
-    `category` is the dimension with underscores; `provenance["media"]` is "image" or "video".
+    `category` is the dimension with underscores.
     Raises `AnnotationsError` with the row that can't be read.
     """
     with _opened(tsv) as file:
@@ -49,7 +50,7 @@ def camera_movement(samples: Iterable[Sample]) -> list[Sample]:
 
 class _Row(BaseModel):
     index: int
-    type: list[str]
+    type: list[Kind]
     path: list[str]
     question: str
     options: dict[str, str]
@@ -62,7 +63,7 @@ def _question(fields: dict[str, str], where: str) -> Sample:
         row = _Row.model_validate(
             {**fields, **{k: _literal(fields[k]) for k in ("type", "path", "options")}}
         )
-        (media,), (path,) = row.type, row.path
+        (kind,), (path,) = row.type, row.path
         letters = tuple(LETTERS[: len(row.options)])
         if tuple(row.options) != letters:
             raise ValueError(f"options are {', '.join(row.options)}, not {', '.join(letters)}")
@@ -72,11 +73,10 @@ def _question(fields: dict[str, str], where: str) -> Sample:
             split="test",
             task="multiple_choice",
             category=row.category.strip().replace(" ", "_"),
-            clip=f"shotbench/{path}",
+            media=(Item(kind=kind, path=f"shotbench/{path}"),),
             question=row.question,
             options=tuple(row.options.values()),
             answer=row.answer.strip(),
-            provenance={"media": media},
         )
     except (KeyError, ValueError) as error:  # ValidationError and JSONDecodeError are ValueErrors
         _refuse(where, error)

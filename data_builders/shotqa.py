@@ -14,6 +14,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from data_builders.camerabench import AnnotationsError
+from data_builders.media import image, video
 from data_builders.sample import LETTERS, Sample
 from data_builders.shotbench import COUNTS
 
@@ -73,7 +74,7 @@ def _sample(row: str, name: str, where: str) -> Sample | None:
         options = tuple(text for _, text in _OPTION.findall(asked))
         if not options:
             return None
-        ((media, path),) = [("image", p) for p in chat.images] + [("video", p) for p in chat.videos]
+        (shown,) = [*map(image, chat.images), *map(video, chat.videos)]
         question = _AROUND.sub("", _OPTION.split(asked)[0]).strip()
         return Sample(
             id=name,
@@ -81,11 +82,10 @@ def _sample(row: str, name: str, where: str) -> Sample | None:
             split="train",
             task="multiple_choice",
             category=_dimension(question),
-            clip=f"shotqa/{path}",
+            media=(shown.model_copy(update={"path": f"shotqa/{shown.path}"}),),
             question=question,
             options=options,
             answer=_answer(chat, options),
-            provenance={"media": media},
         )
     except (StopIteration, ValueError) as error:
         what = "no answer" if isinstance(error, StopIteration) else error

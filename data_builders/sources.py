@@ -22,6 +22,7 @@ from data_builders.archives import extract
 from data_builders.camerabench import AnnotationsError
 from data_builders.github import CAMERABENCH_ANNOTATIONS, fetch_folder
 from data_builders.hub_progress import Meter
+from data_builders.media import Item
 from data_builders.sample import Sample
 
 VqaBuild = Literal["match", "as_released"]
@@ -144,7 +145,11 @@ def located(samples: Iterable[Sample], root: Path) -> list[Sample]:
     names = cache(_files_by_name)
 
     @cache
-    def find(clip: str) -> str:
+    def find(item: Item) -> Item:
+        return item.model_copy(update={"path": place(item.path)})
+
+    @cache
+    def place(clip: str) -> str:
         if (root / clip).is_file():
             return clip
         folder = next(parent for parent in (root / clip).parents if parent.is_dir())
@@ -157,7 +162,7 @@ def located(samples: Iterable[Sample], root: Path) -> list[Sample]:
             )
         return found[0].relative_to(root).as_posix() if found else clip
 
-    return [s.model_copy(update={"clip": find(s.clip)}) for s in samples]
+    return [s.model_copy(update={"media": tuple(map(find, s.media))}) for s in samples]
 
 
 def _files_by_name(folder: Path) -> dict[str, list[Path]]:

@@ -6,6 +6,8 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from data_builders.media import Kind
+
 MotionName = Literal[
     "static",
     "pan_left",
@@ -48,11 +50,31 @@ class FrameSpec(Spec):
     """Least height x width of a frame, in pixels."""
     max_pixels: int = Field(gt=0)
     """Most height x width of a frame, in pixels (paper Table 6: 262,144 in RL)."""
+    image_min_pixels: int | None = Field(default=None, gt=0)
+    """Least height x width of a still image; null: `min_pixels`."""
+    image_max_pixels: int | None = Field(default=None, gt=0)
+    """Most height x width of a still image; null: `max_pixels`."""
     multiple: int = Field(default=28, gt=0)
     """Height and width are multiples of this: patch size x spatial merge (Qwen2.5-VL: 28)."""
     media: Media = "video"
     """What the model is shown: a video, two frames to a visual token, each pair at its time; or
-    every frame as an image, with twice the tokens and no time (released, in RL and evaluation)."""
+    every frame as an image, with twice the tokens and no time (released, in RL and evaluation).
+    A still image is one image either way."""
+
+    def of(self, kind: Kind) -> FrameSpec:
+        """What of this rule acts on a still image, or on a video."""
+        none = {"image_min_pixels": None, "image_max_pixels": None}
+        if kind == "video":
+            return self.model_copy(update=none)
+        return FrameSpec(
+            fps=1,
+            min_frames=2,
+            max_frames=2,
+            min_pixels=self.image_min_pixels or self.min_pixels,
+            max_pixels=self.image_max_pixels or self.max_pixels,
+            multiple=self.multiple,
+            media="images",
+        )
 
 
 class PromptSpec(Spec):

@@ -69,7 +69,7 @@ def teach(samples: Sequence[Sample], config: TeachingConfig, out: Path) -> list[
     """
     folder = out / "trajectories"
     index = materialise(
-        {sample.clip for sample in samples},
+        {item for sample in samples for item in sample.media},
         out,
         config.cache,
         config.frames,

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 from data_builders.chat import Chat, ChatError, Messages
 from data_builders.frames import FrameIndex
 from data_builders.ledger import Ledger, Reply
+from data_builders.media import Item
 from data_builders.prompt import user_text
 from data_builders.sample import Sample
 from data_builders.specs import PromptSpec
@@ -19,7 +20,7 @@ from data_builders.trajectory_specs import EndpointSpec
 from reward_plugins import ota
 
 _TEACHER = """\
-These are frames of one video, in order, {fps:g} a second.
+These are {shown}.
 
 {question}
 
@@ -124,13 +125,21 @@ class Writer:
 
     def _teacher_request(self, sample: Sample) -> tuple[str, Callable[[], Messages]]:
         asked = _TEACHER.format(
-            fps=self._clips.fps(sample.clip),
+            shown="; then ".join(map(self._shown, sample.media)),
             question=user_text(sample, PromptSpec()),
-            answer=sample.answer,
+            answer=sample.truth,
             answer_text=sample.answer_text,
         )
-        identity = json.dumps([self._clips.key(sample.clip), asked])
-        return identity, lambda: _with_frames(self._clips.jpegs(sample.clip), asked)
+        keys = [self._clips.key(item.name) for item in sample.media]
+        return json.dumps([*keys, asked]), lambda: _with_frames(self._jpegs(sample), asked)
+
+    def _shown(self, item: Item) -> str:
+        if item.kind == "image":
+            return "an image"
+        return f"frames of one video, in order, {self._clips.fps(item.name):g} a second"
+
+    def _jpegs(self, sample: Sample) -> list[bytes]:
+        return [jpeg for item in sample.media for jpeg in self._clips.jpegs(item.name)]
 
 
 def _with_frames(jpegs: list[bytes], text: str) -> Messages:

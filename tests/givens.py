@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data_builders.frames import FrameMeta
+from data_builders.media import video
 from data_builders.sample import Sample
 from data_builders.specs import FrameSpec, PromptSpec
 
@@ -23,7 +24,7 @@ def question(number: int = 0, **changes: object) -> Sample:
         "split": "train",
         "task": "binary",
         "category": "pan_left",
-        "clip": "a.mp4",
+        "media": (video("a.mp4"),),
         "question": "Does the camera pan left?",
         "options": ("Yes", "No"),
         "answer": "A",

@@ -14,6 +14,7 @@ from typing import Literal
 
 import numpy as np
 
+from data_builders.media import video
 from data_builders.sample import Sample
 from data_builders.specs import MotionName, SyntheticSpec
 from data_builders.synthetic.camera import CameraPath, camera_path, kind_of, motions_of
@@ -164,7 +165,7 @@ def questions_about(spec: SyntheticSpec, job: Job) -> Iterator[Sample]:
             split="test" if job.use == "test" else "train",
             task=task,
             category="+".join(made),
-            clip=job.path,
+            media=(video(job.path),),
             question=question.text,
             options=question.options,
             answer=question.answer,

@@ -8,7 +8,7 @@ One file, and two lines of the recipe:
 Source: SpaceR (arXiv 2504.01805; SG-RLVR.py:58-232, extract_map.py:621-750). A response may hold
 `<map>{"chair": [[9, 3]], "table": [[0, 3], [5, 7]]}</map>`, object centres on a 10 x 10 grid,
 inside its think block: before it, the format fails, as SpaceR's does. The true map is the sample's
-`provenance["map"]`, in the same JSON. Unlike SpaceR, a map that is no JSON is no map: it searches
+`facts["map"]`, in the same JSON. Unlike SpaceR, a map that is no JSON is no map: it searches
 such a text for names and digits instead.
 """
 
@@ -96,11 +96,11 @@ def _accuracy(task: str | None, answer: str | None, truth: str, info: Mapping[st
 
 
 def _truth(info: Mapping[str, Any]) -> Map:
-    provenance = info.get("provenance", "{}")
-    facts = json.loads(provenance) if isinstance(provenance, str) else provenance
+    given = info.get("facts", "{}")
+    facts = json.loads(given) if isinstance(given, str) else given
     if "map" not in facts:
-        raise BrokenSampleError(f"sample {info.get('sample_id')!r} has no provenance['map']")
-    return _read(facts["map"])
+        raise BrokenSampleError(f"sample {info.get('sample_id')!r} has no facts['map']")
+    return _read(json.dumps(facts["map"]))
 
 
 def _read(text: str) -> Map:

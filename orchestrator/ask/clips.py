@@ -100,8 +100,8 @@ def sample(
 
 
 def _times(path: Path, meta: FrameMeta) -> tuple[float, ...]:
-    if meta.source_frames == 1:  # a still image, shown twice
-        return (0.0,) * len(meta.indices)
+    if meta.is_still:
+        return (0.0,)
     times = frame_times(path)
     return tuple(float(times[index] - times[0]) for index in meta.indices)
 

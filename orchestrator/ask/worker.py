@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from data_builders.frames import FrameCacheError, load_entry
-from orchestrator.evaluation.engines import Engine, EngineError, Outcome, Request, open_engine
+from orchestrator.evaluation.engines import Clip, Engine, EngineError, Outcome, Request, open_engine
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -53,8 +53,7 @@ def _told(outcome: Outcome) -> dict[str, Any]:
 
 
 def _request(system: str, text: str, entry: str) -> Request:
-    frames, meta = _load(entry)
-    return Request(system, text, frames, meta, Path(entry) / "clip.mp4")
+    return Request(system, ("", text), [Clip(*_load(entry), Path(entry) / "clip.mp4")])
 
 
 _load = lru_cache(maxsize=8)(lambda entry: load_entry(Path(entry)))

@@ -52,7 +52,7 @@ def chance(samples: Sequence[Sample]) -> float:
 
 def majority(samples: Sequence[Sample]) -> Majority:
     """The best constant answer: always one text, or always one letter."""
-    letters = Counter(sample.answer for sample in samples).most_common(1)
+    letters = Counter(sample.truth for sample in samples).most_common(1)
     texts = Counter(sample.answer_text for sample in samples).most_common(1)
     answer, count = max(texts + letters, key=lambda found: found[1])
     return Majority(answer, count / len(samples))
@@ -78,16 +78,16 @@ def _guessed(samples: Sequence[Sample], folds: Sequence[int], by_text: bool) -> 
     """Whether each item's right option was, outside its fold, the most often right one."""
     counts: dict[tuple[str, int], Counter[str]] = defaultdict(Counter)
     for sample, fold in zip(samples, folds, strict=True):
-        right = sample.answer_text if by_text else sample.answer
+        right = sample.answer_text if by_text else sample.truth
         for question in (sample.question, ""):  # "" gathers all questions
             counts[question, fold][right] += 1
             counts[question, -1][right] += 1
-    hits, answers = [], sorted({sample.answer for sample in samples if not sample.options})
+    hits, answers = [], sorted({sample.truth for sample in samples if not sample.options})
     for sample, fold in zip(samples, folds, strict=True):
         options = (sample.options if by_text else sample.letters) or answers
         seen = [
             tuple(counts[q, -1][option] - counts[q, fold][option] for q in (sample.question, ""))
             for option in options
         ]
-        hits.append((sample.letters or answers)[seen.index(max(seen))] == sample.answer)
+        hits.append((sample.letters or answers)[seen.index(max(seen))] == sample.truth)
     return hits

@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from data_builders.media import names
 from orchestrator.evaluation.config import (
     EvalConfig,
     EvaluationError,
@@ -92,7 +93,7 @@ def _imported(name: str, source: Imported, board: Asked) -> Iterator[Prediction]
     for sample in board.samples:
         response = given.get(sample.id)
         answer = Answer(response, None if response is not None else f"no answer in {path}")
-        yield _prediction(board, name, model, Question(sample, sample.clip, "shown"), answer)
+        yield _prediction(board, name, model, Question(sample, sample.media, "shown"), answer)
 
 
 def _check(name: str, rows: list[Prediction]) -> None:
@@ -113,7 +114,7 @@ def _prediction(
 ) -> Prediction:
     return Prediction(
         board.benchmark, name, model,
-        question.sample.id, question.condition, question.clip, *answer,
+        question.sample.id, question.condition, names(question.media), *answer,
     )  # fmt: skip
 
 

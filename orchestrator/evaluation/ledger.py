@@ -6,14 +6,13 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from filelock import FileLock, Timeout
 
-from data_builders.frames import FrameMeta
 from orchestrator.evaluation.config import EvalConfig, EvaluationError
 
 log = logging.getLogger(__name__)
@@ -80,18 +79,16 @@ def opened(answers: Path, model: str) -> Iterator[Ledger]:
         lock.release()
 
 
-def question_key(
-    sample_id: str, text: str, meta: FrameMeta, engine: str, config: EvalConfig
-) -> str:
+def question_key(sample_id: str, turn: Sequence[str], engine: str, config: EvalConfig) -> str:
     """Names everything but the model that an answer depends on.
 
-    A benchmark's name is no part of it: RefineShot shares most questions with ShotBench.
+    `turn` is the user's: its texts, and the keys of the frames between them. A benchmark's name is
+    no part of it: RefineShot shares most questions with ShotBench.
     """
     parts = [
         sample_id,
         config.prompt.system,
-        text,
-        meta.key,
+        *turn,
         engine,
         config.versions[engine],
         config.max_new_tokens,

@@ -36,14 +36,14 @@ class Ranking(NamedTuple):
 
 def balanced_accuracy(samples: Sequence[Sample], correct: NDArray[np.bool_]) -> float:
     """Mean over the answers (texts such as Yes and No, or else letters) of the share got right."""
-    truth = answer_classes(samples, [sample.answer for sample in samples])
+    truth = answer_classes(samples, [sample.truth for sample in samples])
     _, index = np.unique(np.asarray(truth), return_inverse=True)
     return float(np.mean(np.bincount(index, weights=correct) / np.bincount(index)))
 
 
 def f1(samples: Sequence[Sample], letters: Sequence[str | None]) -> float:
     """F1 of "Yes" where all questions are yes or no; else the mean F1 over the answers."""
-    truth = answer_classes(samples, [sample.answer for sample in samples])
+    truth = answer_classes(samples, [sample.truth for sample in samples])
     given = [name or NO_ANSWER for name in answer_classes(samples, letters)]
     classes = sorted({name for name in truth if name is not None})
     positive = [name for name in classes if name.casefold() == "yes"] or classes

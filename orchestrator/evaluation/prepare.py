@@ -41,7 +41,7 @@ def write_frames(config: EvalConfig) -> None:
 
 def _materialise(config: EvalConfig, benchmark: str) -> FrameIndex:
     return materialise(
-        {sample.clip for sample in select(config, benchmark)},
+        {item for sample in select(config, benchmark) for item in sample.media},
         config.benchmarks[benchmark].clips,
         config.cache,
         config.frames,

@@ -1,25 +1,28 @@
-"""Which questions are asked about which clips."""
+"""Which questions are asked about which pictures."""
 
 from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from functools import cache
 from typing import Literal, NamedTuple
 
 from data_builders.frames import FrameIndex
+from data_builders.media import Item, Kind, names
 from data_builders.sample import Sample, read_samples
 from orchestrator.evaluation.config import EvalConfig, EvaluationError
 
 Condition = Literal["shown", "swapped"]
-"""`shown`: the clip that the question is about. `swapped`: one of another category."""
+"""`shown`: what the question is about. `swapped`: what one of another category is about."""
+Media = tuple[Item, ...]
 
 
 class Question(NamedTuple):
-    """A sample and the clip it is asked about."""
+    """A sample and what it is asked about."""
 
     sample: Sample
-    clip: str
+    media: Media
     condition: Condition
 
 
@@ -38,7 +41,7 @@ class Asked(NamedTuple):
 def asked(config: EvalConfig, benchmark: str) -> Asked:
     """The benchmark as `prepare` left it, without the questions whose clip is quarantined."""
     index = FrameIndex.read(config.index_path(benchmark), config.frames)
-    samples = [sample for sample in select(config, benchmark) if sample.clip in index.clips]
+    samples = [sample for sample in select(config, benchmark) if index.holds(sample.media)]
     return Asked(benchmark, samples, index)
 
 
@@ -65,36 +68,48 @@ def select(config: EvalConfig, benchmark: str) -> list[Sample]:
 
 def ask(samples: Sequence[Sample], swap: bool, seed: int) -> list[Question]:
     """Every question, those on one clip side by side so that its frames are prepared once."""
-    questions = [Question(sample, sample.clip, "shown") for sample in samples]
+    questions = [Question(sample, sample.media, "shown") for sample in samples]
     if swap:
-        clips = swapped_clips(samples, seed)
-        questions += [Question(sample, clips[sample.id], "swapped") for sample in samples]
-    return sorted(questions, key=lambda question: question.clip)
+        others = swapped(samples, seed)
+        questions += [Question(sample, others[sample.id], "swapped") for sample in samples]
+    return sorted(questions, key=lambda question: names(question.media))
 
 
-def swapped_clips(samples: Sequence[Sample], seed: int) -> dict[str, str]:
-    """For each sample id, a clip that no question of the sample's category is about.
+def swapped(samples: Sequence[Sample], seed: int) -> dict[str, Media]:
+    """For each sample id, what no question of the sample's category is about: an image for an
+    image, a video for a video. A text has nothing to swap.
 
-    Where every other clip has such a question (CameraBench asks all its binary questions about
-    most clips), any other clip will do. `EvaluationError` where there is only one clip.
+    Where all else has such a question (CameraBench asks all its binary questions about most
+    clips), anything else will do. `EvaluationError` where there is nothing else.
     """
     rng = random.Random(seed)
-    categories: dict[str, set[str]] = defaultdict(set)
+    categories: dict[Media, set[str]] = defaultdict(set)
     for sample in samples:
-        categories[sample.clip].add(sample.category)
-    clips = sorted(categories)
-    if len(clips) < 2:
+        categories[sample.media].add(sample.category)
+    alike: dict[tuple[Kind, ...], list[Media]] = defaultdict(list)
+    for media in sorted(categories, key=names):
+        alike[_kinds(media)].append(media)
+
+    @cache
+    def others(kinds: tuple[Kind, ...], category: str) -> list[Media]:
+        foreign = [media for media in alike[kinds] if category not in categories[media]]
+        return foreign or alike[kinds]
+
+    return {s.id: _other(rng, others(_kinds(s.media), s.category), s) for s in samples}
+
+
+def _kinds(media: Media) -> tuple[Kind, ...]:
+    return tuple(item.kind for item in media)
+
+
+def _other(rng: random.Random, choice: Sequence[Media], sample: Sample) -> Media:
+    if not sample.media:
+        return ()
+    if all(media == sample.media for media in choice):
         raise EvaluationError(
-            "the swapped-clip control needs two clips; set eval.swap_control=false"
+            f"nothing but {names(sample.media)!r} of sample {sample.id!r} is like it, and the "
+            "swapped-clip control needs two; set eval.swap_control=false"
         )
-    foreign = {
-        category: [clip for clip in clips if category not in categories[clip]]
-        for category in {sample.category for sample in samples}
-    }
-    return {s.id: _other(rng, foreign[s.category] or clips, s.clip) for s in samples}
-
-
-def _other(rng: random.Random, clips: Sequence[str], own: str) -> str:
-    while (clip := rng.choice(clips)) == own:
+    while (media := rng.choice(choice)) == sample.media:
         pass
-    return clip
+    return media

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from data_builders.decoding import Frames
 from data_builders.frames import FrameCacheError, FrameIndex, FrameMeta
-from data_builders.prompt import user_text
+from data_builders.prompt import text_between
 from orchestrator.evaluation.config import EvalConfig, Server
 from orchestrator.evaluation.engines import (
     Engine,
@@ -39,6 +40,11 @@ class Item(NamedTuple):
 
     board: Asked
     question: Question
+
+    @property
+    def frames(self) -> list[str]:
+        """The keys of what it shows."""
+        return [self.board.frames.meta(each.name).key for each in self.question.media]
 
 
 def evaluate(
@@ -76,9 +82,9 @@ def evaluate(
 def question_keys(config: EvalConfig, board: Asked, engine: str) -> Iterator[tuple[str, Question]]:
     """The benchmark's questions by the key of their answers, when `engine` gives them."""
     for question in board.questions(config):
-        text = user_text(question.sample, config.prompt)
-        meta = board.frames.meta(question.clip)
-        yield question_key(question.sample.id, text, meta, engine, config), question
+        texts, keys = text_between(question.sample, config.prompt), Item(board, question).frames
+        turn = [part for pair in zip_longest(texts, keys, fillvalue="") for part in pair]
+        yield question_key(question.sample.id, turn, engine, config), question
 
 
 def _items(config: EvalConfig, engine: str) -> dict[str, Item]:
@@ -88,11 +94,7 @@ def _items(config: EvalConfig, engine: str) -> dict[str, Item]:
         board = asked(config, benchmark)
         keyed = question_keys(config, board, engine)
         found |= {key: Item(board, question) for key, question in keyed}
-    return dict(sorted(found.items(), key=lambda item: _frames_of(item[1])))
-
-
-def _frames_of(item: Item) -> str:
-    return item.board.frames.meta(item.question.clip).key
+    return dict(sorted(found.items(), key=lambda item: item[1].frames))
 
 
 class _Asking:
@@ -113,17 +115,18 @@ class _Asking:
         ]
 
     def _request(self, item: Item) -> Request | EngineError:
-        sample, clip = item.question.sample, item.question.clip
+        sample, media = item.question.sample, item.question.media
+        self._loaded = {key: self._loaded[key] for key in item.frames if key in self._loaded}
         try:
-            return make_request(sample, clip, item.board.frames, self.prompt, self._load)
+            return make_request(sample, media, item.board.frames, self.prompt, self._load)
         except FrameCacheError as error:
             return EngineError(str(error))
 
     def _load(self, index: FrameIndex, clip: str) -> tuple[Frames, FrameMeta]:
-        """Questions on one clip come side by side: to remember the last one is enough."""
+        """Questions on one clip come side by side: to remember the last one's is enough."""
         key = index.meta(clip).key
         if key not in self._loaded:
-            self._loaded = {key: index.load(clip)}
+            self._loaded[key] = index.load(clip)
         return self._loaded[key]
 
     def _outcomes(self, requests: Sequence[Request | EngineError]) -> list[Outcome]:

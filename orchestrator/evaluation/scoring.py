@@ -130,7 +130,7 @@ def _judge(by_id: dict[str, Sample], rows: Sequence[Prediction], config: EvalCon
 
 def _verdict(sample: Sample, response: str, config: EvalConfig) -> Mapping[str, float]:
     """The reward's own; without options, that of the recipe's file."""
-    truth = (sample.task, response, sample.answer)
+    truth = (sample.task, response, sample.truth)
     if sample.options:
         return compute_score(
             *truth,
@@ -143,7 +143,11 @@ def _verdict(sample: Sample, response: str, config: EvalConfig) -> Mapping[str, 
         raise EvaluationError(
             f"question {sample.id!r} has no options: set rl.reward.function to what scores it"
         )
-    info = {"sample_id": sample.id, "provenance": sample.provenance}
+    info = {
+        "sample_id": sample.id,
+        "facts": sample.facts,
+        "provenance": sample.provenance,
+    }
     return load_reward(config.reward.function)(*truth, info, **config.reward.arguments)
 
 

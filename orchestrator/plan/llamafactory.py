@@ -103,7 +103,7 @@ def _model(recipe: Recipe, done: dict[str, Path]) -> dict[str, Any]:
 
 def _data(recipe: Recipe) -> dict[str, Any]:
     sft, spec = recipe.sft, recipe.sft.frames or recipe.frames
-    shown = "image" if spec.media == "images" else "video"
+    still = spec.of("image")
     return {
         "dataset": "sft",
         "dataset_dir": str(OUT / "data"),
@@ -113,8 +113,10 @@ def _data(recipe: Recipe) -> dict[str, Any]:
         "max_samples": sft.max_samples,
         "video_fps": ALL_FRAMES,
         "video_maxlen": ALL_FRAMES,
-        f"{shown}_max_pixels": spec.max_pixels,
-        f"{shown}_min_pixels": spec.min_pixels,
+        "video_max_pixels": spec.max_pixels,
+        "video_min_pixels": spec.min_pixels,
+        "image_max_pixels": max(still.max_pixels, spec.max_pixels),  # a frame may be an image
+        "image_min_pixels": min(still.min_pixels, spec.min_pixels),
         "preprocessing_num_workers": recipe.data.workers,
         "dataloader_num_workers": sft.loader_workers,
     }

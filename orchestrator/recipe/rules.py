@@ -81,6 +81,12 @@ def _frames(recipe: Recipe) -> Iterator[str]:
             yield f"{key}.min_frames: {spec.min_frames} is above max_frames {spec.max_frames}"
         if spec.min_pixels > spec.max_pixels:
             yield f"{key}.min_pixels: {spec.min_pixels} is above max_pixels {spec.max_pixels}"
+        still = spec.of("image")
+        if still.min_pixels > still.max_pixels:
+            yield (
+                f"{key}.image_min_pixels: {still.min_pixels} is above image_max_pixels "
+                f"{still.max_pixels}"
+            )
         if spec.max_pixels < spec.multiple**2:
             patch = f"{spec.multiple}x{spec.multiple}"
             yield f"{key}.max_pixels: {spec.max_pixels} holds not even one {patch} patch"

@@ -42,7 +42,7 @@ def write_examples(
 ) -> int:
     """Write the files of one benchmark into `out`, and return the number of questions."""
     questions = ordered(answers)
-    strips = draw_strips(index, (q.sample.clip for q in questions), out / "frames")
+    strips = draw_strips(index, (i.name for q in questions for i in q.sample.media), out / "frames")
     folder = out / benchmark
     folder.mkdir(parents=True, exist_ok=True)
     for number, start in enumerate(range(0, len(questions), CHUNK)):
@@ -119,10 +119,10 @@ def _texts(
     return {
         "id": sample.id,
         "clip": sample.clip,
-        "strip": strips.get(sample.clip),
+        "strips": [strips[item.name] for item in sample.media if item.name in strips],
         "question": sample.question,
         "options": sample.options,
-        "answer": sample.answer,
+        "answer": sample.truth,
         "answers": [
             None if place is None else _answer(scored, place, tags)
             for scored, place in zip(answers.values(), question.places, strict=True)

@@ -55,7 +55,7 @@ class Decision(BaseModel):
 
 def trace_digest(sample: Sample) -> str:
     """Of all that a reviewer judges."""
-    shown = sample.model_dump_json(include={"clip", "question", "options", "answer"})
+    shown = sample.model_dump_json(include={"media", "question", "options", "answer"})
     text = "\0".join((shown, sample.observation or "", sample.think or ""))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from data_builders.decoding import ClipError, decode
+from data_builders.media import Item, names
 from data_builders.sample import Sample
 from data_builders.specs import FrameSpec
 from orchestrator.page import picture
@@ -37,13 +38,21 @@ class Queue:
         if number < 0:
             raise IndexError(number)
         sample = self.samples[number]
-        kept = sample.model_dump(exclude={"task", "provenance", "split"})
-        return {**kept, "trace": trace_digest(sample), **self._clip(sample.clip)}
+        kept = sample.model_dump(exclude={"task", "provenance", "split", "media", "facts"})
+        shown = [self._clip(item) for item in sample.media]
+        return {
+            **kept,
+            "clip": names(sample.media),
+            "trace": trace_digest(sample),
+            "frames": [frame for own in shown for frame in own["frames"]],
+            "fps": shown[0]["fps"] if shown else 1.0,
+            "problem": next((own["problem"] for own in shown if own["problem"]), None),
+        }
 
-    def _shown(self, clip: str) -> dict[str, Any]:
+    def _shown(self, item: Item) -> dict[str, Any]:
         """The frames that the model is trained on, at the speed they were taken."""
         try:
-            decoded = decode(self._root / clip, self._spec)
+            decoded = decode(self._root, item, self._spec)
         except ClipError as error:
             return {"frames": [], "fps": 1.0, "problem": str(error)}
         pictures = [picture(frame) for frame in decoded.frames]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import reward_plugins.reward
+from data_builders.media import video
 from data_builders.sample import Sample
 from data_builders.tiny_model import CHAT_TEMPLATE, SPECIAL_TOKENS
 
@@ -25,7 +26,7 @@ def questions() -> list[Sample]:
             split="train",
             task=task,
             category="pan",
-            clip=f"{clip}.mp4",
+            media=(video(f"{clip}.mp4"),),
             question="How does the camera move?",
             options=tasks[task],
             answer=answer,

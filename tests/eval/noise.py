@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from data_builders.media import video
 from data_builders.sample import Sample
 
 
@@ -13,7 +14,7 @@ def make_samples(clips: int = 3, questions: int = 4) -> list[Sample]:
             split="test",
             task="binary",
             category=("pan_left", "zoom_in", "static")[clip % 3],
-            clip=f"{clip}.mp4",
+            media=(video(f"{clip}.mp4"),),
             question="Does the camera " + "slowly " * number + "pan?",
             options=("Yes", "No"),
             answer="AB"[number % 2],

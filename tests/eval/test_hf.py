@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -14,7 +13,7 @@ from data_builders.specs import PromptSpec
 from orchestrator.evaluation.__main__ import answer
 from orchestrator.evaluation.collect import collect
 from orchestrator.evaluation.config import EvalConfig, run_command
-from orchestrator.evaluation.engines import EngineError, Request, make_request
+from orchestrator.evaluation.engines import Clip, EngineError, Request, make_request
 from orchestrator.evaluation.engines.hf import HuggingFaceEngine, load
 from orchestrator.evaluation.predictions import read_predictions
 from orchestrator.evaluation.prepare import prepare
@@ -27,26 +26,33 @@ def engine(workspace: Path) -> HuggingFaceEngine:
 
 def requests(index: FrameIndex) -> list[Request]:
     return [
-        make_request(sample, sample.clip, index, PromptSpec(system="Be brief."))
+        make_request(sample, sample.media, index, PromptSpec(system="Be brief."))
         for sample in make_samples()
     ]
 
 
 def processed(engine: HuggingFaceEngine, request: Request) -> dict[str, torch.Tensor]:
     """The same prompt through the processor's own front door."""
-    frames = torch.from_numpy(request.frames).permute(0, 3, 1, 2)
-    video = {"video_metadata": [request.meta.metadata()], "do_sample_frames": False}
-    given: dict[str, Any] = {"videos": [frames], **video}
-    shown = [{"type": "video"}]
-    if request.meta.spec.media == "images":
-        given, shown = {"images": list(frames)}, [{"type": "image"}] * len(frames)
+    seen = {"image": [], "video": []}
+    for frames, meta, _ in request.clips:
+        pixels = torch.from_numpy(frames).permute(0, 3, 1, 2)
+        seen[meta.shown] += [pixels] if meta.shown == "video" else list(pixels)
+    told = [clip.meta.metadata() for clip in request.clips if clip.meta.shown == "video"]
+    given = {"video_metadata": told, "do_sample_frames": False} if told else {}
+    content = [part for clip in request.clips for part in clip.parts]
     turns = [
         *([{"role": "system", "content": request.system}] if request.system else []),
-        {"role": "user", "content": [*shown, {"type": "text", "text": request.text}]},
+        {"role": "user", "content": [*content, {"type": "text", "text": request.texts[-1]}]},
     ]
     text = engine.processor.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
     return engine.processor(
-        text=[text], do_resize=False, return_mm_token_type_ids=True, return_tensors="pt", **given
+        text=[text],
+        images=seen["image"] or None,
+        videos=seen["video"] or None,
+        do_resize=False,
+        return_mm_token_type_ids=True,
+        return_tensors="pt",
+        **given,
     )
 
 
@@ -58,7 +64,7 @@ def test_token_ids_grids_and_times_are_the_processors_own(
         for name in ("input_ids", "attention_mask", "mm_token_type_ids", "video_grid_thw"):
             assert torch.equal(ours[name], theirs[name]), name
         assert ours["second_per_grid_ts"].tolist() == list(theirs["second_per_grid_ts"]) == [1.0]
-        assert request.meta.visual_tokens == int(ours["mm_token_type_ids"].sum()) // 2
+        assert request.clips[0].meta.visual_tokens == int(ours["mm_token_type_ids"].sum()) // 2
 
 
 def test_images_are_the_processors_own_too(engine: HuggingFaceEngine, images: FrameIndex) -> None:
@@ -66,8 +72,8 @@ def test_images_are_the_processors_own_too(engine: HuggingFaceEngine, images: Fr
         ours, theirs = engine.inputs([request]), processed(engine, request)
         for name in ("input_ids", "attention_mask", "mm_token_type_ids", "image_grid_thw"):
             assert torch.equal(ours[name], theirs[name]), name
-        assert request.meta.visual_tokens == int(ours["mm_token_type_ids"].sum())
-        assert len(ours["image_grid_thw"]) == len(request.frames)
+        assert request.clips[0].meta.visual_tokens == int(ours["mm_token_type_ids"].sum())
+        assert len(ours["image_grid_thw"]) == len(request.clips[0].frames)
 
 
 def test_frames_are_set_apart_in_time(engine: HuggingFaceEngine, index: FrameIndex) -> None:
@@ -79,9 +85,9 @@ def test_frames_are_set_apart_in_time(engine: HuggingFaceEngine, index: FrameInd
     assert (times - times[0]).tolist() == [0] * 4 + [2] * 4 + [4] * 4 + [6] * 4
 
 
-@pytest.mark.parametrize(("shown", "media"), [("index", "video"), ("images", "images")])
+@pytest.mark.parametrize("shown", ["index", "images"])
 def test_a_batch_answers_as_plain_generate_does_one_by_one(
-    engine: HuggingFaceEngine, shown: str, media: str, request: pytest.FixtureRequest
+    engine: HuggingFaceEngine, shown: str, request: pytest.FixtureRequest
 ) -> None:
     batch = requests(request.getfixturevalue(shown))
     answers = engine.answer(batch)
@@ -92,7 +98,7 @@ def test_a_batch_answers_as_plain_generate_does_one_by_one(
                 **inputs,
                 do_sample=False,
                 max_new_tokens=12,
-                suppress_tokens=[engine.tokens[media]],
+                suppress_tokens=[*engine.tokens.values()],
             )
         new = output[0, inputs["input_ids"].shape[1] :]
         assert given.text == engine.processor.tokenizer.decode(new, skip_special_tokens=True)
@@ -152,7 +158,7 @@ def decode_as_trained(
         positions = engine.model.model.get_rope_index(**named)[0]
         with torch.no_grad():
             logits = engine.model(**inputs, position_ids=positions).logits[0, -1]
-        logits[engine.tokens["video"]] = -torch.inf
+        logits[[*engine.tokens.values()]] = -torch.inf
         token = int(logits.argmax())
         for name, value in (("input_ids", token), ("attention_mask", 1), ("mm_token_type_ids", 0)):
             inputs[name] = torch.cat([inputs[name], torch.tensor([[value]])], dim=1)
@@ -164,7 +170,7 @@ def test_answers_take_the_positions_they_have_in_training(
 ) -> None:
     frames, meta = index.load("1.mp4")
     slow = meta.model_copy(update={"fps": 0.25, "key": "slow"})
-    request = Request("", "?", frames, slow, index.video_path("1.mp4"))
+    request = Request("", ("", "?"), [Clip(frames, slow, index.video_path("1.mp4"))])
     inputs = processed(engine, request)
     positions = engine.inputs([request])
     positions.pop("inputs_embeds")

@@ -31,7 +31,7 @@ def engine(workspace: Path) -> HuggingFaceEngine:
 @pytest.fixture
 def batch(index: FrameIndex) -> list[Request]:
     return [
-        make_request(sample, sample.clip, index, PromptSpec(system="Be brief."))
+        make_request(sample, sample.media, index, PromptSpec(system="Be brief."))
         for sample in make_samples()
     ]
 
@@ -171,7 +171,7 @@ class StubVllm:
             own = self.engine.processor.tokenizer.encode(
                 make_prompt(request, self.engine.processor)["prompt"]
             )
-            if request.meta.key == key and ids[: len(own)] == own:
+            if request.clips[0].meta.key == key and ids[: len(own)] == own:
                 [*_, last] = plain(self.engine, request, [*ids[len(own) :], 0])
                 return {
                     t: SimpleNamespace(logprob=float(last[t]))

@@ -36,7 +36,7 @@ def engine(workspace: Path) -> HuggingFaceEngine:
 @pytest.fixture(params=range(3))
 def request_(request: pytest.FixtureRequest, index: FrameIndex) -> Request:
     sample = make_samples()[4 * request.param]
-    return make_request(sample, sample.clip, index, PromptSpec(system="Be brief."))
+    return make_request(sample, sample.media, index, PromptSpec(system="Be brief."))
 
 
 def as_vllm(processor: Any, text: str, frames: Any, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -49,27 +49,28 @@ def assert_same(engine: HuggingFaceEngine, request: Request, seen: dict[str, Any
     assert torch.equal(ours["input_ids"], seen["input_ids"])
     assert torch.equal(ours["video_grid_thw"], seen["video_grid_thw"])
     assert ours["second_per_grid_ts"].tolist() == list(seen["second_per_grid_ts"])
-    [grid], pixels = engine._see(request).grids, seen["pixel_values_videos"]
+    [grid], pixels = engine._see(*request.clips).grids, seen["pixel_values_videos"]
     assert len(pixels) == int(grid.prod())
 
 
 def test_vllm_sees_the_same(engine: HuggingFaceEngine, request_: Request) -> None:
     prompt = vllm.make_prompt(request_, engine.processor)
-    frames, _ = prompt["multi_modal_data"]["video"]
+    [(frames, _)] = prompt["multi_modal_data"]["video"]
     arguments = {**VLLM_PROCESSOR_KEYS, **prompt["mm_processor_kwargs"]}
     assert_same(engine, request_, as_vllm(engine.processor, prompt["prompt"], frames, arguments))
 
 
 def test_vllm_sees_the_same_images(engine: HuggingFaceEngine, images: FrameIndex) -> None:
     sample = make_samples()[0]
-    request = make_request(sample, sample.clip, images, PromptSpec())
+    request = make_request(sample, sample.media, images, PromptSpec())
     prompt, ours = vllm.make_prompt(request, engine.processor), engine.inputs([request])
     shown = prompt["multi_modal_data"]["image"]
     arguments = {**VLLM_PROCESSOR_KEYS, **prompt["mm_processor_kwargs"]}
     seen = engine.processor(text=[prompt["prompt"]], images=shown, return_tensors="pt", **arguments)
     assert torch.equal(ours["input_ids"], seen["input_ids"])
     assert torch.equal(ours["image_grid_thw"], seen["image_grid_thw"])
-    assert len(set(prompt["multi_modal_uuids"]["image"])) == len(shown) == len(request.frames)
+    keys = prompt["multi_modal_uuids"]["image"]
+    assert len(set(keys)) == len(shown) == len(request.clips[0].frames)
 
 
 def test_a_vllm_server_sees_the_same(
@@ -91,9 +92,9 @@ def test_without_the_frame_rate_all_frames_are_at_one_time(
 ) -> None:
     """Why vLLM's answers were others than Hugging Face's: it took 24 frames a second."""
     sample = make_samples()[-1]
-    request = make_request(sample, sample.clip, index, PromptSpec())
+    request = make_request(sample, sample.media, index, PromptSpec())
     prompt = vllm.make_prompt(request, engine.processor)
-    frames, _ = prompt["multi_modal_data"]["video"]
+    [(frames, _)] = prompt["multi_modal_data"]["video"]
     seen = as_vllm(engine.processor, prompt["prompt"], frames, VLLM_PROCESSOR_KEYS)
     assert list(seen["second_per_grid_ts"]) == [2 / 24]
     times = times_of(engine, seen["input_ids"], seen["video_grid_thw"], 2 / 24)

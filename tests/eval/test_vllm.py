@@ -44,7 +44,7 @@ def test_vllm_and_hugging_face_give_the_same_answers(
         )
     )
     batch = [
-        make_request(sample, sample.clip, index, PromptSpec(system="Be brief."))
+        make_request(sample, sample.media, index, PromptSpec(system="Be brief."))
         for sample in make_samples()
     ]
     expected = hf.load(tmp_path / "model", 8).answer(batch)

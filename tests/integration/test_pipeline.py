@@ -255,7 +255,7 @@ def test_predict_answers_as_the_evaluation_did(run: Path) -> None:
     held_out = pq.read_table(run / "data" / "test.parquet").to_pylist()
     sample = next(row for row in held_out if row["task"] == "multiple_choice")
     expected = evaluated(run, "rl", sample["id"])
-    clip = str(run / "data" / sample["clip"])
+    clip = str(run / "data" / sample["media"][0]["path"])
     command = [sys.executable, "-m", "orchestrator", "predict", clip, sample["question"]]
     options = ["--options", *sample["options"], "--runs", str(run.parent), "--json"]
     said = json.loads(subprocess.check_output([*command, *options], cwd=ROOT, text=True))
@@ -295,7 +295,7 @@ def test_the_page_asks_every_checkpoint_of_the_run(run: Path) -> None:
             with urllib.request.urlopen(request) as answer:
                 return dict(json.load(answer))
 
-        content = (run / "data" / sample["clip"]).read_bytes()
+        content = (run / "data" / sample["media"][0]["path"]).read_bytes()
         clip = post("clips", content, "application/octet-stream")
         assert len(clip["frames"]) == len(clip["times"]) == 8
         for checkpoint in ("base", "sft", "rl"):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from data_builders.decoding import Frames
 from data_builders.frames import FrameIndex, FrameMeta
-from data_builders.prompt import user_text
+from data_builders.media import Item
+from data_builders.prompt import text_between
 from data_builders.sample import Sample
 from data_builders.specs import PromptSpec
 from orchestrator.evaluation.config import Server
@@ -20,25 +21,44 @@ class EngineError(CamReasonerError, RuntimeError):
     """An engine that could not answer; its question is counted as an error, not as wrong."""
 
 
-class Request(NamedTuple):
-    """A prompt and the frames it is about."""
+class Clip(NamedTuple):
+    """The frames of a video or of an image."""
 
-    system: str
-    text: str
     frames: Frames
     """`(T, height, width, 3)`, uint8."""
     meta: FrameMeta
     video: Path
-    """The same frames as a lossless clip."""
+    """The same frames as a lossless clip; an image has none."""
+
+    @property
+    def parts(self) -> list[dict[str, str]]:
+        """What stands for it in a chat: one video, or so many images."""
+        count = len(self.frames) if self.meta.shown == "image" else 1
+        return [{"type": self.meta.shown}] * count
+
+
+class Request(NamedTuple):
+    """A prompt and what it shows."""
+
+    system: str
+    texts: Sequence[str]
+    """Of the user's turn: before each clip, and after the last."""
+    clips: Sequence[Clip] = ()
     letters: tuple[str, ...] = ()
     """Of the question's options: those whose probability is asked for."""
     tags: tuple[str, ...] = ()
     """Blocks of the format that is asked for."""
 
-    def placeholders(self) -> list[dict[str, str]]:
-        """What stands for the frames in a chat: one video, or as many images."""
-        images = self.meta.spec.media == "images"
-        return [{"type": "image"}] * len(self.frames) if images else [{"type": "video"}]
+    def messages(self, parts: Callable[[Clip], Sequence[Any]] = lambda c: c.parts) -> list[Any]:
+        """The chat; `parts` says what stands for a clip."""
+        shown = [*map(parts, self.clips), ()]
+        content = [
+            part
+            for text, own in zip(self.texts, shown, strict=True)
+            for part in (*([{"type": "text", "text": text}] if text else []), *own)
+        ]
+        turns = [{"role": "system", "content": self.system}] if self.system else []
+        return [*turns, {"role": "user", "content": content}]
 
 
 class Response(NamedTuple):
@@ -67,18 +87,18 @@ class Engine(Protocol):
 
 def make_request(
     sample: Sample,
-    clip: str,
+    media: Sequence[Item],
     index: FrameIndex,
     prompt: PromptSpec,
     load: Callable[[FrameIndex, str], tuple[Frames, FrameMeta]] = FrameIndex.load,
 ) -> Request:
-    """`sample` asked about `clip`; `FrameCacheError` where its frames can't be read.
+    """`sample` asked about `media`; `FrameCacheError` where their frames can't be read.
 
     `load` reads them, for those that remember what they have read.
     """
-    frames, meta = load(index, clip)
-    text, video = user_text(sample, prompt), index.video_path(clip)
-    return Request(prompt.system, text, frames, meta, video, sample.letters, prompt.tags)
+    clips = [Clip(*load(index, item.name), index.video_path(item.name)) for item in media]
+    texts = text_between(sample, prompt)
+    return Request(prompt.system, texts, clips, sample.letters, prompt.tags)
 
 
 def open_engine(name: str, checkpoint: Path | Server, max_new_tokens: int) -> Engine:

@@ -6,6 +6,7 @@ from the effective fps, and `positions`, so that time positions are the ones lea
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,27 +16,28 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from transformers.utils import logging
 
 from data_builders.frames import FrameMeta
-from data_builders.specs import Media
-from orchestrator.evaluation.engines import EngineError, Outcome, Request, Response
+from data_builders.media import Kind
+from orchestrator.evaluation.engines import Clip, EngineError, Outcome, Request, Response
 from orchestrator.evaluation.engines.options import find_options
 from orchestrator.evaluation.engines.shared_prefix import Generated, generate
 from reward_plugins import positions
 
 REMEMBERED_CLIPS = 8
 """Questions on one clip come side by side: a few suffice, whatever the batch size."""
-TYPES = {"video": 2, "images": 1}
+TYPES: dict[Kind, int] = {"image": 1, "video": 2}
 """Of `mm_token_type_ids` (transformers 5.9, modeling_qwen2_5_vl.py:1006)."""
 
 
 class Vision(NamedTuple):
-    """What the language model gets of a clip."""
+    """What the language model gets of a clip: a video, or images."""
 
+    kind: Kind
     features: torch.Tensor
     """Visual tokens, `(n, hidden)`."""
     grids: torch.Tensor
     """`(1, 3)` of a video, `(T, 3)` of images: time, height and width in patches."""
-    seconds: float | None
-    """Between two steps in time: `second_per_grid_ts`; None for images."""
+    seconds: float = 0.0
+    """Between two steps in time of a video: `second_per_grid_ts`."""
 
 
 def load(checkpoint: Path, max_new_tokens: int) -> HuggingFaceEngine:
@@ -58,9 +60,9 @@ class HuggingFaceEngine:
 
     def __init__(self, model: Any, processor: Any, max_new_tokens: int) -> None:
         self.model, self.processor, self.max_new_tokens = model, processor, max_new_tokens
-        self.pads = {"video": processor.video_token, "images": processor.image_token}
+        self.pads = {"video": processor.video_token, "image": processor.image_token}
         convert = processor.tokenizer.convert_tokens_to_ids
-        self.tokens: dict[str, int] = {media: convert(pad) for media, pad in self.pads.items()}
+        self.tokens: dict[str, int] = {kind: convert(pad) for kind, pad in self.pads.items()}
         self._seen: dict[str, Vision] = {}
 
     def answer(self, batch: Sequence[Request]) -> list[Outcome]:
@@ -72,9 +74,9 @@ class HuggingFaceEngine:
             raise EngineError(f"{type(error).__name__}: {error}") from error
 
     def _answer(self, batch: Sequence[Request]) -> list[Outcome]:
-        clips = [request.meta.key for request in batch]
-        token = self.tokens[_media(batch)]
-        generated = generate(self.model, self.inputs(batch), clips, token, self.max_new_tokens)
+        clips = [tuple(clip.meta.key for clip in request.clips) for request in batch]
+        visual = list(self.tokens.values())
+        generated = generate(self.model, self.inputs(batch), clips, visual, self.max_new_tokens)
         decode = self.processor.tokenizer.decode
         return [
             Response(decode(row, skip_special_tokens=True), len(row), probabilities=each)
@@ -105,57 +107,58 @@ class HuggingFaceEngine:
     def inputs(self, batch: Sequence[Request]) -> dict[str, torch.Tensor]:
         """Keyword arguments of `generate`: `(B, L)` ids padded on the left, `(B, L, hidden)`.
 
-        A batch shows videos or images, not both: its requests share a FrameSpec.
+        Rows may show images, videos, both or none.
         """
-        clips = [self._see_once(request) for request in batch]
-        texts = [self._prompt(request, clip) for request, clip in zip(batch, clips, strict=True)]
+        seen = [[self._see_once(clip) for clip in request.clips] for request in batch]
+        texts = [self._prompt(request, own) for request, own in zip(batch, seen, strict=True)]
         tokens = self.processor.tokenizer(
             texts, padding=True, padding_side="left", return_tensors="pt"
         ).to(self.model.device)
         ids = tokens["input_ids"]
-        is_visual = ids == self.tokens[_media(batch)]
+        types = sum((ids == self.tokens[kind]).long() * number for kind, number in TYPES.items())
         embeddings = self.model.get_input_embeddings()(ids)
-        features = torch.cat([clip.features for clip in clips]).to(embeddings.dtype)
+        visions = [vision for own in seen for vision in own]
+        if visions:
+            features = torch.cat([vision.features for vision in visions]).to(embeddings.dtype)
+            embeddings = embeddings.masked_scatter((types > 0)[..., None], features)
         return {
             "input_ids": ids,
             "attention_mask": tokens["attention_mask"],
-            "inputs_embeds": embeddings.masked_scatter(is_visual[..., None], features),
-            "mm_token_type_ids": is_visual.long() * TYPES[_media(batch)],
-            **_grids(clips, _media(batch)),
+            "inputs_embeds": embeddings,
+            "mm_token_type_ids": types,
+            **_grids(visions),
         }
 
-    def _prompt(self, request: Request, clip: Vision) -> str:
-        turns = [{"role": "system", "content": request.system}] if request.system else []
-        pad, shown = self.pads[request.meta.spec.media], request.placeholders()
-        content = [*shown, {"type": "text", "text": request.text}]
+    def _prompt(self, request: Request, seen: Sequence[Vision]) -> str:
         text: str = self.processor.apply_chat_template(
-            [*turns, {"role": "user", "content": content}],
-            tokenize=False,
-            add_generation_prompt=True,
+            request.messages(), tokenize=False, add_generation_prompt=True
         )
-        each = len(clip.features) // len(shown)
-        return (pad * each).join(text.split(pad, len(shown)))
+        counts = iter(
+            [len(vision.features) // len(vision.grids) for vision in seen for _ in vision.grids]
+        )
+        pads = "|".join(map(re.escape, self.pads.values()))
+        return re.sub(pads, lambda pad: pad[0] * next(counts, 1), text)
 
-    def _see_once(self, request: Request) -> Vision:
-        key = request.meta.key
+    def _see_once(self, clip: Clip) -> Vision:
+        key = clip.meta.key
         if key not in self._seen:
             if len(self._seen) >= REMEMBERED_CLIPS:
                 del self._seen[next(iter(self._seen))]
-            self._seen[key] = self._see(request)
+            self._seen[key] = self._see(clip)
         return self._seen[key]
 
-    def _see(self, request: Request) -> Vision:
-        frames = torch.from_numpy(request.frames).permute(0, 3, 1, 2)
-        if request.meta.spec.media == "images":
+    def _see(self, clip: Clip) -> Vision:
+        frames = torch.from_numpy(clip.frames).permute(0, 3, 1, 2)
+        if clip.meta.shown == "image":
             return self._see_images(frames)
-        return self._see_video(frames, request.meta)
+        return self._see_video(frames, clip.meta)
 
     def _see_images(self, frames: torch.Tensor) -> Vision:
         seen = self.processor.image_processor(
             list(frames), do_resize=False, return_tensors="pt"
         ).to(self.model.device)
         features = self.model.get_image_features(seen["pixel_values"], seen["image_grid_thw"])
-        return Vision(torch.cat(features.pooler_output), seen["image_grid_thw"], None)
+        return Vision("image", torch.cat(features.pooler_output), seen["image_grid_thw"])
 
     def _see_video(self, frames: torch.Tensor, meta: FrameMeta) -> Vision:
         seen = self.processor.video_processor(
@@ -171,16 +174,14 @@ class HuggingFaceEngine:
             seen["pixel_values_videos"], seen["video_grid_thw"]
         )
         seconds = self.processor.video_processor.temporal_patch_size / metadata.sampled_fps
-        return Vision(features.pooler_output[0], seen["video_grid_thw"], seconds)
+        return Vision("video", features.pooler_output[0], seen["video_grid_thw"], seconds)
 
 
-def _media(batch: Sequence[Request]) -> Media:
-    return batch[0].meta.spec.media
-
-
-def _grids(clips: Sequence[Vision], media: Media) -> dict[str, torch.Tensor]:
-    grids = torch.cat([clip.grids for clip in clips])
-    if media == "images":
-        return {"image_grid_thw": grids}
-    seconds = torch.tensor([clip.seconds for clip in clips])
-    return {"video_grid_thw": grids, "second_per_grid_ts": seconds}
+def _grids(visions: Sequence[Vision]) -> dict[str, torch.Tensor]:
+    grids = {
+        f"{kind}_grid_thw": torch.cat(own)
+        for kind in TYPES
+        if (own := [vision.grids for vision in visions if vision.kind == kind])
+    }
+    seconds = [vision.seconds for vision in visions if vision.kind == "video"]
+    return {**grids, "second_per_grid_ts": torch.tensor(seconds)} if seconds else grids

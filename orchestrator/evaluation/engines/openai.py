@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from data_builders.chat import Client, EndpointError, Messages, check_endpoint, storable
 from orchestrator.evaluation.config import Server
-from orchestrator.evaluation.engines import EngineError, Outcome, Request, Response
+from orchestrator.evaluation.engines import Clip, EngineError, Outcome, Request, Response
 from orchestrator.evaluation.engines.options import read_probabilities
 
 if TYPE_CHECKING:
@@ -71,11 +71,13 @@ class ServerEngine:
         )
 
     def messages(self, request: Request) -> Messages:
-        """The prompt as the API takes it: frames first, as in training."""
-        shown = [_video(request)] if self.server.media == "video" else _images(request)
-        content = [*shown, {"type": "text", "text": request.text}]
-        turns = [{"role": "system", "content": request.system}] if request.system else []
-        return [*turns, {"role": "user", "content": content}]
+        """The prompt as the API takes it, in the order of training."""
+        return request.messages(
+            lambda clip: [_video(clip)] if self._as_video(clip) else _images(clip)
+        )
+
+    def _as_video(self, clip: Clip) -> bool:
+        return self.server.media == "video" and clip.meta.shown == "video"
 
     def extra(self, request: Request) -> dict[str, Any]:
         """Log-probabilities of the likeliest tokens, and for clips keys of vLLM's own.
@@ -84,7 +86,8 @@ class ServerEngine:
         """
         top = self.server.top_logprobs
         told = {"logprobs": True, "top_logprobs": top} if top and request.letters else {}
-        if self.server.media == "images":
+        videos = [clip.meta.metadata() for clip in request.clips if self._as_video(clip)]
+        if not videos:
             return told
         return {
             **told,
@@ -92,7 +95,7 @@ class ServerEngine:
             "mm_processor_kwargs": {
                 "do_sample_frames": False,
                 "do_resize": False,
-                "video_metadata": [request.meta.metadata()],
+                "video_metadata": videos,
             },
         }
 
@@ -106,15 +109,15 @@ def _told(choice: Choice) -> list[tuple[str, dict[str, float]]]:
     ]
 
 
-def _video(request: Request) -> dict[str, Any]:
-    clip = base64.b64encode(request.video.read_bytes()).decode()
-    return {"type": "video_url", "video_url": {"url": f"data:video/mp4;base64,{clip}"}}
+def _video(clip: Clip) -> dict[str, Any]:
+    mp4 = base64.b64encode(clip.video.read_bytes()).decode()
+    return {"type": "video_url", "video_url": {"url": f"data:video/mp4;base64,{mp4}"}}
 
 
-def _images(request: Request) -> list[dict[str, Any]]:
+def _images(clip: Clip) -> list[dict[str, Any]]:
     return [
         {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{_png(frame)}"}}
-        for frame in request.frames
+        for frame in clip.frames
     ]
 
 

@@ -1,4 +1,4 @@
-"""Greedy decoding that reads the prompt up to the end of its clip once for all its questions.
+"""Greedy decoding that reads the prompt up to the end of its pictures once for all its questions.
 
 Hugging Face `generate` has no such thing: it would read the visual tokens, most of the prompt,
 again for every question.
@@ -62,19 +62,20 @@ def generate(
     model: Any,
     inputs: dict[str, torch.Tensor],
     clips: Sequence[Hashable],
-    video_token: int,
+    visual_tokens: Sequence[int],
     max_new_tokens: int,
 ) -> Generated:
     """What `model` answers each row of `inputs` with.
 
-    `inputs` are a batch's keyword arguments for Hugging Face `generate`, padded on the left;
-    rows whose `clips` are equal begin alike, up to their last video token. That token is never
-    written. Positions go on from the prompt's last one, as they do in training.
+    `inputs` are a batch's keyword arguments for Hugging Face `generate`, padded on the left.
+    Rows whose `clips` are equal may begin alike, up to the last of their `visual_tokens`. Those
+    tokens are never written. Positions go on from the prompt's last one, as they do in training.
     """
-    rows = _Rows(model, inputs, video_token)
-    groups = {clip: place for place, clip in enumerate(dict.fromkeys(clips))}
-    firsts = [clips.index(clip) for clip in groups]
-    group_of = torch.tensor([groups[clip] for clip in clips], device=rows.device)
+    rows = _Rows(model, inputs, visual_tokens)
+    heads = list(zip(clips, rows.prefixes(inputs["input_ids"]), strict=True))
+    groups = {head: place for place, head in enumerate(dict.fromkeys(heads))}
+    firsts = [heads.index(head) for head in groups]
+    group_of = torch.tensor([groups[head] for head in heads], device=rows.device)
 
     prefix = rows.take([(row, rows.starts[row], rows.ends[row]) for row in firsts])
     cache = model(**prefix, use_cache=True, logits_to_keep=1).past_key_values
@@ -84,7 +85,7 @@ def generate(
     mask = torch.cat([prefix["attention_mask"][group_of], suffix["attention_mask"]], dim=1)
     step = {**suffix, "attention_mask": mask, "past_key_values": cache}
     return Generated(
-        tokens=_continue(model, step, video_token, max_new_tokens),
+        tokens=_continue(model, step, list(visual_tokens), max_new_tokens),
         model=model,
         cache=cache,
         prompts=mask,
@@ -96,15 +97,24 @@ def generate(
 class _Rows:
     """The prompts of a batch, to be cut into pieces and padded anew."""
 
-    def __init__(self, model: Any, inputs: dict[str, torch.Tensor], video_token: int) -> None:
+    def __init__(self, model: Any, inputs: dict[str, torch.Tensor], visual: Sequence[int]) -> None:
         named = {key: value for key, value in inputs.items() if key != "inputs_embeds"}
         self.positions, _ = model.model.get_rope_index(**named)
         self.embeddings = inputs["inputs_embeds"]
         self.device, self.length = self.embeddings.device, self.embeddings.shape[1]
         self.starts: list[int] = inputs["attention_mask"].argmax(dim=1).tolist()
-        is_video = (inputs["input_ids"] == video_token).long()
-        last_from_the_end = is_video.flip(dims=[1]).argmax(dim=1)
-        self.ends: list[int] = (self.length - last_from_the_end).tolist()
+        is_visual = torch.isin(inputs["input_ids"], torch.tensor(visual, device=self.device)).long()
+        last_from_the_end = is_visual.flip(dims=[1]).argmax(dim=1)
+        ends = torch.where(is_visual.any(dim=1), self.length - last_from_the_end, 0)
+        # A text is read from its second token on: neither piece of a row may be empty.
+        self.ends = [
+            max(end, start + 1) for end, start in zip(ends.tolist(), self.starts, strict=True)
+        ]
+
+    def prefixes(self, ids: torch.Tensor) -> list[tuple[int, ...]]:
+        """The tokens of each row up to its end."""
+        spans = zip(ids.tolist(), self.starts, self.ends, strict=True)
+        return [tuple(row[start:end]) for row, start, end in spans]
 
     def take(self, spans: Sequence[tuple[int, int, int]]) -> dict[str, torch.Tensor]:
         """Columns `start` to `end` of some rows, padded on the left, as a model's arguments."""
@@ -128,7 +138,7 @@ def _last_position(prompts: dict[str, torch.Tensor]) -> torch.Tensor:
 
 
 def _continue(
-    model: Any, step: dict[str, Any], banned: int, max_new_tokens: int
+    model: Any, step: dict[str, Any], banned: list[int], max_new_tokens: int
 ) -> list[list[int]]:
     stops = torch.tensor(model.generation_config.eos_token_id, device=model.device).reshape(-1)
     position = _last_position(step)

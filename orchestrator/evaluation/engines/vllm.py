@@ -105,26 +105,25 @@ def _behind(prompt: dict[str, Any], tokens: Sequence[int], tokenizer: Any) -> di
 
 def make_prompt(request: Request, processor: Any) -> dict[str, Any]:
     """A request as vLLM takes it; the frames' key lets its caches know the clip again."""
-    turns = [{"role": "system", "content": request.system}] if request.system else []
-    shown = request.placeholders()
     text = processor.apply_chat_template(
-        [*turns, {"role": "user", "content": [*shown, {"type": "text", "text": request.text}]}],
-        tokenize=False,
-        add_generation_prompt=True,
+        request.messages(), tokenize=False, add_generation_prompt=True
     )
-    if request.meta.spec.media == "images":
-        return {
-            "prompt": text,
-            "multi_modal_data": {"image": [Image.fromarray(frame) for frame in request.frames]},
-            "multi_modal_uuids": {"image": [f"{request.meta.key}/{n}" for n in range(len(shown))]},
-            "mm_processor_kwargs": AS_THEY_ARE,
-        }
-    metadata = request.meta.metadata()
+    videos = [clip for clip in request.clips if clip.meta.shown == "video"]
+    images = [
+        (f"{clip.meta.key}/{number}", Image.fromarray(frame))
+        for clip in request.clips
+        if clip.meta.shown == "image"
+        for number, frame in enumerate(clip.frames)
+    ]
+    told = [clip.meta.metadata() for clip in videos]
+    seen = [(clip.frames, {**own, **AS_THEY_ARE}) for clip, own in zip(videos, told, strict=True)]
+    keys = {"video": [c.meta.key for c in videos], "image": [key for key, _ in images]}
+    shown = {"video": seen, "image": [picture for _, picture in images]}
     return {
         "prompt": text,
-        "multi_modal_data": {"video": (request.frames, {**metadata, **AS_THEY_ARE})},
-        "multi_modal_uuids": {"video": [request.meta.key]},
-        "mm_processor_kwargs": {**AS_THEY_ARE, "video_metadata": [metadata]},
+        "multi_modal_data": {kind: items for kind, items in shown.items() if items},
+        "multi_modal_uuids": {kind: names for kind, names in keys.items() if names},
+        "mm_processor_kwargs": {**AS_THEY_ARE, **({"video_metadata": told} if told else {})},
     }
 
 

@@ -118,10 +118,10 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
 
 def _check(where: str, sample: Sample, answer: object, question: str) -> None:
     """The file's own idea of the question must be ours: positions and numbers fit any benchmark."""
-    if str(answer).strip() != sample.answer or sample.question.strip() not in question:
+    if str(answer).strip() != sample.truth or sample.question.strip() not in question:
         raise EvaluationError(
             f"{where} is about another question than {sample.id!r}: it expects {answer!r} of "
-            f"{question[:80]!r}, we {sample.answer!r} of {sample.question[:80]!r}; is this file of "
+            f"{question[:80]!r}, we {sample.truth!r} of {sample.question[:80]!r}; is this file of "
             "another benchmark, or of another version of it?"
         )
 

@@ -75,11 +75,11 @@ def _task(name: str, data: Path, config: EvalConfig) -> dict[str, Any]:
 def _document(sample: Sample, frames: FrameIndex, prompt: PromptSpec) -> dict[str, Any]:
     return {
         "id": sample.id,
-        "video": str(frames.video_path(sample.clip)),
+        "media": [str(file) for item in sample.media for file in frames.shown(item).files],
         "prompt": user_text(sample, prompt),
         "question": sample.question,
         "options": list(sample.options),
-        "answer": sample.answer,
+        "answer": sample.truth,
         "category": sample.category,
     }
 
@@ -91,7 +91,10 @@ def to_vlmevalkit(board: Asked, config: EvalConfig, directory: Path) -> Path:
     """
     pictures = {clip: _pictures(clip, board.frames, directory) for clip in board.frames.clips}
     path = directory / f"{task_name(board.benchmark)}.tsv"
-    rows = [_row(n, sample, pictures[sample.clip]) for n, sample in enumerate(board.samples)]
+    rows = [
+        _row(n, sample, [p for i in sample.media for p in pictures[i.name]])
+        for n, sample in enumerate(board.samples)
+    ]
     columns = list(dict.fromkeys(key for row in rows for key in row))
     with replacement(path) as partial, partial.open("w", newline="") as file:
         writer = csv.DictWriter(file, columns, delimiter="\t", restval="")
@@ -107,7 +110,7 @@ def _row(number: int, sample: Sample, pictures: Sequence[Path]) -> dict[str, obj
         "id": sample.id,
         "question": sample.question,
         **options,
-        "answer": sample.answer,
+        "answer": sample.truth,
         "category": sample.category,
         "split": sample.split,
         "image_path": str([str(path) for path in pictures]),

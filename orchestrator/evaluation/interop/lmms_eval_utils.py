@@ -8,10 +8,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from PIL import Image
 
-def doc_to_visual(doc: dict[str, Any]) -> list[str]:
-    """The clip."""
-    return [doc["video"]]
+
+def doc_to_visual(doc: dict[str, Any]) -> list[Any]:
+    """Its videos as paths, its images as they are."""
+    return [p if p.endswith(".mp4") else Image.open(p).convert("RGB") for p in doc["media"]]
 
 
 def doc_to_text(doc: dict[str, Any], lmms_eval_specific_kwargs: Any = None) -> str:

@@ -86,17 +86,17 @@ async function show() {
   at("after").disabled = last >= report.found.length;
 }
 
-function article(index, n, { id, clip, strip, question, options, answer, answers }) {
+function article(index, n, { id, clip, strips, question, options, answer, answers }) {
   const whole = make("article"), ask = make("div", "", "ask"), text = make("div");
-  if (strip) {
-    const [file, width, height] = strip, picture = new Image(width, height);
+  for (const [file, width, height] of strips) {
+    const picture = new Image(width, height);
     Object.assign(picture, { loading: "lazy", alt: "frames of the clip", src: `examples/frames/${file}` });
     const frames = make("div", "", "strip");
     frames.append(picture);
     whole.append(frames);
   }
   const category = index.categories[index.category[n]].replaceAll("_", " ");
-  const caption = strip ? strip[3] : "frames no longer in the cache";
+  const caption = strips.map(strip => strip[3]).join(" · ") || "no frames in the cache";
   whole.append(make("p", `${category} · ${caption} · ${clip} · ${id}`, "note"));
   const list = make("ol");
   options.forEach((option, place) =>

@@ -20,7 +20,7 @@ if __name__ == "__main__":
     index = FrameIndex.model_validate_json(index_path.read_bytes())
     engine = load(checkpoint, max_new_tokens=1)
     with torch.inference_mode():
-        inputs = engine.inputs([make_request(sample, sample.clip, index, PromptSpec())])
+        inputs = engine.inputs([make_request(sample, sample.media, index, PromptSpec())])
         named = {key: value for key, value in inputs.items() if key != "inputs_embeds"}
         positions, _ = engine.model.model.get_rope_index(**named)
     found = {

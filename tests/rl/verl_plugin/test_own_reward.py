@@ -14,17 +14,20 @@ from verl.experimental.reward_loop.reward_loop import load_reward_manager
 from verl.utils.tokenizer import hf_tokenizer
 
 from data_builders.export import verl_row
+from data_builders.frames import FrameIndex
+from data_builders.media import video
 from data_builders.sample import Sample
 from data_builders.specs import PromptSpec
 from orchestrator.doctor.parse_verl import compose
 from orchestrator.plan.make import make_plan
 from orchestrator.recipe import load_recipe
+from tests.givens import SPEC, frames_of
 
 MAP = {"table": [[0, 3]]}
-COMMON = {"id": "s1", "dataset": "d", "split": "train", "category": "c", "clip": "c.mp4"}
+COMMON = {"id": "s1", "dataset": "d", "split": "train", "category": "c", "media": (video("c.mp4"),)}
 LETTERS = Sample(
     **COMMON, task="multiple choice", question="Which?", options=("left", "right"), answer="A",
-    provenance={"map": json.dumps(MAP)},
+    facts={"map": MAP},
 )  # fmt: skip
 NUMBER = Sample(**COMMON, task="distance", question="How far?", options=(), answer="4")
 
@@ -40,12 +43,14 @@ def rendered(tmp_path: Path, *overrides: str) -> Any:
 
 def batch(sample: Sample, response: str, tokenizer: Any) -> DataProto:
     """One response as verl's agent loop hands it over: right-padded, with the row's columns."""
-    row = verl_row(0, sample, {"videos": [{}]}, PromptSpec())
+    index = FrameIndex(cache=Path("cache"), spec=SPEC, clips={"c.mp4": frames_of()})
+    row = verl_row(0, sample, index, PromptSpec())
     tokens = tokenizer(response, add_special_tokens=False, return_tensors="pt")["input_ids"]
     padding = torch.full((1, 5), tokenizer.pad_token_id or 0)
     whole = torch.cat([tokens, padding], dim=1)
     mask = torch.cat([torch.ones_like(tokens), torch.zeros_like(padding)], dim=1)
-    columns = {key: np.array([row[key]], dtype=object) for key in row if key != "videos"}
+    kept = {key: value for key, value in row.items() if key not in ("images", "videos")}
+    columns = {key: np.array([value], dtype=object) for key, value in kept.items()}
     return DataProto.from_dict({"responses": whole, "attention_mask": mask}, columns)
 
 

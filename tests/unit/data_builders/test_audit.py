@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from data_builders import camerabench, shotbench
 from data_builders.audit import audit, audit_dataset, write_audit
+from data_builders.media import video
 from data_builders.sample import Sample
 
 
@@ -16,7 +17,8 @@ def _sample(number: int, answer: str = "A", **changes: object) -> Sample:
     return Sample.model_validate(
         {
             "id": str(number), "dataset": "d", "split": "test", "task": "binary", "category": "pan",
-            "clip": f"d/test/{number}.mp4", "question": "Does it pan?", "options": ("No", "Yes"),
+            "media": (video(f"d/test/{number}.mp4"),), "question": "Does it pan?",
+            "options": ("No", "Yes"),
             "answer": answer, **changes,
         }
     )  # fmt: skip
@@ -90,7 +92,7 @@ def test_every_released_trace_is_found_to_show_a_test_clip(published: Path) -> N
     traces = [
         _sample(
             n, row["solution"].removeprefix("<answer>")[0], dataset="traces", split="train",
-            clip=f"camerabench/train/{Path(row['path']).name}", question=row["problem"],
+            media=(video(f"camerabench/train/{Path(row['path']).name}"),), question=row["problem"],
             options=tuple(option[3:] for option in row["options"]),
         )
         for n, row in enumerate(rows)
@@ -108,8 +110,8 @@ def _write(root: Path, clip: str, content: bytes) -> None:
 
 
 def test_a_renamed_test_clip_is_known_by_its_content(tmp_path: Path) -> None:
-    test, copy = _sample(1), _sample(2, split="train", clip="other/train/copy.mp4")
-    fresh = _sample(3, split="train", clip="other/train/fresh.mp4")
+    test, copy = _sample(1), _sample(2, split="train", media=(video("other/train/copy.mp4"),))
+    fresh = _sample(3, split="train", media=(video("other/train/fresh.mp4"),))
     for sample, content in ((test, b"same"), (copy, b"same"), (fresh, b"new")):
         _write(tmp_path, sample.clip, content)
     assert audit([test, copy, fresh]).contamination.overlaps["d/train"].on_test_clips == 0
@@ -118,7 +120,7 @@ def test_a_renamed_test_clip_is_known_by_its_content(tmp_path: Path) -> None:
 
 
 def test_equal_names_in_different_sources_are_different_clips() -> None:
-    train = _sample(2, split="train", clip="other/train/1.mp4")
+    train = _sample(2, split="train", media=(video("other/train/1.mp4"),))
     assert audit([_sample(1), train]).contamination.findings() == []
 
 

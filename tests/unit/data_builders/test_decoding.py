@@ -23,6 +23,7 @@ from data_builders.decoding import (
     read_all,
     write_lossless,
 )
+from data_builders.media import whole
 from tests.givens import SPEC
 
 
@@ -130,7 +131,7 @@ def test_decoding_takes_the_frames_that_the_rule_names(tmp_path: Path) -> None:
     frames = np.repeat(np.arange(24, dtype=np.uint8)[:, None, None, None] * 10, 3, axis=3)
     frames = np.broadcast_to(frames, (24, 56, 56, 3))
     clip = write_h264(tmp_path / "clip.mp4", frames)
-    decoded = decode(clip, SPEC)
+    decoded = decode(clip.parent, whole(clip.name), SPEC)
     assert decoded.indices == (0, 5, 9, 14, 18, 23)
     means = decoded.frames.reshape(6, -1).mean(axis=1)
     assert np.abs(means - np.array(decoded.indices) * 10).max() < 4
@@ -139,7 +140,7 @@ def test_decoding_takes_the_frames_that_the_rule_names(tmp_path: Path) -> None:
 
 def test_frames_of_the_target_size_are_not_touched(tmp_path: Path) -> None:
     write_lossless(tmp_path / "clip.mp4", noise(), Fraction(2))
-    assert np.array_equal(decode(tmp_path / "clip.mp4", SPEC).frames, noise())
+    assert np.array_equal(decode(tmp_path, whole("clip.mp4"), SPEC).frames, noise())
 
 
 @pytest.mark.parametrize("format_", ["yuv420p10le", "gray"])
@@ -151,7 +152,7 @@ def test_other_pixel_formats_become_rgb(tmp_path: Path, format_: str) -> None:
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
             container.mux(stream.encode(frame.reformat(format=format_)))
         container.mux(stream.encode())
-    assert decode(tmp_path / "clip.mkv", SPEC).frames.shape == (4, 28, 56, 3)
+    assert decode(tmp_path, whole("clip.mkv"), SPEC).frames.shape == (4, 28, 56, 3)
 
 
 def test_a_rotated_clip_is_read_as_it_is_shown(tmp_path: Path) -> None:
@@ -161,7 +162,7 @@ def test_a_rotated_clip_is_read_as_it_is_shown(tmp_path: Path) -> None:
     matrix = data.index(b"tkhd") + 44  # ISO 14496-12, track header box, version 0
     data[matrix : matrix + 36] = struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 0, 0, 1 << 30)
     (tmp_path / "clip.mp4").write_bytes(data)
-    decoded = decode(tmp_path / "clip.mp4", SPEC)
+    decoded = decode(tmp_path, whole("clip.mp4"), SPEC)
     assert decoded.source_size == (56, 28)
     assert np.array_equal(decoded.frames, np.rot90(frames, -1, axes=(1, 2)))  # clockwise
 
@@ -174,7 +175,7 @@ def test_flipped_bytes_are_refused_or_give_whole_frames(tmp_path: Path, seed: in
         data[place] ^= int(rng.integers(1, 256))
     (tmp_path / "clip.mp4").write_bytes(data)
     try:
-        decoded = decode(tmp_path / "clip.mp4", SPEC)
+        decoded = decode(tmp_path, whole("clip.mp4"), SPEC)
     except ClipError:
         return
     count, high, wide, channels = decoded.frames.shape
@@ -188,4 +189,4 @@ def test_huge_frames_are_refused_before_they_are_decoded(
     monkeypatch.setattr("data_builders.decoding.MAX_SOURCE_PIXELS", 56 * 55)
     write_lossless(tmp_path / "clip.mp4", noise(), Fraction(2))
     with pytest.raises(ClipError, match="56x56 pixels are too large"):
-        decode(tmp_path / "clip.mp4", SPEC)
+        decode(tmp_path, whole("clip.mp4"), SPEC)

@@ -25,6 +25,7 @@ from data_builders.frames import (
     load_entry,
     materialise,
 )
+from data_builders.media import video
 from data_builders.specs import FrameSpec
 from data_builders.workers import Failed, isolated_map
 from tests.givens import SPEC
@@ -192,7 +193,7 @@ def test_a_clip_truncated_anywhere_is_quarantined(root: Path, sixteenth: int) ->
     data = (root / "front.mp4").read_bytes()
     (root / "cut.mp4").write_bytes(data[: len(data) * sixteenth // 16])
     with pytest.raises(ClipError):
-        decode(root / "cut.mp4", SPEC)
+        decode(root, video("cut.mp4"), SPEC)
 
 
 def test_a_worker_that_hangs_or_dies_costs_one_job() -> None:

@@ -19,6 +19,7 @@ from av.filter import Graph
 from PIL import ExifTags, Image, ImageOps
 
 from data_builders.decoding import ClipError, decode, write_lossless
+from data_builders.media import whole
 from data_builders.specs import FrameSpec
 
 SPEC = FrameSpec(fps=2, min_frames=4, max_frames=64, min_pixels=784, max_pixels=10**6)
@@ -102,7 +103,7 @@ def _graph(stream: Any, frame: Any) -> Graph:
 
 def compare(path: Path) -> int:
     """Ask that the frames decoded are ffmpeg's at their places; how many ffmpeg shows."""
-    shown, decoded = as_ffmpeg(path), decode(path, SPEC)
+    shown, decoded = as_ffmpeg(path), decode(path.parent, whole(path.name), SPEC)
     assert decoded.source_frames == len(shown)
     assert decoded.source_size == shown[0].shape[:2]
     expected = np.stack([shown[index] for index in decoded.indices]).astype(int)
@@ -137,7 +138,7 @@ def test_a_cut_clip_whose_end_is_missing_is_refused(share: float, tmp_path: Path
     data = clip.read_bytes()
     clip.write_bytes(data[: data.index(b"mdat") + int(share * len(data[data.index(b"mdat") :]))])
     with pytest.raises(ClipError, match="truncated"):
-        decode(clip, SPEC)
+        decode(clip.parent, whole(clip.name), SPEC)
 
 
 @pytest.mark.parametrize(
@@ -155,7 +156,7 @@ def test_the_rate_of_two_frames_is_right_however_far_apart(
             frame.pts, frame.time_base = int(time * 1000), Fraction(1, 1000)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
-    decoded = decode(tmp_path / "x.mkv", SPEC)
+    decoded = decode(tmp_path, whole("x.mkv"), SPEC)
     assert float(decoded.fps) == pytest.approx(fps, rel=1e-4)
     write_lossless(tmp_path / "y.mp4", decoded.frames, decoded.fps)
     with av.open(str(tmp_path / "y.mp4")) as container:
@@ -172,5 +173,5 @@ def test_a_photograph_is_read_as_its_tag_says(name: str, tag: int, tmp_path: Pat
     Image.fromarray(corner).save(tmp_path / name, exif=exif, quality=95)
     with Image.open(tmp_path / name) as image:
         upright = np.asarray(ImageOps.exif_transpose(image).convert("RGB")).astype(int)
-    (frame, *_) = decode(tmp_path / name, SPEC).frames
+    (frame, *_) = decode(tmp_path, whole(name), SPEC).frames
     assert frame.shape == upright.shape and np.abs(frame - upright).mean() < 2

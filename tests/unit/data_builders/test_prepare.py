@@ -20,6 +20,7 @@ from data_builders.decoding import decode, write_lossless
 from data_builders.frame_store import FrameCacheError, Job
 from data_builders.frame_store import build as store
 from data_builders.frames import QuarantineError, materialise
+from data_builders.media import video, whole
 from data_builders.prepare import PrepareConfig, prepare
 from data_builders.sample import read_samples, write_samples
 from data_builders.specs import FrameSpec, PromptSpec
@@ -48,7 +49,7 @@ def root(tmp_path: Path) -> Path:
 
 def config(root: Path, clips: tuple[str, ...], form: str, **changes: Any) -> PrepareConfig:
     trace = {"observation": "It slides.", "think": "Pan."}
-    samples = [question(n, clip=clip, **trace) for n, clip in enumerate(clips)]
+    samples = [question(n, media=(video(clip),), **trace) for n, clip in enumerate(clips)]
     write_samples(root / "sft.parquet", samples)
     values = {
         "format": form, "samples": {"sft": root / "sft.parquet"}, "clips": root / "data",
@@ -104,7 +105,7 @@ def test_frames_of_a_variable_rate_are_taken_evenly_in_time(root: Path) -> None:
             frame.pts, frame.time_base = round(time * 8), Fraction(1, 8)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
-    decoded = decode(path, SPEC)
+    decoded = decode(path.parent, whole(path.name), SPEC)
     assert decoded.indices == (0, 8, 9, 10, 12, 13, 14, 15)  # shown at 0, 1, 2, 3, 5, 6, 7, 8 s
     means = decoded.frames.reshape(8, -1).mean(axis=1)
     assert np.abs(means - np.array(decoded.indices) * 15).max() < 4
@@ -129,7 +130,7 @@ def test_a_full_disk_leaves_the_cache_as_it_was(root: Path) -> None:
     before = materialise(["a.mp4"], root / "data", root / "cache", SPEC)
     there = sorted(path.name for path in (root / "cache").iterdir())
     with room_for(1000):
-        made = store(Job("b.mp4", root / "data", root / "cache", SPEC))
+        made = store(Job(video("b.mp4"), root / "data", root / "cache", SPEC))
     assert isinstance(made, FrameCacheError) and "can't write frames" in str(made)
     assert sorted(path.name for path in (root / "cache").iterdir()) == there
     before.load("a.mp4")

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from data_builders import refineshot, shotbench
 from data_builders.camerabench import AnnotationsError
+from data_builders.media import image
 from data_builders.refineshot import GROUPS
 from data_builders.sample import LETTERS, Sample
 
@@ -22,7 +23,8 @@ OPTION_COUNTS = {
 def _sample(category: str, options: tuple[str, ...], answer: str, number: int = 0) -> Sample:
     return Sample(
         id=f"shotbench_{number}", dataset="shotbench", split="test", task="multiple_choice",
-        category=category, clip="x.jpg", question=f"What's the {category}?", options=options,
+        category=category, media=(image("x.jpg"),), question=f"What's the {category}?",
+        options=options,
         answer=LETTERS[options.index(answer)],
     )  # fmt: skip
 

@@ -33,7 +33,7 @@ def test_the_published_rows_are_counted_by_dimension(refined_tsv: Path) -> None:
     samples = shotbench.questions(refined_tsv)
     assert len(samples) == 3572
     assert Counter(s.category for s in samples) == shotbench.COUNTS
-    assert Counter(s.provenance["media"] for s in samples) == {"image": 3108, "video": 464}
+    assert Counter(s.media[0].kind for s in samples) == {"image": 3108, "video": 464}
     moves = shotbench.camera_movement(samples)
     assert Counter(s.answer for s in moves) == {"A": 105, "B": 115, "C": 124, "D": 120}
     assert len({s.clip for s in moves}) == 464

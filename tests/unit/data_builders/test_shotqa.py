@@ -9,6 +9,7 @@ import pytest
 
 from data_builders import shotqa
 from data_builders.camerabench import AnnotationsError
+from data_builders.media import image
 
 ASKED = (
     "<image>Question: What's the lighting type of this shot?\nOptions:\nA. Sunny\nB. LED\n"
@@ -39,7 +40,7 @@ def test_answers_are_letters_or_texts_of_a_turn_or_a_solution(
     assert sample.question == "What's the lighting type of this shot?"
     assert (sample.options, sample.answer) == (("Sunny", "LED"), "B")
     assert (sample.id, sample.category, sample.split) == ("shotqa_sft_1", "lighting_type", "train")
-    assert (sample.clip, sample.provenance) == ("shotqa/images/x.jpg", {"media": "image"})
+    assert sample.media == (image("shotqa/images/x.jpg"),)
 
 
 def test_open_questions_are_left_out_and_counted(

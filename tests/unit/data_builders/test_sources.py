@@ -11,13 +11,14 @@ import pytest
 from data_builders import catalogue, hub, sources
 from data_builders.camerabench import AnnotationsError
 from data_builders.hub import Source
+from data_builders.media import video
 from data_builders.sample import Sample
 from data_builders.sources import located
 from tests.givens import question
 
 
 def _sample(clip: str) -> Sample:
-    return question(id=clip, split="test", clip=clip)
+    return question(id=clip, split="test", media=(video(clip),))
 
 
 def _touch(root: Path, *names: str) -> None:

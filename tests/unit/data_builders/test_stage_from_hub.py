@@ -17,6 +17,7 @@ from fake_hub import FakeHub
 
 from data_builders.catalogue import SHOTBENCH
 from data_builders.decoding import decode, write_lossless
+from data_builders.media import whole
 from data_builders.sample import read_samples
 from data_builders.specs import FrameSpec
 
@@ -66,7 +67,7 @@ def test_questions_and_clips_come_from_the_hub_and_then_from_disk(tmp_path: Path
         code, said = stage(tmp_path, "first", HF_ENDPOINT=hub.url)
     assert code == 0, said
     (sample,) = read_samples(tmp_path / "first" / "test.parquet")
-    assert len(decode(tmp_path / "first" / sample.clip, SPEC).frames) == 8
+    assert len(decode(tmp_path / "first", whole(sample.clip), SPEC).frames) == 8
     assert sum(path == "/cdn/videos.tar" for path, _ in hub.requests) == 2
     code, said = stage(tmp_path, "second", HF_ENDPOINT=hub.url, HF_HUB_OFFLINE="1")
     assert code == 0, said

@@ -14,6 +14,7 @@ from fake_server import GOOD, FakeServer, text_of, written
 
 from data_builders import chat
 from data_builders.chat import EndpointError
+from data_builders.media import video
 from data_builders.sample import Sample, read_samples
 from data_builders.trajectories import synthesise
 from data_builders.trajectory_filters import judged
@@ -41,7 +42,7 @@ class Clips:
 def _sample(name: str, motion: str = "The camera pans left.") -> Sample:
     return Sample(
         id=name, dataset="d", split="train", task="multiple_choice", category="pan_left",
-        clip=f"{name}.mp4", question=f"What fits clip {name}?",
+        media=(video(f"{name}.mp4"),), question=f"What fits clip {name}?",
         options=("The scene is dark.", motion), answer="B",
     )  # fmt: skip
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from fake_server import GOOD
 
+from data_builders.media import video
 from data_builders.sample import Sample
 from data_builders.trajectory_filters import leak, refuse
 from tests.givens import question
@@ -43,7 +44,8 @@ def test_the_published_traces_that_leak_are_caught_and_no_others(published: Path
     for row in rows:
         sample = Sample(
             id=str(row["problem_id"]), dataset="d", split="test", task="t", category="c",
-            clip="c", question=row["problem"], options=tuple(o[3:] for o in row["options"]),
+            media=(video("c"),), question=row["problem"],
+            options=tuple(o[3:] for o in row["options"]),
             answer=row["solution"].removeprefix("<answer>")[0],
         )  # fmt: skip
         rejection = refuse(sample, row["output"][0])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data_builders.frames import FrameIndex
+from data_builders.media import video
 from data_builders.sample import Sample, write_samples
 from orchestrator.evaluation.config import EvalConfig
 from orchestrator.evaluation.predictions import Prediction
@@ -17,7 +18,7 @@ def sample(number: int, **changes: object) -> Sample:
     fields = {
         "split": "test",
         "category": ("pan_left", "zoom_in")[number % 2],
-        "clip": f"{number // 2}.mp4",
+        "media": (video(f"{number // 2}.mp4"),),
         "question": "Does the camera pan?",
         "answer": "AB"[number % 2],
     }

@@ -9,6 +9,7 @@ import pytest
 from eval_fixtures import sample
 
 from data_builders import camerabench
+from data_builders.media import video
 from orchestrator.evaluation import baselines
 
 SHARED = Path(os.environ.get("CAMREASONER_SHARED_DATA", Path(__file__).parents[4] / "shared/data"))
@@ -28,9 +29,12 @@ def test_the_majority_answer_is_a_letter_or_a_text() -> None:
 
 
 def test_text_only_learns_from_other_clips_alone() -> None:
-    told = [sample(n, question=f"Q{n % 2}", answer="AB"[n % 2], clip=f"{n}.mp4") for n in range(40)]
+    told = [
+        sample(n, question=f"Q{n % 2}", answer="AB"[n % 2], media=(video(f"{n}.mp4"),))
+        for n in range(40)
+    ]
     unique = [one.model_copy(update={"question": f"{one.id}?"}) for one in told]
-    one_clip = [one.model_copy(update={"clip": "same.mp4"}) for one in told]
+    one_clip = [one.model_copy(update={"media": (video("same.mp4"),)}) for one in told]
     assert baselines.text_only(told) == 1.0
     assert baselines.text_only(unique) < 0.6
     assert baselines.text_only(one_clip) == 0.5  # nothing to learn from: always the first option

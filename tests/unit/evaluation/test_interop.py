@@ -98,7 +98,7 @@ def test_the_exported_files_hold_every_question_and_its_frames(
         rows = list(csv.DictReader(file, delimiter="\t"))
     for document, row, one in zip(documents, rows, SAMPLES, strict=True):
         frames, _ = board.frames.load(one.clip)
-        assert np.array_equal(read_all(Path(document["video"])), frames)
+        assert np.array_equal(read_all(Path(*document["media"])), frames)
         pictures = [np.asarray(Image.open(path)) for path in ast.literal_eval(row["image_path"])]
         assert np.array_equal(np.stack(pictures), frames)
         assert (row["A"], row["B"], row["answer"]) == (*one.options, one.answer)

@@ -33,7 +33,7 @@ class Logged:
 
     def answer(self, batch: Sequence[Request]) -> list[Outcome]:
         with self.asked.open("a") as file:
-            file.writelines(f"{request.text.splitlines()[0]}\n" for request in batch)
+            file.writelines(f"{request.texts[-1].splitlines()[0]}\n" for request in batch)
         if len(self.asked.read_text().splitlines()) >= self.pauses_at:
             sys.stdout.write("here\n")
             sys.stdout.flush()

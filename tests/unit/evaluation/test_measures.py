@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from eval_fixtures import sample
 
+from data_builders.media import video
 from orchestrator.evaluation import measures
 
 
@@ -58,7 +59,7 @@ def test_questions_without_a_probability_are_left_out_and_counted() -> None:
 
 def test_motions_said_of_a_clip_stand_against_those_it_shows() -> None:
     def asked(motion: str, clip: str, answer: str) -> object:
-        return sample(0, id=motion + clip, category=motion, clip=clip, answer=answer)
+        return sample(0, id=motion + clip, category=motion, media=(video(clip),), answer=answer)
 
     rows = [
         (asked("pan_left", "1.mp4", "A"), "B"),

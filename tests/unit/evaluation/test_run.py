@@ -31,9 +31,9 @@ class Scripted:
     def answer(self, batch: Sequence[Request]) -> list[Outcome]:
         if len(self.asked) >= self.dies_after:
             raise KeyboardInterrupt
-        if self.fails_on and any(self.fails_on in request.text for request in batch):
+        if self.fails_on and any(self.fails_on in request.texts[-1] for request in batch):
             raise EngineError("out of memory")
-        self.asked += [request.text.splitlines()[0] for request in batch]
+        self.asked += [request.texts[-1].splitlines()[0] for request in batch]
         return [Response(response("A"), 5) for _ in batch]
 
 

@@ -8,33 +8,34 @@ from pathlib import Path
 import pytest
 from eval_fixtures import make_config, sample
 
+from data_builders.media import video
 from orchestrator.evaluation.config import EvaluationError
-from orchestrator.evaluation.questions import ask, select, swapped_clips
+from orchestrator.evaluation.questions import ask, select, swapped
 
 
 def test_questions_on_one_clip_stand_side_by_side() -> None:
     questions = ask([sample(n) for n in (0, 2, 1, 4, 3, 5)], swap=True, seed=0)
-    runs = [clip for clip, _ in groupby(questions, key=lambda question: question.clip)]
+    runs = [clip for clip, _ in groupby(questions, key=lambda question: question.media)]
     assert len(questions) == 12 and len(runs) == len(set(runs))
 
 
 def test_swapped_clips_are_of_another_category_and_depend_on_the_seed_alone() -> None:
-    samples = [sample(n, clip=f"{n}.mp4") for n in range(40)]
-    category = {one.clip: one.category for one in samples}
-    swaps = swapped_clips(samples, seed=1)
+    samples = [sample(n, media=(video(f"{n}.mp4"),)) for n in range(40)]
+    category = {one.media: one.category for one in samples}
+    swaps = swapped(samples, seed=1)
     assert all(category[swaps[one.id]] != one.category for one in samples)
-    assert swaps == swapped_clips(samples, seed=1) != swapped_clips(samples, seed=2)
+    assert swaps == swapped(samples, seed=1) != swapped(samples, seed=2)
 
 
 def test_where_every_clip_has_every_category_another_clip_will_do() -> None:
     samples = [sample(n) for n in range(6)]
-    swaps = swapped_clips(samples, seed=0)
-    assert all(swaps[one.id] != one.clip for one in samples)
+    swaps = swapped(samples, seed=0)
+    assert all(swaps[one.id] != one.media for one in samples)
 
 
 def test_one_clip_cannot_be_swapped() -> None:
-    with pytest.raises(EvaluationError, match="needs two clips"):
-        swapped_clips([sample(0), sample(1)], seed=0)
+    with pytest.raises(EvaluationError, match="needs two"):
+        swapped([sample(0), sample(1)], seed=0)
 
 
 def test_a_draw_is_seeded_and_keeps_the_order(tmp_path: Path) -> None:

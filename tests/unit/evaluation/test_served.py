@@ -100,11 +100,11 @@ def test_frames_travel_as_pictures_where_asked(tmp_path: Path, server: FakeServe
     assert isinstance(given, Server)
     engine = openai.load(given.model_copy(update={"media": "images"}), 8)
     board = asked(config, "held_out")
-    request = make_request(SAMPLES[0], SAMPLES[0].clip, board.frames, config.prompt)
+    request = make_request(SAMPLES[0], SAMPLES[0].media, board.frames, config.prompt)
     *shown, text = engine.messages(request)[-1]["content"]
     files = [part["image_url"]["url"].partition(",")[2] for part in shown]
     pictures = [np.asarray(Image.open(io.BytesIO(base64.b64decode(file)))) for file in files]
-    assert np.array_equal(np.stack(pictures), request.frames) and text["type"] == "text"
+    assert np.array_equal(np.stack(pictures), request.clips[0].frames) and text["type"] == "text"
     assert engine.extra(request) == {}
 
 
@@ -298,9 +298,9 @@ def test_a_server_that_answers_nothing_shows_before_anything_else(
 
 def test_a_clip_that_vanished_is_an_error(tmp_path: Path, server: FakeServer) -> None:
     config = configured(tmp_path, server)
-    request = make_request(SAMPLES[0], SAMPLES[0].clip, asked(config, "held_out").frames,
+    request = make_request(SAMPLES[0], SAMPLES[0].media, asked(config, "held_out").frames,
                            config.prompt)  # fmt: skip
-    request.video.unlink()
+    request.clips[0].video.unlink()
     [given] = config.checkpoints.values()
     assert isinstance(given, Server)
     [outcome] = openai.load(given, 8).answer([request])

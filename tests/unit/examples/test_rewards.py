@@ -65,7 +65,7 @@ TRUE_MAP = {"table": [[0, 3], [5, 7]], "chair": [[9, 3]]}
 def mapped(given: object, answer: str = "A", task: str = "multiple choice") -> dict[str, float]:
     """The scores of a response whose thinking holds the map `given`."""
     text = given if isinstance(given, str) else json.dumps(given)
-    info = {"provenance": json.dumps({"map": json.dumps(TRUE_MAP)})}
+    info = {"facts": json.dumps({"map": TRUE_MAP})}
     truth = "A" if task == "multiple choice" else "10"
     response = trace(answer, f"<map>{text}</map> so")
     return map_imagination.compute_score(task, response, truth, info, **SETTINGS)
@@ -87,7 +87,7 @@ def test_a_map_counts_for_a_number_that_is_near_enough() -> None:
 
 
 def test_a_map_before_the_thinking_breaks_the_format_as_in_spacer() -> None:
-    info = {"provenance": {"map": json.dumps(TRUE_MAP)}}
+    info = {"facts": {"map": TRUE_MAP}}
     response = f"<map>{json.dumps(TRUE_MAP)}</map>" + trace("A")
     scores = map_imagination.compute_score("multiple choice", response, "A", info, **SETTINGS)
     assert (scores["format"], scores["score"]) == (0.0, pytest.approx(2.0))
@@ -173,7 +173,7 @@ JUNK = [
 @pytest.mark.parametrize("reward", REWARDS, ids=lambda module: module.__name__)
 @given(st.one_of(st.text(), st.none(), st.sampled_from(JUNK)))
 def test_nothing_that_a_policy_writes_raises(reward: Any, response: object) -> None:
-    info = {"provenance": json.dumps({"map": json.dumps(TRUE_MAP)}), "options": '["yes", "no"]'}
+    info = {"facts": json.dumps({"map": TRUE_MAP}), "options": '["yes", "no"]'}
     truth = TRUTHS[reward]
     for task in task_keyed.TASKS if reward is task_keyed else ["multiple choice"]:
         truth = "7" if task in ("numerical", "regression") else TRUTHS[reward]

@@ -13,6 +13,7 @@ import numpy as np
 
 from data_builders.decoding import write_lossless
 from data_builders.frames import FrameIndex, materialise
+from data_builders.media import video
 from data_builders.sample import Sample, write_samples
 from orchestrator.evaluation.config import EvalConfig
 from orchestrator.evaluation.predictions import Prediction, write_predictions
@@ -35,7 +36,8 @@ def noise_samples(root: Path, clips: int = 8) -> list[Sample]:
         write_lossless(root / f"{number}.mp4", frames, Fraction(2))
         motion = MOTIONS[number % 4]
         asked = MOTIONS[(number + number // 4) % 4]
-        common = {"dataset": "noise", "split": "test", "category": motion, "clip": f"{number}.mp4"}
+        shown = (video(f"{number}.mp4"),)
+        common = {"dataset": "noise", "split": "test", "category": motion, "media": shown}
         samples += [
             Sample(
                 id=f"{number}/binary",
@@ -109,7 +111,7 @@ def _answer(config: EvalConfig, names: Sequence[str]) -> None:
             broken = name == "base" and rng.random() < 0.3
             rows.append(
                 Prediction(
-                    "held_out", name, f"hash-{name}", sample.id, question.condition, question.clip,
+                    "held_out", name, f"hash-{name}", sample.id, question.condition, sample.clip,
                     f"the camera <pan> {letter}" if broken else text, None, 40, 200, 0.02,
                 )
             )  # fmt: skip

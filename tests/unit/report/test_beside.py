@@ -11,6 +11,7 @@ import pytest
 from fabricated import Saying, evaluated
 
 from data_builders import camerabench
+from data_builders.media import video
 from data_builders.sample import Sample
 from orchestrator.report import benchmark, beside
 from orchestrator.report.pages import headline, write_report
@@ -28,7 +29,7 @@ def binary(clips: int = 20) -> list[Sample]:
     return [
         Sample(
             id=f"{clip}/{motion}", dataset="camerabench_binary", split="test", task="binary",
-            category=motion, clip=f"{clip}.mp4", question=f"Does the camera {motion}?",
+            category=motion, media=(video(f"{clip}.mp4"),), question=f"Does the camera {motion}?",
             options=("No", "Yes"), answer="B" if number == clip % 15 else "A",
         )
         for clip in range(clips)

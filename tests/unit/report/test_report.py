@@ -86,7 +86,7 @@ def test_every_question_is_among_the_examples_with_its_frames(page: str, run_dir
     assert (name, number, len(texts), len(index["verdicts"])) == ("held_out", 0, 16, 16)
     assert index["checkpoints"] == list(NAMES)
     for text in texts:
-        assert (run_dir / "report/examples/frames" / text["strip"][0]).stat().st_size > 500
+        assert (run_dir / "report/examples/frames" / text["strips"][0][0]).stat().st_size > 500
         assert len(text["answers"]) == 3
     assert any("So the camera turns." in str(text) for text in texts)
 

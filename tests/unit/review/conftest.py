@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from data_builders.decoding import write_lossless
+from data_builders.media import video
 from data_builders.sample import Sample
 from data_builders.specs import FrameSpec
 from orchestrator.review.queue import Queue
@@ -27,7 +28,7 @@ def samples(tmp_path: Path) -> list[Sample]:
     return [
         Sample(
             id=f"s{n}", dataset="d", split="train", task="multiple_choice", category="pan_left",
-            clip="bad.mp4" if n == 3 else "clip.mp4", question=f"Question <b>{n}</b>?",
+            media=(video("bad.mp4" if n == 3 else "clip.mp4"),), question=f"Question <b>{n}</b>?",
             options=("pan left", "pan right"), answer="A", observation="It slides.",
             think="So it pans.",
         )

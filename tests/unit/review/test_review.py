@@ -54,7 +54,7 @@ def test_decisions_outlive_the_process_and_the_last_one_counts(
     assert len(path.read_text().splitlines()) == 3  # nothing is overwritten
 
 
-@pytest.mark.parametrize("field", ["observation", "think", "question", "clip"])
+@pytest.mark.parametrize("field", ["observation", "think", "question"])
 def test_a_trajectory_written_anew_needs_a_new_verdict(
     samples: list[Sample], tmp_path: Path, field: str
 ) -> None:
