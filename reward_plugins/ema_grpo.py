@@ -61,6 +61,9 @@ _STATISTICS = {
 }
 
 
+KEYS = ("task", "shared")
+
+
 class EmaNormalizer:
     """Turns scores into advantages and keeps one running std a task.
 
@@ -68,7 +71,8 @@ class EmaNormalizer:
     `statistic="std"` is plain batch-std GRPO. `statistic`: `moments` averages E[x] and E[x²] of
     the uncentred scores (released code, core_algos.py:219-517); `std` averages each batch's
     population std (the papers' text). A std is never below `min_std`. A group with an advantage
-    beyond ±`guard` falls back to its own population std.
+    beyond ±`guard` falls back to its own population std. `key`: each `task` has a std of its own,
+    or all are `shared` (the released rows have one task between them).
 
     Sums are exactly rounded, so neither the order of rows nor that of tasks changes a bit.
     """
@@ -79,14 +83,18 @@ class EmaNormalizer:
         statistic: str = "moments",
         min_std: float = 1e-3,
         guard: float = 5.0,
+        key: str = "task",
     ) -> None:
         if not 0.0 <= beta < 1.0:
             raise EmaSettingError(f"ema_beta: {beta!r} is not in [0, 1)")
         if statistic not in _STATISTICS:
             raise EmaSettingError(f"statistic: {statistic!r} is not one of {sorted(_STATISTICS)}")
+        if key not in KEYS:
+            raise EmaSettingError(f"key: {key!r} is not one of {sorted(KEYS)}")
         if not (min_std > 0.0 and guard > 0.0):
             raise EmaSettingError(f"min_std {min_std!r} and guard {guard!r} must be above 0")
         self.beta, self.statistic, self.min_std, self.guard = beta, statistic, min_std, guard
+        self.key = key
         self._averages: dict[str, tuple[float, ...]] = {}
         self._guarded = 0
 
@@ -103,7 +111,7 @@ class EmaNormalizer:
         """
         tensor = torch.as_tensor(scores)
         values, keys = [float(x) for x in tensor.tolist()], list(groups)
-        names = [str(task) for task in tasks]
+        names = [str(task) if self.key == "task" else self.key for task in tasks]
         rows = _rows_by_group(values, keys, names)
         for task in set(names):
             self._update(task, [x for x, name in zip(values, names, strict=True) if name == task])
@@ -141,7 +149,7 @@ class EmaNormalizer:
         self._averages = {task: _floats(task, v, size) for task, v in _tasks(state).items()}
 
     def _settings(self) -> dict[str, Any]:
-        return {"beta": self.beta, "statistic": self.statistic}
+        return {"beta": self.beta, "statistic": self.statistic, "key": self.key}
 
     def _update(self, task: str, scores: Sequence[float]) -> None:
         now = _STATISTICS[self.statistic].measure(scores)
@@ -171,9 +179,15 @@ def token_advantages(
     """Advantages of every token: (B, T) rewards and mask to (B, T), zero where the mask is.
 
     A response's score is the sum of its token rewards. `real`: (B,) truth values; rows where it
-    is false are padding, enter no statistics and get zeros. None means that all are real.
+    is false are padding, enter no statistics and get zeros. None means that all are real. Raises
+    `BatchError` where none is: such an update would train nothing.
     """
     keep = [bool(x) for x in real] if real is not None else [True] * len(token_level_rewards)
+    if not any(keep):
+        raise BatchError(
+            f"none of {len(keep)} rows has a task: all are padding, and nothing would be trained; "
+            "verl announces tasks in its mode trainer.v1.trainer_mode=sync_ema"
+        )
     index = torch.tensor([i for i, kept in enumerate(keep) if kept], dtype=torch.long)
     index = index.to(token_level_rewards.device)
     scores = token_level_rewards.sum(dim=-1)

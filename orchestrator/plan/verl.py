@@ -166,15 +166,15 @@ def _algorithm(recipe: Recipe) -> dict[str, Any]:
         "+algorithm.ema_statistic": rl.ema.statistic,
         "+algorithm.ema_min_std": rl.ema.min_std,
         "+algorithm.ema_guard": rl.ema.guard,
+        "+algorithm.ema_key": rl.ema.key,
         f"{sampler}.sync_refill_failed_groups": True,
         f"{sampler}.custom_sampler.path": f"pkg://{PLUGIN}.filtering",
         f"{sampler}.custom_sampler.name": "GroupSampler",
         f"+{sampler}.sampler_kwargs.train_batch_size": rl.prompts_per_step,
     }
     if rl.filter.enabled:
-        metric = {"accuracy": "accuracy", "score": "reward"}[rl.filter.metric]
         keys |= {
-            f"+{sampler}.sampler_kwargs.metric": metric,
+            f"+{sampler}.sampler_kwargs.metric": rl.filter.metric,
             f"+{sampler}.sampler_kwargs.low": rl.filter.low,
             f"+{sampler}.sampler_kwargs.high": rl.filter.high,
             f"+{sampler}.sampler_kwargs.max_generation_batches": rl.filter.max_refills,

@@ -18,6 +18,9 @@ class EmaSpec(Spec):
     """Floor of the standard deviation (released code: 1e-3)."""
     guard: float = Field(gt=0)
     """A group with an |advantage| above this falls back to its own std (released code: 5)."""
+    key: Literal["task", "shared"]
+    """What has a std of its own: each `task` (paper), or all questions together (`shared`: the
+    released rows are one task, `multiple choice`, be they binary or not)."""
 
 
 class RewardSpec(Spec):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 LOGICAL_CPUS = 32
 """CPU slots of a local Ray: verl's actors each take one and mostly wait."""
 OBJECT_STORE_BYTES = 500_000_000
+"""On a laptop; on a GPU node Ray's own share of memory, which frames need."""
 DAEMONS = ("gcs_server", "raylet")
 START_TRIES = 3
 KNOCK_SECONDS = 5.0
@@ -69,7 +70,7 @@ def connected(recipe: Recipe) -> Iterator[str]:
         _start_local(
             num_cpus=max(LOGICAL_CPUS, os.cpu_count() or 1),
             num_gpus=recipe.cluster.gpus_per_node,
-            object_store_memory=OBJECT_STORE_BYTES,
+            object_store_memory=OBJECT_STORE_BYTES if recipe.cluster.device == "cpu" else None,
             include_dashboard=False,
             resources={recipe.cluster.pin: 1.0} if recipe.cluster.pin else None,
             **quiet,

@@ -14,7 +14,7 @@ from verl.trainer.ppo.core_algos import register_adv_est
 from reward_plugins.ema_grpo import EmaNormalizer, token_advantages
 
 NAME = "ema_grpo"
-OPTIONS = ("beta", "statistic", "min_std", "guard")
+OPTIONS = ("beta", "statistic", "min_std", "guard", "key")
 
 
 class EmaEstimator:

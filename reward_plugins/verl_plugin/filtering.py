@@ -7,14 +7,16 @@ groups at hand in arbitrary order. This replay buffer enters through
 
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import chain
+from statistics import fmean
 from typing import Any
 
 import transfer_queue as tq
 from omegaconf import DictConfig
 from pydantic import BaseModel, ConfigDict, Field
 from transfer_queue import KVBatchMeta
-from verl.trainer.ppo.v1.replay_buffer import FILTER_GROUPS_REWARD_METRIC, ReplayBuffer
+from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
 
 from reward_plugins.errors import CamReasonerError
 from reward_plugins.verl_plugin.faults import PARTITION, Fault, GenerationError, ResponseError
@@ -41,7 +43,7 @@ class SamplerOptions(BaseModel):
     train_batch_size: int = Field(gt=0)
     """Prompts an update needs."""
     metric: str | None = None
-    """A key of the reward's dictionary, or "reward"; none: every group is used."""
+    """A key of the reward's dictionary; none: every group is used."""
     low: float = 0.01
     """A group's mean must be greater (released config: 0.01)."""
     high: float = 0.99
@@ -67,6 +69,8 @@ class GroupSampler(ReplayBuffer):
         self.generated = 0
         self.faults: list[Fault] = []
         self.failed_groups = 0
+        self.rewards: dict[str, list[dict[str, Any]]] = {}
+        """What each response of a step's finished groups earned, kept and dropped alike."""
         super().__init__(
             sampler_kwargs=sampler_kwargs,
             refill_fn=self._refill,
@@ -82,10 +86,13 @@ class GroupSampler(ReplayBuffer):
         self, global_steps: int, partition_id: str, batch_size: int
     ) -> tuple[KVBatchMeta, dict[str, Any]]:
         self.generated, self.faults, self.failed_groups = batch_size, [], 0
+        self.rewards = {}
         batch, metrics = super().sample(global_steps, partition_id, batch_size)
         if partition_id == "train":
             metrics["training/filter_groups/generated_prompts"] = self.generated
             metrics["training/failed_responses"] = len(self.faults)
+            metrics["groups/kept_share"] = batch_size / max(len(self.rewards), batch_size)
+            metrics |= reward_means("reward", chain(*self.rewards.values()))
         return batch, metrics
 
     def _sync_metadata_from_transfer_queue(self) -> None:
@@ -103,14 +110,22 @@ class GroupSampler(ReplayBuffer):
         self.faults += new
 
     def _refill(self, count: int) -> None:
-        self.generated += count
+        """Start the next wave, of one batch at most and of what the cap leaves.
+
+        verl asks for two prompts in the place of each that is dropped, and goes on asking while
+        the wave runs: waves would double until one of them bursts the cap.
+        """
+        if self._busy("train"):
+            return
         cap = self.options.max_generation_batches * self.options.train_batch_size
-        if self.generated > cap:
+        count = min(count, cap - self.generated)
+        self.generated += count
+        if count == 0:
             raise RegenerationError(
                 f"{cap} prompts gave fewer than {self.options.train_batch_size} usable groups "
                 f"({self.failed_groups} failed): {self.options.metric} must have a mean strictly "
                 f"between {self.options.low} and {self.options.high}; widen these bounds, raise "
-                "max_generation_batches, or start from a checkpoint that sometimes succeeds"
+                "rl.filter.max_refills, or start from a checkpoint that sometimes succeeds"
             )
         self.submit(count)
 
@@ -120,9 +135,24 @@ class GroupSampler(ReplayBuffer):
         """Judge a wave of prompts only when all of it is done, so that refills repeat too."""
         if self._busy(partition_id):
             return set(), set(), set(), Counter()
+        if partition_id != "val":
+            self._note_rewards(partition_id)
         reasons = super()._terminal_eviction_reasons(global_steps, partition_id)
         self._count_failed(len(reasons[2]))
         return reasons
+
+    def _note_rewards(self, partition_id: str) -> None:
+        """Read what the groups earned that have finished since."""
+        new = self.finished_keys[partition_id] - self.rewards.keys()
+        keys = [key for key in self.partitions[partition_id] if key.split("_")[0] in new]
+        if not keys:
+            return
+        rows = tq.kv_batch_get(
+            keys=keys, partition_id=partition_id, select_fields=["extra_fields", "rm_scores"]
+        )
+        for key, row, scores in zip(keys, rows["extra_fields"], rows["rm_scores"], strict=True):
+            earned = {"score": float(scores.sum()), **earnings(row)}
+            self.rewards.setdefault(key.split("_")[0], []).append(earned)
 
     def _count_failed(self, groups: int) -> None:
         """Groups without a single response; a batch of them is no accident."""
@@ -145,37 +175,16 @@ class GroupSampler(ReplayBuffer):
         """Finished groups whose mean is out of bounds, and how many have which mean."""
         if partition_id == "val" or self.filter_groups_metric is None:
             return set(), Counter()
-        finished = self.finished_keys[partition_id]
-        known = self._dapo_classification_cache[partition_id]
-        known.update(self._means(partition_id, finished - known.keys()))
-        evicted = {uid: known[uid] for uid in finished if not self._usable(known[uid])}
+        means = {uid: self._mean(uid) for uid in self.finished_keys[partition_id]}
+        low, high = self.options.low, self.options.high
+        evicted = {uid: mean for uid, mean in means.items() if not low < mean < high}
         return set(evicted), Counter(evicted.values())
 
-    def _usable(self, mean: float) -> bool:
-        return self.options.low < mean < self.options.high
-
-    def _means(self, partition_id: str, uids: set[str]) -> dict[str, float]:
-        keys = [key for key in self.partitions[partition_id] if key.split("_")[0] in uids]
-        if not keys:
-            return {}
-        by_reward = self.filter_groups_metric == FILTER_GROUPS_REWARD_METRIC
-        column = "rm_scores" if by_reward else "extra_fields"
-        rows = tq.kv_batch_get(keys=keys, partition_id=partition_id, select_fields=[column])
-        values: dict[str, list[float]] = {}
-        for key, row in zip(keys, rows[column], strict=True):
-            values.setdefault(key.split("_")[0], []).append(self._value(row))
-        return {uid: sum(group) / len(group) for uid, group in values.items()}
-
-    def _value(self, row: Any) -> float:
-        if self.filter_groups_metric == FILTER_GROUPS_REWARD_METRIC:
-            return float(row.sum())
-        info = getattr(row, "data", row)["reward_extra_info"]
-        if self.filter_groups_metric not in info:
-            raise MetricError(
-                f"sampler_kwargs.metric={self.filter_groups_metric!r} isn't a key of the reward, "
-                f"which has {sorted(info)}; or use 'reward'"
-            )
-        return float(info[self.filter_groups_metric])
+    def _mean(self, uid: str) -> float:
+        name, group = str(self.filter_groups_metric), self.rewards[uid]
+        if name not in group[0]:
+            raise MetricError(f"sampler_kwargs.metric={name!r}: the reward has {sorted(group[0])}")
+        return fmean(float(earned[name]) for earned in group)
 
     def _select_prompt_uids(
         self, partition_id: str, sampleable_keys: set[str], batch_size: int
@@ -184,6 +193,18 @@ class GroupSampler(ReplayBuffer):
         _, snapshot, steps = super()._select_prompt_uids(partition_id, sampleable_keys, batch_size)
         ordered = dict(sorted(snapshot.items(), key=lambda item: _session(item[0])))
         return sorted(sampleable_keys)[:batch_size], ordered, steps
+
+
+def earnings(extra_fields: Any) -> dict[str, Any]:
+    """The parts of a response's reward, from verl's row of it."""
+    return dict(getattr(extra_fields, "data", extra_fields)["reward_extra_info"])
+
+
+def reward_means(where: str, earned: Iterable[dict[str, Any]]) -> dict[str, float]:
+    """Means of what all responses have a part of: `<where>/accuracy`, `<where>/format`, ..."""
+    rows = list(earned)
+    names = sorted(set.intersection(*map(set, rows))) if rows else []
+    return {f"{where}/{name}": fmean(float(row[name]) for row in rows) for name in names}
 
 
 def _session(key: str) -> tuple[str, int, int]:

@@ -1,10 +1,8 @@
 """verl's synchronous trainer, as mode `sync_ema`: it knows tasks and keeps the EMA's state."""
 
 import os
-from collections.abc import Sequence
 from numbers import Real
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import transfer_queue as tq
@@ -18,6 +16,7 @@ from reward_plugins.ema_grpo import load_state, save_state
 from reward_plugins.files import remove
 from reward_plugins.metrics_history import MetricsHistory
 from reward_plugins.verl_plugin import estimator
+from reward_plugins.verl_plugin.filtering import earnings, reward_means
 
 STATE_FILE = "ema_grpo.json"
 MODE = "sync_ema"
@@ -66,7 +65,7 @@ class EmaTrainer(PPOTrainerSync):
 
     def _compute_advantage(self, batch: KVBatchMeta, metrics: dict[str, Any]) -> KVBatchMeta:
         rows = _real_rows(batch)
-        metrics.update(_reward_means(rows["extra_fields"]))
+        metrics.update(reward_means("reward_kept", map(earnings, rows["extra_fields"])))
         if not self.uses_ema:
             return super()._compute_advantage(batch, metrics)
         estimator.ESTIMATOR.tasks = dict(zip(rows["uid"], rows["data_source"], strict=True))
@@ -130,10 +129,3 @@ def _real_rows(batch: KVBatchMeta) -> Any:
         partition_id=batch.partition_id,
         select_fields=["uid", "data_source", "extra_fields"],
     )
-
-
-def _reward_means(extra_fields: Sequence[Any]) -> dict[str, float]:
-    """Means of the reward's parts, which verl logs in validation only: `reward/format`, ..."""
-    parts = [getattr(row, "data", row)["reward_extra_info"] for row in extra_fields]
-    names = sorted(set.intersection(*(set(part) for part in parts))) if parts else []
-    return {f"reward/{name}": fmean(float(part[name]) for part in parts) for name in names}

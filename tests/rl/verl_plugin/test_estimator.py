@@ -66,3 +66,16 @@ def test_a_group_of_one_is_an_error() -> None:
     ESTIMATOR.tasks = {"a": "binary"}
     with pytest.raises(BatchError, match="'a'"):
         advantages([1.0], ["a"])
+
+
+def test_a_batch_without_a_real_row_is_an_error() -> None:
+    with pytest.raises(BatchError, match=r"none of 6 rows has a task.*sync_ema"):
+        advantages(SCORES, GROUPS)
+
+
+def test_one_shared_std_makes_tasks_one() -> None:
+    ESTIMATOR.tasks = TASKS
+    ESTIMATOR.configure(OmegaConf.create({"ema_key": "shared"}))
+    shared = advantages(SCORES, GROUPS)
+    assert torch.equal(shared[:, 0], EmaNormalizer().advantages(SCORES, GROUPS, ["any"] * 6))
+    assert list(ESTIMATOR.normalizer.state_dict()["tasks"]) == ["shared"]

@@ -1,8 +1,9 @@
 """The sampler's waves, bounds and cap, over a queue in memory."""
 
-from types import SimpleNamespace
+from random import Random
 from typing import Any
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 from verl.trainer.ppo.v1 import replay_buffer
@@ -41,7 +42,8 @@ class Queue:
             key = f"{uid}_{session}_0"
             self.tags[key] = {"status": "success"}
             info = {"accuracy": accuracy, "score": accuracy}
-            self.rows[key] = {"extra_fields": {"reward_extra_info": info}}
+            scores = np.array([0.0, accuracy])
+            self.rows[key] = {"extra_fields": {"reward_extra_info": info}, "rm_scores": scores}
 
 
 @pytest.fixture
@@ -96,6 +98,8 @@ def test_only_means_strictly_between_the_bounds_are_kept(queue: Queue) -> None:
     assert uids(batch) == ["001", "003"]
     assert metrics["training/filter_groups/evicted_samples"] == 2
     assert metrics["training/filter_groups/generated_prompts"] > 2
+    assert metrics["reward/accuracy"] == (2 + 1 + 0 + 0.5) / 8  # of all, not of those two groups
+    assert metrics["groups/kept_share"] == 0.5
 
 
 def test_the_bounds_themselves_are_outside(queue: Queue) -> None:
@@ -157,12 +161,54 @@ def test_an_unknown_metric_is_named(queue: Queue) -> None:
         buffer.sample(1, "train", 2)
 
 
-def test_rewards_can_be_the_metric(queue: Queue) -> None:
-    buffer = sampler(queue, [[[0.5], [0.5], [1.0]]], metric="reward")
-    for key, row in queue.rows.items():
-        value = 0.5 if key < "002" else 1.0
-        row["rm_scores"] = SimpleNamespace(sum=lambda value=value: value)
-    assert uids(buffer.sample(1, "train", 2)[0]) == ["000", "001"]
+def test_a_reward_of_a_single_number_can_be_the_metric(queue: Queue) -> None:
+    buffer = sampler(queue, [[[0.5], [0.5], [1.0]]], metric="score")
+    for row in queue.rows.values():
+        row["extra_fields"]["reward_extra_info"] = {}
+    batch, metrics = buffer.sample(1, "train", 2)
+    assert uids(batch) == ["000", "001"] and metrics["reward/score"] == pytest.approx(2 / 3)
+
+
+class SlowQueue(Queue):
+    """One in which prompts finish eight at a time, and 7 in 100 groups are usable."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self.random, self.running, self.started = Random(seed), list[str](), 0
+
+    def start(self, count: int) -> None:
+        for number in range(self.started, self.started + count):
+            self.tags[f"{number:06d}"] = {"is_prompt": True, "status": "running", "global_steps": 1}
+            self.running.append(f"{number:06d}")
+        self.started += count
+
+    def kv_list(self) -> dict[str, Any]:
+        for uid in self.running[:8]:
+            self.finish(uid, [1.0, 0.0] if self.random.random() < 0.07 else [0.0, 0.0])
+        del self.running[:8]
+        return super().kv_list()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_all_prompts_that_the_cap_allows_are_used_and_no_more(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = SlowQueue(seed)
+    for module in (replay_buffer, filtering):
+        monkeypatch.setattr(module, "tq", queue)
+    queue.start(64)
+    options = {"train_batch_size": 64, "metric": "accuracy", "poll_interval": 1e-6}
+    buffer = GroupSampler(
+        trainer_mode="sync",
+        trainer_config={},
+        max_off_policy_threshold=8,
+        max_off_policy_strategy="drop",
+        sampler_kwargs=options,
+        refill_fn=queue.start,
+    )
+    batch, metrics = buffer.sample(1, "train", 64)  # 64 / 0.07 = 914 prompts of 20 x 64 = 1,280
+    assert len(uids(batch)) == 64
+    assert metrics["training/filter_groups/generated_prompts"] == queue.started <= 1280
 
 
 @pytest.mark.parametrize("options", [{"train_batch_size": 0}, {"hihg": 1.0}, {"poll_interval": 0}])

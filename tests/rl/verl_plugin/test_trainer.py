@@ -136,7 +136,7 @@ def test_only_real_rows_have_tasks_and_stds_become_metrics(
     trainer._compute_advantage(batch, metrics)
     assert ESTIMATOR.tasks == {"a": "binary", "b": "letters"}
     assert metrics["ema_grpo/std/t"] == 0.5
-    assert metrics["reward/format"] == 0.5
+    assert metrics["reward_kept/format"] == 0.5
 
 
 def test_a_step_is_logged_before_its_checkpoint_as_verl_does_after_it(
