@@ -71,8 +71,7 @@ lock: $(UV) ## recompile the lock files in envs/
 
 .venv/ready: envs/orchestrator.txt pyproject.toml | $(UV)
 	@echo "setting up .venv (once, under a minute) ..."
-	@test -e .venv/ready -o ! -e .venv/pyvenv.cfg || grep -q '^prompt = camreasoner' .venv/pyvenv.cfg || \
-	    { echo ".venv was not built here: move it away, then run the same command again"; exit 1; }
+	@if [ ! -e .venv/ready ] && [ -e .venv/pyvenv.cfg ] && ! grep -q '^prompt = camreasoner' .venv/pyvenv.cfg; then echo ".venv was not built here: move it away, then run the same command again"; exit 1; fi
 	@$(UV) venv -q --clear --prompt camreasoner --python 3.11 .venv
 	@$(UV) pip sync -q --compile-bytecode --python .venv/bin/python envs/orchestrator.txt
 	@$(UV) pip install -q --python .venv/bin/python --no-deps --no-build-isolation -e .
