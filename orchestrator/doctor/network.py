@@ -87,7 +87,7 @@ def training_questions(plan: Plan) -> Iterator[Verdict]:
 
 
 def rendezvous(recipe: Recipe) -> Verdict:
-    """Ray, the process groups and the rollout servers choose free ports on this node's address."""
+    """Ray, the process groups and the rollout servers choose free ports on this machine."""
     address = recipe.cluster.address
     if address is not None:
         try:
@@ -95,9 +95,7 @@ def rendezvous(recipe: Recipe) -> Verdict:
         except ResourceError as error:
             return False, str(error)
         return True, f"cluster.address: nothing speaks against {address}"
-    from ray.util import get_node_ip_address
-
-    here = get_node_ip_address()
+    here = "127.0.0.1"
     wanted = RAY_PORTS + PORTS_A_DEVICE * max(1, recipe.devices)
     try:
         with ExitStack() as held:
@@ -105,8 +103,8 @@ def rendezvous(recipe: Recipe) -> Verdict:
                 held.enter_context(socket.create_server((here, 0)))
     except OSError as error:
         return False, (
-            f"ports: {wanted} free ones are needed on {here}, this node's address ({error}); see "
-            "`hostname -I`, net.ipv4.ip_local_port_range and `ulimit -n`"
+            f"ports: {wanted} free ones are needed on {here} ({error}); see "
+            "net.ipv4.ip_local_port_range and `ulimit -n`"
         )
     return True, f"ports: {wanted} free ones on {here} for Ray and the process groups"
 

@@ -23,6 +23,9 @@ LOGICAL_CPUS = 32
 """CPU slots of a local Ray: verl's actors each take one and mostly wait."""
 OBJECT_STORE_BYTES = 500_000_000
 """On a laptop; on a GPU node Ray's own share of memory, which frames need."""
+LOOPBACK = ("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+"""Ray, and verl's queues with it, run what anyone sends to their ports. With this in the
+environment they listen on 127.0.0.1 alone (ray 2.60, _private/services.py:815)."""
 DAEMONS = ("gcs_server", "raylet")
 START_TRIES = 3
 KNOCK_SECONDS = 5.0
@@ -53,6 +56,8 @@ def check_gpus(recipe: Recipe, found: int | None = None) -> None:
 @contextmanager
 def connected(recipe: Recipe) -> Iterator[str]:
     """A Ray cluster for the length of a run; yields its address for drivers that join it."""
+    if recipe.cluster.address is None:
+        os.environ.setdefault(*LOOPBACK)  # before Ray is imported
     import ray
 
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")

@@ -10,6 +10,7 @@ Standard library only, and run by path: importing the package would cost what th
 
 import contextlib
 import ctypes
+import fcntl
 import gc
 import hashlib
 import importlib
@@ -22,6 +23,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 from typing import Any, NoReturn
 
@@ -42,6 +44,9 @@ LENGTH = struct.Struct("!Q")
 STATUS = struct.Struct("!i")
 TAKEN = b"!"
 PR_SET_PDEATHSIG = 1
+CREDENTIALS = struct.Struct("3i")
+LONGEST_FOLDER = 60
+"""The system allows 107 bytes for the path of a socket."""
 
 
 def main(argv: list[str]) -> None:
@@ -59,10 +64,20 @@ def main(argv: list[str]) -> None:
 
 
 def _address() -> str:
-    """An abstract socket of this user, and of this interpreter and path on this Ray node."""
+    """A socket of this user's, and of this interpreter and path on this Ray node.
+
+    Raises:
+        PermissionError: others can enter the folder that it is to lie in.
+    """
     node = os.environ.get("RAY_RAYLET_PID", os.getppid())
     parts = (os.getuid(), node, sys.executable, os.environ.get("PYTHONPATH"))
-    return f"verl-fork-{hashlib.sha256(repr(parts).encode()).hexdigest()[:32]}"
+    root = tempfile.gettempdir() if len(tempfile.gettempdir()) < LONGEST_FOLDER else "/tmp"
+    folder = os.path.join(root, f"verl-fork-{os.getuid()}")
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    status = os.lstat(folder)
+    if status.st_uid != os.getuid() or status.st_mode & 0o077:
+        raise PermissionError(f"{folder} is open to others, who could run code as you: remove it")
+    return os.path.join(folder, hashlib.sha256(repr(parts).encode()).hexdigest()[:32])
 
 
 def _start_server(address: str) -> subprocess.Popen[bytes]:
@@ -78,9 +93,11 @@ def _fork_remotely(address: str, argv: list[str]) -> socket.socket:
     Raises:
         ConnectionError: there is no server, or it ended before it took the request.
     """
+    if not os.path.exists(address):
+        raise ConnectionRefusedError(address)
     body = json.dumps({"argv": argv, "env": dict(os.environ), "cwd": os.getcwd()}).encode()
     connection = socket.socket(socket.AF_UNIX)
-    connection.connect("\0" + address)
+    connection.connect(address)
     socket.send_fds(connection, [LENGTH.pack(len(body))], [0, 1, 2])
     connection.sendall(body)
     _receive(connection, len(TAKEN))
@@ -117,11 +134,12 @@ class Server:
     """Forks a child a connection; tells the connection how the child ended, and the reverse."""
 
     def __init__(self, address: str) -> None:
+        self.address = address
+        self.lock = _lock(f"{address}.lock")
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(address)  # of a server that was killed
         self.listener = socket.socket(socket.AF_UNIX)
-        try:
-            self.listener.bind("\0" + address)
-        except OSError:
-            sys.exit(0)  # another worker's server was faster
+        self.listener.bind(address)
         self.listener.listen(128)
         self.selector = selectors.DefaultSelector()
         self.children: dict[int, tuple[int, socket.socket]] = {}  # pid: pidfd, connection
@@ -137,13 +155,19 @@ class Server:
         while self.children or not served:
             for key, _ in self.selector.select():
                 if key.data is None:
-                    served = True
-                    self._accept()
+                    served = self._accept() or served
                 elif key.data in self.children:
                     self._settle(key.data)
+        os.unlink(self.address)
+        os.unlink(f"{self.address}.lock")
 
-    def _accept(self) -> None:
+    def _accept(self) -> bool:
+        """Fork what is asked for; False where another user asks."""
         connection, _ = self.listener.accept()
+        about = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
+        if CREDENTIALS.unpack(about)[1] != os.getuid():
+            connection.close()
+            return False
         header, streams, _, _ = socket.recv_fds(connection, LENGTH.size, 3)
         request = json.loads(_receive(connection, LENGTH.unpack(header)[0]))
         pid = os.fork()
@@ -157,11 +181,13 @@ class Server:
         self.children[pid] = pidfd, connection
         self.selector.register(pidfd, selectors.EVENT_READ, pid)
         self.selector.register(connection, selectors.EVENT_READ, pid)
+        return True
 
     def _become(self, request: dict[str, Any], streams: list[int]) -> NoReturn:
         """In the child: be the process that the request describes."""
         os.setsid()  # Ray ends a worker by its process group
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        os.close(self.lock)
         self.listener.close()
         self.selector.close()
         for target, stream in enumerate(streams):
@@ -185,6 +211,18 @@ class Server:
             self.selector.unregister(handle)
         os.close(pidfd)
         connection.close()
+
+
+def _lock(path: str) -> int:
+    """Hold the lock for as long as this process lives; ends it when another server was faster."""
+    lock = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(lock), os.stat(path)):  # else its holder just removed it
+            return lock
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    sys.exit(0)
 
 
 def _ended(pid: int) -> bool:

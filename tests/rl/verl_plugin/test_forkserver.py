@@ -1,6 +1,7 @@
 """A forked worker is the process it was asked to be, and none outlives those who need it."""
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -9,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from reward_plugins.verl_plugin.cpu import forkserver
 from reward_plugins.verl_plugin.train import FORK_SERVER
 
+NOBODY = 65534
 SERVE = """
 import importlib.util, sys
 spec = importlib.util.spec_from_file_location("forkserver", sys.argv[1])
@@ -113,3 +116,44 @@ def test_worker_is_not_started_again_when_the_server_is_killed(
     assert process.stdout and process.stdout.readline()
     server.kill()
     assert process.wait(timeout=30) == -9
+
+
+def answer_to(uid: int, address: Path) -> bytes:
+    """What the server sends to a process of another user that asks it to run something."""
+    reading, writing = os.pipe()
+    if not os.fork():
+        try:
+            os.setuid(uid)
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.connect(str(address))
+                os.write(writing, connection.recv(1) or b"closed")
+        except OSError as error:
+            os.write(writing, type(error).__name__.encode())
+        finally:
+            os._exit(0)
+    os.wait()
+    os.close(writing)
+    return os.read(reading, 100)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be another user")
+def test_another_user_is_refused_by_the_folder_and_by_the_server(
+    server: subprocess.Popen[bytes],
+    worker: Callable[..., subprocess.Popen[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("RAY_RAYLET_PID", str(tmp_path))
+    address = Path(forkserver._address())
+    assert address.is_socket() and address.parent.stat().st_mode & 0o777 == 0o700
+    assert answer_to(NOBODY, address) == b"PermissionError"
+    address.parent.chmod(0o711)
+    address.chmod(0o777)
+    try:
+        assert answer_to(NOBODY, address) == b"closed"
+        with pytest.raises(PermissionError, match="open to others"):
+            forkserver._address()
+    finally:
+        address.parent.chmod(0o700)
+    assert worker("print(7)").communicate(timeout=30)[0] == "7\n"
+    assert server.wait(timeout=30) == 0 and not address.exists()

@@ -1,5 +1,7 @@
 """A Ray of our own on a machine that is busy."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -48,3 +50,20 @@ def test_other_errors_are_not_tried_again(
     with pytest.raises(type(other)):
         cluster._start_local()
     assert len(given) == 1
+
+
+LISTENERS = """
+import psutil
+from orchestrator.recipe import load_recipe
+from orchestrator.run import cluster
+with cluster.connected(load_recipe("tiny")):
+    processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
+    sockets = [c for p in processes for c in p.net_connections() if c.status == "LISTEN"]
+    print({socket.laddr.ip.removeprefix("::ffff:") for socket in sockets})
+"""
+
+
+def test_a_ray_of_our_own_listens_on_loopback_alone() -> None:
+    command = [sys.executable, "-c", LISTENERS]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=100)
+    assert done.stdout.strip() == "{'127.0.0.1'}"

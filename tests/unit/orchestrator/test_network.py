@@ -1,5 +1,6 @@
 """The doctor's checks of what is elsewhere: the Hub, training questions, ports."""
 
+import resource
 import socket
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
@@ -96,13 +97,15 @@ def test_a_cluster_that_does_not_answer_is_told() -> None:
     assert right is False and address in text
 
 
-def test_ports_are_looked_for_on_the_address_that_others_will_use(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_too_few_ports_or_open_files_are_told() -> None:
     assert network.rendezvous(load_recipe("tiny"))[0] is True
-    monkeypatch.setattr("ray.util.get_node_ip_address", lambda: "203.0.113.1")  # not this machine
-    right, text = network.rendezvous(load_recipe("tiny"))
-    assert right is False and "203.0.113.1" in text
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (16, before[1]))
+    try:
+        right, text = network.rendezvous(load_recipe("tiny"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert right is False and "Too many open files" in text and "ulimit -n" in text
 
 
 def test_a_taken_review_port_is_told_and_stops_nothing() -> None:
