@@ -50,16 +50,23 @@ def check_endpoint(spec: EndpointSpec, key: str) -> None:
         client.models.list()
     except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
         raise EndpointError(
-            f"{key}: {spec.base_url} refuses the key in {spec.api_key_variable}: {error}"
+            f"{key}: {spec.base_url} refuses the key in {spec.api_key_variable}: "
+            f"{_told(error, spec)}"
         ) from error
     except openai.APIStatusError:
         return
     except openai.OpenAIError as error:
         raise EndpointError(
-            f"{key}.base_url: no server answers at {spec.base_url} ({error}); start one "
-            f"(vllm serve {spec.model}), or name another OpenAI-compatible one and put its key in "
-            f"{spec.api_key_variable}"
+            f"{key}.base_url: no server answers at {spec.base_url} ({_told(error, spec)}); "
+            f"start one (vllm serve {spec.model}), or name another OpenAI-compatible one and put "
+            f"its key in {spec.api_key_variable}"
         ) from error
+
+
+def _told(error: Exception, spec: EndpointSpec) -> str:
+    """What the error says, without the key: some servers repeat what they were sent."""
+    token = os.environ.get(spec.api_key_variable)
+    return str(error).replace(token, "[redacted]") if token else str(error)
 
 
 def answers(spec: EndpointSpec) -> bool:
@@ -131,13 +138,14 @@ class Client:
             openai.NotFoundError,
         ) as e:
             raise EndpointError(
-                f"{spec.base_url} refuses requests for model {spec.model!r}: {e}; check base_url, "
-                f"model, and the key in {spec.api_key_variable}"
+                f"{spec.base_url} refuses requests for model {spec.model!r}: {_told(e, spec)}; "
+                f"check base_url, model, and the key in {spec.api_key_variable}"
             ) from e
         except (openai.OpenAIError, ValueError, TypeError, LookupError, AttributeError) as e:
             # Besides the client's own errors: whatever reading a nonsensical body raises.
             raise ChatError(
-                f"{spec.model} at {spec.base_url} gave no answer: {type(e).__name__}: {e}"
+                f"{spec.model} at {spec.base_url} gave no answer: {type(e).__name__}: "
+                f"{_told(e, spec)}"
             ) from e
         return choice, answer.usage
 

@@ -14,6 +14,7 @@ from rich.markup import escape
 from orchestrator.plan.make import Plan
 from orchestrator.plan.stage import Command, Stage
 from orchestrator.run.progress import Follower, clock
+from orchestrator.secrets import REDACTED, redact
 
 SECONDS_BETWEEN_PLAIN_LINES = 10.0
 
@@ -26,17 +27,17 @@ class Console:
 
     def say(self, text: str) -> None:
         """One line of text with rich markup."""
-        self.out.print(text)
+        self.out.print(redact(text).replace(REDACTED, escape(REDACTED)))
 
     def text(self, text: str, indent: int = 0) -> None:
         """Text as it is, without markup."""
         pad = " " * indent
-        self.out.print("\n".join(pad + line for line in text.splitlines()), markup=False)
+        self.out.print("\n".join(pad + line for line in redact(text).splitlines()), markup=False)
 
     def error(self, text: str) -> None:
         """What went wrong, on standard error."""
         rich.console.Console(stderr=True, highlight=False, soft_wrap=True).print(
-            f"error: {text}", style="red", markup=False
+            f"error: {redact(text)}", style="red", markup=False
         )
 
     def announce(self, plan: Plan, stages: Sequence[Stage]) -> None:

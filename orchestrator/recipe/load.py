@@ -10,7 +10,7 @@ from typing import Any, get_origin
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ValidationError
 from yaml import YAMLError
@@ -18,7 +18,7 @@ from yaml import YAMLError
 from orchestrator.errors import RecipeError
 from orchestrator.recipe.rules import broken_rules
 from orchestrator.recipe.schema import Recipe
-from orchestrator.secrets import redact, secrets_in
+from orchestrator.secrets import environment_in, guard, redact, secrets_in
 
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"
 
@@ -41,6 +41,7 @@ def load_recipe(name: str, overrides: Sequence[str] = (), root: Path = RECIPES) 
     if problems := _contradictions(overrides):
         raise RecipeError(_report(name, problems))
     values = _compose(name, overrides, root)
+    guard(values)
     if problems := secrets_in(values):
         raise RecipeError(_report(name, problems))
     try:
@@ -59,7 +60,7 @@ def _contradictions(overrides: Sequence[str]) -> list[str]:
         key, _, value = override.lstrip("+~").partition("=")
         given.setdefault(key, []).append(value)
     return [
-        f"{key}: given as {' and as '.join(dict.fromkeys(values))}; leave all but one out"
+        f"{key}: given {len(set(values))} different values; leave all but one out"
         for key, values in given.items()
         if len(set(values)) > 1
     ]
@@ -87,9 +88,15 @@ def _compose(name: str, overrides: Sequence[str], root: Path) -> dict[str, Any]:
     try:
         with initialize_config_dir(str(home), version_base="1.3", job_name="camreasoner"):
             config = compose(config_name, overrides=given)
-            values = OmegaConf.to_container(config, resolve=True)
+            if problems := environment_in(_container(config, resolve=False)):
+                raise RecipeError(_report(name, problems))
+            return _container(config, resolve=True)
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
         raise RecipeError(f"recipe={name}: {redact(str(error)).strip()}") from None
+
+
+def _container(config: DictConfig, resolve: bool) -> dict[str, Any]:
+    values = OmegaConf.to_container(config, resolve=resolve)
     assert isinstance(values, dict)
     return {str(key): value for key, value in values.items()}
 
@@ -101,7 +108,8 @@ def _lenient(override: str) -> str:
 
 def _report(name: str, problems: list[str]) -> str:
     count = "1 mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
-    return "\n".join([f"recipe {name!r} has {count}:", *(f"  {line}" for line in problems)])
+    lines = [f"recipe {name!r} has {count}:", *(f"  {line}" for line in problems)]
+    return redact("\n".join(lines))
 
 
 def _explain(error: Any) -> str:

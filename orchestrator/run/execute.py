@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from orchestrator.run.cluster import Session
 from orchestrator.run.deaths import AGAIN, SIGNALLED, Death, explain, of_ray
 from orchestrator.run.progress import lacking
 from orchestrator.run.watchdog import Watchdog
+from orchestrator.secrets import CONFIGURED
 
 if TYPE_CHECKING:
     from orchestrator.run.nodes import End, Nodes
@@ -101,6 +103,7 @@ class _Run:
             "PYTHONPATH": str(ROOT),
             "RAY_ADDRESS": address,
             **loggers.offline(self.recipe.loggers),
+            CONFIGURED: os.environ.get(CONFIGURED, ""),
             **self.command.environ,
         }
         directory = self.stage.directory

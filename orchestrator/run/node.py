@@ -40,6 +40,7 @@ class StageRunner:
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._argv: list[str] = []
+        self._environ: dict[str, str] = {}
 
     def run(
         self, argv: Sequence[str], environ: Mapping[str, str], directory: str, log: str
@@ -53,11 +54,12 @@ class StageRunner:
         kills = memory_kills()
         lock = Path(log).with_name(".running")
         self._argv = [*SUPERVISOR, str(lock), *argv]
+        self._environ = command_environ(environ, Path(argv[0]).parent)
         with Path(log).open("ab", buffering=0) as file, ThreadPoolExecutor(1) as pool:
             self._process = subprocess.Popen(
                 self._argv,
                 cwd=directory,
-                env=command_environ(environ, Path(argv[0]).parent),
+                env=self._environ,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -69,7 +71,7 @@ class StageRunner:
         """Copy what the running command says; what there was of it since the last look."""
         process, told = self._process, log.tell()
         assert process is not None and process.stdout is not None
-        copying = pool.submit(copy_log, process.stdout, log)
+        copying = pool.submit(copy_log, process.stdout, log, self._environ)
         exited = os.pidfd_open(process.pid)
         try:
             while not copying.done() and not select.select([exited], [], [], LOOK_SECONDS)[0]:
@@ -124,7 +126,7 @@ def command_environ(extra: Mapping[str, str], programs: Path) -> dict[str, str]:
     return {**environ, "PATH": path, "PYTHONUNBUFFERED": "1", **extra}
 
 
-def copy_log(stream: IO[bytes], log: IO[bytes]) -> None:
+def copy_log(stream: IO[bytes], log: IO[bytes], environ: Mapping[str, str]) -> None:
     """Copy whole lines as they come; a carriage return also ends one, for progress bars.
 
     A command may print its environment: secrets are blacked out.
@@ -134,9 +136,9 @@ def copy_log(stream: IO[bytes], log: IO[bytes]) -> None:
     while chunk := stream.read1(CHUNK):  # type: ignore[attr-defined]
         text = rest + decode(chunk)
         end = max(text.rfind("\n"), text.rfind("\r")) + 1
-        _write(log, redact(text[:end]))
+        _write(log, redact(text[:end], environ))
         rest = text[end:]
-    _write(log, redact(rest))
+    _write(log, redact(rest, environ))
 
 
 def _write(log: IO[bytes], text: str) -> None:

@@ -15,30 +15,33 @@ import psutil
 
 from orchestrator import envs
 from orchestrator.plan.stage import ROOT
+from orchestrator.run.outputs import sha256
 from orchestrator.secrets import redact
 
 CODE = (".py", ".yaml", ".j2", ".txt", ".in", ".toml")
-"""New files that git does not know yet are part of the difference when they end like this."""
+"""New files that git does not know yet are part of the difference when they end like this, ..."""
+SOURCES = ("orchestrator/", "data_builders/", "reward_plugins/", "recipes/", "envs/")
+"""... and lie here; elsewhere they are the user's, and their hash says enough."""
+NEW = ("--no-index", "/dev/null")
 
 
 def code() -> tuple[dict[str, Any], str]:
     """The project's git commit, and its difference from what ran, as a patch for `git apply`.
 
-    The commit is None where the project is no git checkout. The patch has secrets blacked out.
+    The commit is None where the project is no git checkout. The patch has secrets blacked out, and
+    of new files that are not the project's own the SHA-256 alone, after the last difference.
     """
     if not (ROOT / ".git").exists() or shutil.which("git") is None:
         return {"commit": None, "dirty": False, "diff": None}, ""
     patch = _git("diff", "--binary", "HEAD")
-    for name in _git("ls-files", "--others", "--exclude-standard").splitlines():
-        if name.endswith(CODE):
-            patch += _git("diff", "--binary", "--no-index", "/dev/null", name)
-    patch = redact(patch)
+    new = _git("ls-files", "--others", "--exclude-standard").splitlines()
+    own = [name for name in new if name.endswith(CODE) and name.startswith(SOURCES)]
+    other = [n for n in new if n.endswith(CODE) and n not in own and (ROOT / n).is_file()]
+    patch = redact(patch + "".join(_git("diff", "--binary", *NEW, name) for name in own))
     digest = hashlib.sha256(patch.encode()).hexdigest() if patch else None
-    return {
-        "commit": _git("rev-parse", "HEAD").strip(),
-        "dirty": bool(patch),
-        "diff": digest,
-    }, patch
+    hashes = "".join(f"# not stored: {sha256(ROOT / name)}  {redact(name)}\n" for name in other)
+    commit = _git("rev-parse", "HEAD").strip()
+    return {"commit": commit, "dirty": bool(patch), "diff": digest}, patch + hashes
 
 
 def environment(name: str) -> tuple[dict[str, str], str]:

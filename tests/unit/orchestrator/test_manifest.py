@@ -11,7 +11,7 @@ from orchestrator.plan.make import Plan, make_plan
 from orchestrator.plan.stage import Stage
 from orchestrator.recipe import load_recipe
 from orchestrator.run import manifest, provenance, store
-from orchestrator.run.outputs import read_listing
+from orchestrator.run.outputs import read_listing, sha256
 
 TOKEN = "hf_" + "a1B2" * 9
 
@@ -66,19 +66,23 @@ def test_the_code_that_ran_can_be_had_back(tmp_path: Path, monkeypatch: pytest.M
     assert (clean["dirty"], clean["diff"], patch) == (False, None, "")
     assert len(clean["commit"]) == 40
     (tmp_path / "a.py").write_text("x = 2\n")
-    (tmp_path / "new.py").write_text("y = 3\n")
+    (tmp_path / "recipes").mkdir()
+    new = tmp_path / "recipes" / "new.yaml"
+    new.write_text(f"y: 3\nmine: {TOKEN}\n")
     (tmp_path / "clip.mp4").write_bytes(bytes(100))
-    (tmp_path / "notes.txt").write_text(f"token {TOKEN}\n")
+    (tmp_path / "notes.txt").write_text("the user's own\n")
     dirty, patch = provenance.code()
-    assert TOKEN not in patch and "token [redacted]" in patch
+    assert TOKEN not in patch and "mine: [redacted]" in patch
+    assert "own" not in patch
+    assert f"# not stored: {sha256(tmp_path / 'notes.txt')}  notes.txt\n" in patch
     assert dirty["dirty"] and dirty["commit"] == clean["commit"]
     git("checkout", "a.py")
-    (tmp_path / "new.py").unlink()
+    new.unlink()
     (tmp_path / "notes.txt").unlink()
     (tmp_path / "patch").write_text(patch)
     git("apply", "patch")
     assert (tmp_path / "a.py").read_text() == "x = 2\n"
-    assert (tmp_path / "new.py").read_text() == "y = 3\n"
+    assert new.read_text() == "y: 3\nmine: [redacted]\n"
 
 
 def test_a_copy_without_git_has_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -111,7 +111,7 @@ def test_a_logger_that_easyr1_lacks_is_refused() -> None:
 
 
 def test_a_key_that_is_given_two_values_is_an_error() -> None:
-    with pytest.raises(RecipeError, match=r"rl.group_size: given as 4 and as 8"):
+    with pytest.raises(RecipeError, match=r"rl.group_size: given 2 different values"):
         load_recipe("tiny", ["rl.group_size=4", "+rl.group_size=8"])
     assert load_recipe("tiny", ["rl.group_size=4", "rl.group_size=4"]).rl.group_size == 4
 

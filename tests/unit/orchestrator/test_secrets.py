@@ -1,20 +1,39 @@
 """A recipe that holds a secret is refused, and a log that would show one is blacked out."""
 
+import base64
+import json
 import sys
 from pathlib import Path
+from urllib.parse import quote, quote_plus
 
 import pytest
 
 from orchestrator.errors import RecipeError
 from orchestrator.recipe import load_recipe, recipe_names
 from orchestrator.run.node import Exit, StageRunner
-from orchestrator.secrets import REDACTED, redact
+from orchestrator.secrets import CONFIGURED, REDACTED, redact
 
 PLANTED = {
     "HF_TOKEN": "hf_" + "PlantedTokenOfHuggingFace0123456789"[:34],
     "WANDB_API_KEY": "0123456789abcdef0123456789abcdef01234567",
     "OPENAI_API_KEY": "sk-proj-planted0123456789abcdefghijkl",
 }
+KINDS = {
+    "wandb": "0123456789abcdef" * 2 + "01234567",
+    "aws id": "AKIA" + "IOSFODNN7EXAMPLE",
+    "aws secret": "wJalrXUtnFEMI/K7MDENG/bPxRfi" + "CYEXAMPLEKEY",
+    "slack": "xoxb-" + "123456789012-abcdefABCDEF",
+    "gitlab": "glpat-" + "abcdefghij0123456789",
+    "google": "AIza" + "SyA-0123456789abcdefghijklmnopqrstuv",
+    "jwt": "eyJhbGciOiJIUzI1NiJ9." + "eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJl",
+    "pem": "-----BEGIN RSA PRIVATE KEY-----\n|MIIEpAIBAAKCAQEA\n-----END RSA PRIVATE KEY-----",
+    "anthropic": "sk-ant-" + "api03-abcdefghij0123456789",
+    "stripe": "sk_live_" + "abcdefghij0123456789",
+    "github": "github_pat_" + "abcdefghij0123456789",
+    "bearer": "Bearer |abc123def456",
+    "header": "Authorization: Basic |dXNlcjpwYXNz",
+}
+"""The part after `|` is the secret."""
 ENDPOINT = "data.trajectories.teacher.base_url"
 
 
@@ -58,6 +77,86 @@ def test_the_value_of_a_secret_variable_is_refused_whatever_it_looks_like(
     monkeypatch.setenv("MY_SERVER_API_KEY", "open sesame")
     with pytest.raises(RecipeError, match="looks like the value of MY_SERVER_API_KEY"):
         load_recipe("tiny", ['expected="says open sesame"'])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_kind_of_secret_passes_under_another_name_or_into_text(kind: str) -> None:
+    secret = KINDS[kind].split("|")[-1]
+    given = KINDS[kind].replace("|", "")
+    with pytest.raises(RecipeError) as caught:
+        load_recipe("tiny", [f"rl.extra.words=[{json.dumps(given)}]"])
+    assert "rl.extra.words.0: looks like" in str(caught.value)
+    for text in (f"  harmless: {given}\n", f"+    key = '{given}'\n", f"x\n{given}\r\n"):
+        assert secret not in redact(text)
+        assert "harmless" in redact(text) or "harmless" not in text
+
+
+@pytest.mark.parametrize("line", ["password: {}", "+  db_passwd = '{}'", '"api_key": "{}"'])
+def test_a_password_in_a_file_is_told_by_its_name(line: str) -> None:
+    text = redact(f"{line.format('hunter22')}\nhost: h")
+    assert "hunter22" not in text and text.endswith("\nhost: h")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "commit 0123456789abcdef0123456789abcdef01234567",
+        "index 0123456789abcdef0123456789abcdef01234567..0000000000000000000000000000000000000000",
+        "https://host/models/x/resolve/0123456789abcdef0123456789abcdef01234567/config.json",
+        "api_key=os.environ.get(name)",
+        "password: str",
+        "tokenizer.pad_token = '<|endoftext|>'",
+    ],
+)
+def test_hashes_and_code_stay(text: str) -> None:
+    assert redact(text) == text
+
+
+@pytest.mark.parametrize("value", ["/with+a/slash=", "hunter2", "two words and é", "q\"'\\quo"])
+def test_a_secret_is_known_in_every_form(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEACHER_KEY", value)
+    for form in (
+        value,
+        quote(value, safe=""),
+        quote_plus(value),
+        json.dumps(value),
+        base64.b64encode(f"user:{value}".encode()).decode(),
+        base64.b64encode(f"me:{value}\n".encode()).decode(),
+        base64.urlsafe_b64encode(value.encode()).decode(),
+    ):
+        text = redact(f"Sent {form} away")
+        assert REDACTED in text and value not in text and form not in text
+
+
+def test_the_variable_that_a_recipe_names_is_known_by_every_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLAIN", "n0t-shown")
+    monkeypatch.setenv(CONFIGURED, "")
+    load_recipe("camreasoner_7b", ["data.trajectories.teacher.api_key_variable=PLAIN"])
+    log = tmp_path / "log"
+    echo = [sys.executable, "-c", "import os; print('refused:', os.environ['PLAIN'])"]
+    assert list(StageRunner().run(echo, {}, str(tmp_path), str(log)))
+    assert log.read_text() == f"refused: {REDACTED}\n"
+
+
+def test_a_path_is_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERVICE_KEY", str(tmp_path))
+    assert redact(f"reading {tmp_path}") == f"reading {tmp_path}"
+
+
+def test_what_would_read_the_environment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLAIN", "n0t-shown")
+    for name in ("PLAIN", "UNSET"):
+        with pytest.raises(RecipeError, match="x: takes its value from the env") as caught:
+            load_recipe("tiny", [f"rl.extra.x='${{oc.env:{name}}}'"])
+        assert "n0t-shown" not in str(caught.value)
+
+
+def test_a_contradiction_shows_no_value() -> None:
+    with pytest.raises(RecipeError, match="x: given 2 different values") as caught:
+        load_recipe("tiny", ["rl.extra.x=n0t-shown", "rl.extra.x=shown-n0t"])
+    assert "n0t" not in str(caught.value)
 
 
 def test_a_mistyped_override_with_a_secret_does_not_show_it() -> None:
