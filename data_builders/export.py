@@ -103,7 +103,7 @@ def to_easyr1(samples: Sequence[Sample], index: FrameIndex, prompt: PromptSpec, 
 
     EasyR1 hands its reward function nothing but the response and the answer, so the answer is a
     JSON object with all that `reward_plugins` needs. Its prompts have no system turn of their own:
-    the chat template adds the model's default.
+    `reward_plugins.easyr1_plugin.launch` has the chat template begin with it.
     """
     rows = []
     for sample in samples:

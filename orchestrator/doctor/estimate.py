@@ -110,7 +110,7 @@ def _rl(recipe: Recipe, model: Backbone, gpu: Gpu) -> Iterator[Estimate]:
     prompt = _visual(recipe, rl.frames or recipe.frames) + TEXT_TOKENS
     response = min(RESPONSE_TOKENS, rl.max_response_length)
     responses = rl.prompts_per_step * rl.group_size
-    steps = rl.max_steps or rl.epochs * max(1, _rl_questions(recipe) // rl.prompts_per_step)
+    steps = rl_steps(recipe)
     refill = REFILL if rl.filter.enabled else 1.0
     passes = 8 + 2 * rl.gradient_checkpointing + 2 * rl.kl.enabled
     step_flops = model.parameters * (
@@ -128,6 +128,12 @@ def _rl(recipe: Recipe, model: Backbone, gpu: Gpu) -> Iterator[Estimate]:
         memory=memory,
         devices=devices,
     )
+
+
+def rl_steps(recipe: Recipe) -> int:
+    """Rollout batches of RL, about."""
+    rl = recipe.rl
+    return rl.max_steps or rl.epochs * max(1, _rl_questions(recipe) // rl.prompts_per_step)
 
 
 def proposal(recipe: Recipe, gpu: Gpu) -> str | None:

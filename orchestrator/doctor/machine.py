@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 from orchestrator.doctor.backbones import backbone
+from orchestrator.doctor.estimate import rl_steps
 from orchestrator.doctor.memory import rl_bytes
 from orchestrator.errors import ResourceError
 from orchestrator.plan.make import Plan
@@ -51,14 +52,14 @@ def disk(plan: Plan, free: int | None = None) -> Verdict:
     free = shutil.disk_usage(there).free if free is None else free
     text = f"disk: checkpoints take {wanted / 1e9:.1f} GB, {free / 1e9:.0f} GB are free in {there}"
     if wanted > free:
-        text += "; lower sft.keep_last or rl.keep_last, or set runs_dir="
+        text += "; lower sft.keep_last or rl.keep_last, raise rl.keep_every, or set runs_dir="
     return wanted <= free, text
 
 
 def checkpoint_bytes(recipe: Recipe) -> float | None:
     """SFT: weights in bf16 and 12 bytes of optimizer a trained parameter (fp32: 4 and 8), each
-    epoch or step that is kept. RL: `rl_bytes` a parameter, one more than is kept while a
-    new one is written. Then base and merged weights. None: unknown backbone.
+    epoch or step that is kept. RL: `rl_bytes` a parameter, one more than is kept
+    while a new one is written. Then base and merged weights. None: unknown backbone.
     """
     model, sft, rl = backbone(recipe), recipe.sft, recipe.rl
     if model is None:
@@ -67,8 +68,9 @@ def checkpoint_bytes(recipe: Recipe) -> float | None:
     last = sft.epochs if sft.max_steps is None or sft.save_every == "epoch" else sft.max_steps
     every = 1 if sft.save_every == "epoch" else sft.save_every
     saved = sft.keep_last or math.ceil(last / every)
-    reinforced = sum(rl_bytes(recipe)) * size
-    return saved * 14.0 * size + (rl.keep_last + 1) * reinforced + 2 * 4.0 * size
+    kept = rl_steps(recipe) // (rl.keep_every * rl.save_every) if rl.keep_every else 0
+    reinforced = (kept + rl.keep_last + 1) * sum(rl_bytes(recipe)) * size
+    return saved * 14.0 * size + reinforced + 2 * 4.0 * size
 
 
 def video() -> Verdict:

@@ -31,6 +31,7 @@ def rl(recipe: Recipe, done: dict[str, Path]) -> Draft:
 
 def train_config(recipe: Recipe, done: dict[str, Path]) -> dict[str, Any]:
     """What `reward_plugins.easyr1_plugin.launch` reads."""
+    rl = recipe.rl
     config: dict[str, Any] = {
         "data": _data(recipe),
         "algorithm": _algorithm(recipe),
@@ -45,6 +46,8 @@ def train_config(recipe: Recipe, done: dict[str, Path]) -> dict[str, Any]:
     return {
         "easyr1": merged(config, recipe.rl.extra, "rl.extra"),
         "ema": recipe.rl.ema.model_dump(),
+        "system": recipe.prompt.system,
+        "keep": {"last": rl.keep_last, "every": rl.keep_every and rl.keep_every * rl.save_every},
         "env": loggers.environ(recipe.loggers),
     }
 
@@ -151,7 +154,7 @@ def _trainer(recipe: Recipe) -> dict[str, Any]:
         "val_freq": -1,
         "val_before_train": False,
         "save_freq": rl.save_every,
-        "save_limit": rl.keep_last,
+        "save_limit": -1,  # `keep` says what stays
         "save_checkpoint_path": str(OUT / "checkpoints"),
         "find_last_checkpoint": True,
     }

@@ -164,8 +164,11 @@ class RlSpec(Spec):
     save_every: int = Field(gt=0)
     """Steps between checkpoints."""
     keep_last: int = Field(gt=0)
-    """Newest checkpoints that stay on disk. There is no `keep_best`: training validates nothing,
-    and each that is kept can be evaluated."""
+    """Newest checkpoints that stay on disk, besides those of `keep_every`. There is no `keep_best`:
+    training validates nothing, and each that is kept can be evaluated."""
+    keep_every: int | None = Field(gt=0)
+    """Every so many checkpoints one stays for ever, to go back to behind a collapse that is seen
+    late; null: none does."""
     extra: dict[str, Any]
     """Keys of the chosen trainer, dotted or nested, passed through verbatim."""
 

@@ -146,8 +146,6 @@ def _rl(recipe: Recipe) -> Iterator[str]:
         yield f"rl.filter.low: {rl.filter.low} is not below rl.filter.high {rl.filter.high}"
     if rl.trainer == "easyr1" and rl.loss_aggregation == "seq-mean-token-sum":
         yield "rl.loss_aggregation: EasyR1 knows token-mean and seq-mean-token-mean only"
-    if rl.trainer == "easyr1" and rl.keep_last == 1:
-        yield "rl.keep_last: with 1, EasyR1 removes the old checkpoint before it writes one; use 2"
     if rl.trainer == "verl" and rl.freeze_vision_tower:
         yield (
             "rl.freeze_vision_tower: verl 0.9.1 declares this key and reads it nowhere; set it "

@@ -33,6 +33,8 @@ NAME = "ema_grpo"
 STATE_FILE = "ema_grpo.json"
 SETTINGS = "CAMREASONER_EMA"
 """Environment variable with the arguments of `EmaNormalizer` as JSON; unset means its defaults."""
+KEEP = "CAMREASONER_KEEP"
+"""The same with those of `remove_old`; empty or unset: EasyR1's own `save_limit`."""
 
 TRAINER = "verl.trainer.ray_trainer"
 
@@ -180,11 +182,14 @@ class Estimator:
         """
 
         def save_checkpoint(trainer: Any) -> None:
+            from reward_plugins.checkpoints import remove_old
             from reward_plugins.ema_grpo import save_state
 
             if trainer.config.algorithm.adv_estimator == NAME:
                 save_state(_checkpoint(trainer) / STATE_FILE, self.normalizer)
             save(trainer)
+            if keep := os.environ.get(KEEP):
+                remove_old(_checkpoint(trainer).parent, **json.loads(keep))
 
         def save_once_logged(trainer: Any) -> None:
             if self.history is None:

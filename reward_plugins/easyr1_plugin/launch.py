@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict
 
 from reward_plugins.easyr1_plugin import checkout, hooks
 from reward_plugins.ema_grpo import EmaNormalizer
+from reward_plugins.files import write_file
 from reward_plugins.logger_modes import logger_modes
 
 WORKER_ENV = {
@@ -47,6 +48,15 @@ class EmaConfig(BaseModel):
     key: Literal["task", "shared"] = "task"
 
 
+class KeepConfig(BaseModel):
+    """Arguments of `checkpoints.remove_old`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    last: int
+    every: int | None
+
+
 class LaunchConfig(BaseModel):
     """One EasyR1 run."""
 
@@ -56,6 +66,10 @@ class LaunchConfig(BaseModel):
     """EasyR1's own configuration, nested as in its YAML files; EasyR1 checks it."""
     ema: EmaConfig = EmaConfig()
     """Settings of `ema_grpo`, for which EasyR1's configuration has no keys."""
+    system: str = ""
+    """The system's turn of every prompt: EasyR1 builds a user's alone."""
+    keep: KeepConfig | None = None
+    """Checkpoints that stay; none: those that EasyR1's `save_limit` leaves."""
     address: str | None = None
     """The Ray cluster to join (none: `RAY_ADDRESS`, else a new local one)."""
     local: Mapping[str, Any] = {}
@@ -71,6 +85,7 @@ class LaunchConfig(BaseModel):
             "PYTHONPATH": os.pathsep.join([str(home), str(root)]),
             checkout.VARIABLE: str(home),
             hooks.SETTINGS: self.ema.model_dump_json(),
+            hooks.KEEP: self.keep.model_dump_json() if self.keep else "",
             **logger_modes(),
             **self.env,
         }
@@ -94,9 +109,30 @@ def main(path: str) -> None:
     where = {"address": address} if address else {"address": "local", **config.local}
     ray.init(**where, runtime_env=config.runtime_env(home))
     try:
-        run_easyr1(config.easyr1)
+        run_easyr1(with_system(config.easyr1, config.system, home))
     finally:
         ray.shutdown()
+
+
+def with_system(easyr1: Mapping[str, Any], system: str, home: Path) -> Mapping[str, Any]:
+    """EasyR1's configuration with a chat template that begins with the turn `system`.
+
+    `data.override_chat_template` is EasyR1's own key: main reads the file that it names, and
+    v0.3.2 takes it for the template itself.
+    """
+    if not system:
+        return easyr1
+    from transformers import AutoProcessor
+
+    policy = easyr1["worker"]["actor"]["model"]["model_path"]
+    turn = f"[{{'role': 'system', 'content': {system!a}}}]"
+    template = AutoProcessor.from_pretrained(policy).chat_template
+    template = f"{{%- set messages = {turn} + messages -%}}{template}"
+    if "open(override_chat_template" in (home / "verl/utils/tokenizer.py").read_text():
+        file = Path(easyr1["trainer"]["save_checkpoint_path"]).with_name("chat_template.jinja")
+        write_file(file, template)
+        template = str(file)
+    return {**easyr1, "data": {**easyr1["data"], "override_chat_template": template}}
 
 
 def run_easyr1(config: Mapping[str, Any]) -> None:

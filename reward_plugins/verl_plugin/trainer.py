@@ -12,8 +12,8 @@ from transfer_queue import KVBatchMeta
 from verl.trainer.ppo.v1.trainer_base import register_trainer
 from verl.trainer.ppo.v1.trainer_sync import PPOTrainerSync
 
+from reward_plugins.checkpoints import PREFIX, remove_old
 from reward_plugins.ema_grpo import load_state, save_state
-from reward_plugins.files import remove
 from reward_plugins.metrics_history import MetricsHistory
 from reward_plugins.verl_plugin import estimator
 from reward_plugins.verl_plugin.filtering import earnings, reward_means
@@ -32,10 +32,6 @@ class EmaTrainer(PPOTrainerSync):
         # The base compares the mode's name with "sync" and builds an asynchronous buffer otherwise.
         with open_dict(config):
             config.trainer.v1.trainer_mode = "sync"
-            # verl counts only what this process saved, and with 1 to keep it removes the old
-            # checkpoint before the new one is named the latest.
-            self.keep_last = config.trainer.max_actor_ckpt_to_keep
-            config.trainer.max_actor_ckpt_to_keep = None
         self.uses_ema = config.algorithm.adv_estimator == estimator.NAME
         self.dispatched = (0, 0)  # step, prompts fetched for it
         self.dumped = 0  # the step whose responses were last written
@@ -81,8 +77,9 @@ class EmaTrainer(PPOTrainerSync):
         if self.uses_ema:
             save_state(self._checkpoint() / STATE_FILE, estimator.ESTIMATOR.normalizer)
         super()._save_checkpoint()
-        if self.keep_last:
-            remove_old(Path(self.config.trainer.default_local_dir), self.keep_last)
+        # verl itself counts only what this process saved.
+        own = self.config.trainer
+        remove_old(Path(own.default_local_dir), own.keep_last, own.keep_every)
 
     def _log_step(self) -> None:
         """What verl itself does only after the checkpoint (trainer_base.py:504)."""
@@ -110,15 +107,7 @@ class EmaTrainer(PPOTrainerSync):
             load_state(Path(source) / STATE_FILE, estimator.ESTIMATOR.normalizer)
 
     def _checkpoint(self) -> Path:
-        return Path(self.config.trainer.default_local_dir) / f"global_step_{self.global_steps}"
-
-
-def remove_old(checkpoints: Path, keep: int) -> None:
-    """Leave the newest `keep` checkpoints, once the newest of all is whole and named so."""
-    steps = (path.name.removeprefix("global_step_") for path in checkpoints.glob("global_step_*"))
-    own = sorted(int(step) for step in steps if step.isdigit())  # a copy has another name
-    for step in own[:-keep]:
-        remove(checkpoints / f"global_step_{step}")
+        return Path(self.config.trainer.default_local_dir) / f"{PREFIX}{self.global_steps}"
 
 
 def _real_rows(batch: KVBatchMeta) -> Any:

@@ -206,6 +206,17 @@ def test_a_crash_while_saving_resumes_from_the_checkpoint_before(
     assert advantages(module, range(2, 4)) == expected[2:]
 
 
+def test_old_checkpoints_go_but_for_every_so_manieth(
+    fresh: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh()
+    monkeypatch.setenv(hooks.KEEP, '{"last": 1, "every": 2}')
+    for step in range(1, 6):
+        make_trainer(tmp_path, step=step)._save_checkpoint()
+    left = {path.name for path in tmp_path.glob("global_step_*")}
+    assert left == {"global_step_2", "global_step_4", "global_step_5"}
+
+
 def test_a_named_checkpoint_brings_its_own_state(fresh: Any, tmp_path: Path) -> None:
     module, trainer = fresh(), make_trainer(tmp_path / "old", step=1)
     whole = advantages(module, range(1))

@@ -23,7 +23,8 @@ from verl.utils.dataset import RLHFDataset
 from verl.utils.tokenizer import get_processor, get_tokenizer
 from verl.workers import reward as easyr1_reward
 
-from reward_plugins.easyr1_plugin.launch import WORKER_ENV, LaunchConfig, run_easyr1
+from reward_plugins.easyr1_plugin import checkout
+from reward_plugins.easyr1_plugin.launch import WORKER_ENV, LaunchConfig, run_easyr1, with_system
 
 
 @pytest.fixture
@@ -101,6 +102,23 @@ def test_its_dataset_reads_our_questions_with_their_clips(config: dict[str, Any]
     assert int((row["input_ids"] == video).sum()) == 2 * 2 * 2  # 4 frames, 56x56: 2x2x2 tokens
     assert json.loads(row["ground_truth"])["task"] == "binary"
     assert row["multi_modal_data"]["videos"]
+
+
+def test_every_prompt_begins_with_the_system_turn(parsed: Any, config: dict[str, Any]) -> None:
+    asked = 'Say "{{ B }}" — {% 100 \'% %} sûr\n\U0001f3a5.'
+    read = parsed(with_system(config, asked, checkout.locate()))
+    policy, template = config["worker"]["actor"]["model"]["model_path"], read.data
+    processor = get_processor(policy, override_chat_template=template.override_chat_template)
+    plain = make_dataset(config)
+    question = plain._build_messages(plain.dataset[0])
+    turn = f"<|im_start|>system\n{asked}<|im_end|>\n"
+    told = processor.apply_chat_template(question, add_generation_prompt=True, tokenize=False)
+    own = [{"role": "system", "content": asked}, *question]
+    assert told.startswith(turn)
+    assert told == plain.processor.apply_chat_template(
+        own, add_generation_prompt=True, tokenize=False
+    )
+    assert with_system(config, "", checkout.locate()) == config
 
 
 def test_its_reward_manager_scores_with_our_function(

@@ -62,3 +62,25 @@ def test_online_filtering_has_the_recipes_bounds() -> None:
     *_, read = render("rl.filter.enabled=true", "rl.filter.low=0.2", "rl.filter.max_refills=7")
     assert (read.algorithm.online_filtering, read.algorithm.filter_low) == (True, 0.2)
     assert read.trainer.max_try_make_batch == 7
+
+
+def test_precision_is_that_of_the_policy_the_reference_and_the_optimizer() -> None:
+    for kept, strategy in (("fp32", "adamw"), ("bf16", "adamw_bf16")):
+        *_, read = render(f"rl.optimizer_precision={kept}")
+        actor = read.worker.actor
+        assert (actor.fsdp.torch_dtype, actor.optim.strategy) == (kept, strategy)
+        assert actor.fsdp.mp_param_dtype == read.worker.ref.fsdp.mp_param_dtype == "bf16"
+        assert read.worker.rollout.dtype == "bf16"
+
+
+def test_vllm_has_room_for_the_longest_response_and_max_steps_decide() -> None:
+    recipe, launch, read = render("rl.max_steps=700")
+    rollout = read.worker.rollout
+    assert (
+        rollout.max_model_len is None
+    )  # prompt_length + response_length (vllm_rollout_spmd.py:134)
+    assert (
+        rollout.prompt_length + rollout.response_length == rollout.max_num_batched_tokens == 20480
+    )
+    assert read.trainer.max_steps == 700  # before total_epochs (ray_trainer.py:239)
+    assert launch.system == recipe.prompt.system

@@ -27,7 +27,14 @@ BATCHES = [[1.0, 0.0], [0.3, 0.9], [0.2, 0.2], [1.0, 0.7]]
 def trainer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EmaTrainer:
     trainer = object.__new__(EmaTrainer)
     trainer.config = OmegaConf.create(
-        {"trainer": {"default_local_dir": str(tmp_path), "resume_mode": "auto"}}
+        {
+            "trainer": {
+                "default_local_dir": str(tmp_path),
+                "resume_mode": "auto",
+                "keep_last": 2,
+                "keep_every": None,
+            }
+        }
     )
     trainer.uses_ema, trainer.global_steps, trainer.dispatched = True, 0, (0, 0)
     trainer.history = MetricsHistory(tmp_path / "metrics.jsonl")
@@ -36,7 +43,7 @@ def trainer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EmaTrainer:
         {},
         {},
     )
-    trainer.steps_per_epoch, trainer.keep_last, trainer.dumped = 4, 2, 0
+    trainer.steps_per_epoch, trainer.dumped = 4, 0
     trainer.total_training_steps = 8
     trainer._init_dump_executor()
     monkeypatch.setattr(PPOTrainerSync, "_compute_metrics", lambda *given: None)
