@@ -20,6 +20,7 @@ ENVIRONMENT = {
     "frames": "orchestrator",
     "data": "orchestrator",
     "score": "orchestrator",
+    "statistics": "orchestrator",
     "eval": "eval",
     "overhead": "orchestrator",
     "demo": "orchestrator",

@@ -101,6 +101,8 @@ def evaluation(out: Path, samples: Sequence[Sample]) -> EvalConfig:
             "swap_control": False,
             "max_questions": None,
             "matching": "strict",
+            "gate_accuracy_on_format": True,
+            "min_block_chars": 0,
             "seed": 0,
             "workers": 2,
             "max_quarantined": 0.0,

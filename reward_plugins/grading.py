@@ -23,18 +23,26 @@ def number(text: str | None) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def mean_relative_accuracy(given: float | None, truth: float) -> float:
-    """Share of the thresholds 0.50, 0.55, ... 0.95 that `1 - |given - truth| / |truth|` exceeds.
+_THETAS = [*(0.5 + step * ((0.95 - 0.5) / 9) for step in range(9)), 0.95]
+"""The evaluator's own: `np.linspace(0.5, 0.95, 10)`, to the bit, which decides at the edges."""
 
-    VSI-Bench's measure of numeric answers (arXiv 2412.14171, section 3.1). A truth of 0 allows
-    no error.
+
+def mean_relative_accuracy(given: float | None, truth: float, *, strict: bool = False) -> float:
+    """Share of the thresholds θ = 0.50, 0.55, ... 0.95 that the relative error allows.
+
+    Two rules are published, and differ on whole numbers: truth 4 and 3 given is 0.6 or 0.5. An
+    error of at most 1 - θ counts in VSI-Bench's evaluator, SpatialLadder and SpaceR; with `strict`
+    only one below it, as in OneThinker, Video-R1's evaluation and VSI-Bench's text (arXiv
+    2412.14171, section 3.1). A truth of 0 allows no error.
     """
     if given is None:
         return 0.0
     if truth == 0:
         return float(given == 0)
     error = abs(given - truth) / abs(truth)
-    return sum(error < 1 - (50 + 5 * step) / 100 for step in range(10)) / 10
+    if strict:
+        return sum(error < 1 - (50 + 5 * step) / 100 for step in range(10)) / 10
+    return sum(error <= 1 - theta for theta in _THETAS) / 10
 
 
 def word_accuracy(given: str, truth: str) -> float:

@@ -68,6 +68,8 @@ def evaluation(out: Path, samples: Path, **changes: object) -> EvalConfig:
         "swap_control": False,
         "max_questions": None,
         "matching": "strict",
+        "gate_accuracy_on_format": True,
+        "min_block_chars": 0,
         "seed": 0,
         "workers": 1,
         "max_quarantined": 0.0,

@@ -72,7 +72,7 @@ def _same_number(answer: str, truth: str) -> float:
 
 
 def _near_number(answer: str, truth: str) -> float:
-    return mean_relative_accuracy(number(answer), _true_number(truth))
+    return mean_relative_accuracy(number(answer), _true_number(truth), strict=True)
 
 
 def _interval(answer: str, truth: str) -> float:

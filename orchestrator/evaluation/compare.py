@@ -10,7 +10,7 @@ from orchestrator.evaluation.scoring import Scored
 
 
 def compare(first: Scored, second: Scored, seed: int) -> dict[str, dict[str, Any]]:
-    """By group: the second's gain, its interval from a bootstrap over clips, and McNemar's test.
+    """By group: the second's gain, its interval and its test, the clip the unit of chance.
 
     `p_holm` is corrected over the groups of a kind: all categories are one family of tests.
     """
@@ -19,8 +19,8 @@ def compare(first: Scored, second: Scored, seed: int) -> dict[str, dict[str, Any
     a, b = first.subset([i for i, _ in both]), second.subset([j for _, j in both])
     tests = {
         name: statistics.paired(
-            a.correct[positions],
-            b.correct[positions],
+            a.scores[positions],
+            b.scores[positions],
             [a.samples[i].clip for i in positions],
             seed,
         )

@@ -95,7 +95,11 @@ class EvalConfig(Spec):
     judge_server: tuple[str, ...] = ("vllm",)
     """Words that serve a judge with `endpoint.serve`: vLLM, or transformers without a GPU."""
     matching: Literal["strict", "as_released"]
-    """How an answer is read, as in the reward."""
+    """How the reward reads an answer."""
+    gate_accuracy_on_format: bool
+    """The reward counts accuracy in a well-formed response alone."""
+    min_block_chars: int
+    """Characters that the reward wants of each block."""
     reward: OwnReward | None = None
     """The recipe's own reward, if it has one."""
     seed: int

@@ -34,11 +34,11 @@ class Ranking(NamedTuple):
     """Share of Yes: the average precision of a guess."""
 
 
-def balanced_accuracy(samples: Sequence[Sample], correct: NDArray[np.bool_]) -> float:
+def balanced_accuracy(samples: Sequence[Sample], scores: NDArray[np.float64]) -> float:
     """Mean over the answers (texts such as Yes and No, or else letters) of the share got right."""
     truth = answer_classes(samples, [sample.truth for sample in samples])
     _, index = np.unique(np.asarray(truth), return_inverse=True)
-    return float(np.mean(np.bincount(index, weights=correct) / np.bincount(index)))
+    return float(np.mean(np.bincount(index, weights=scores) / np.bincount(index)))
 
 
 def f1(samples: Sequence[Sample], letters: Sequence[str | None]) -> float:
@@ -53,11 +53,9 @@ def f1(samples: Sequence[Sample], letters: Sequence[str | None]) -> float:
 def answer_classes(samples: Sequence[Sample], letters: Sequence[str | None]) -> list[str | None]:
     """What each of `letters` stands for.
 
-    The option's text where all questions offer the same texts, in any order; else the letter, or
-    the answer itself without options.
+    The option's text where all questions offer the same texts, in any order; else the letter.
     """
-    offered = {frozenset(sample.options) for sample in samples}
-    if len(offered) > 1 or frozenset() in offered:
+    if len({frozenset(sample.options) for sample in samples}) > 1:
         return list(letters)
     return [
         None if letter is None else sample.options[sample.letters.index(letter)]

@@ -53,7 +53,7 @@ def reliability(scored: Scored, judged: Judged | None, seed: int) -> dict[str, A
 def _checked(scored: Scored, rows: list[Judgement]) -> float:
     """Accuracy where an unfaithful response is wrong: RefineShot's "+check"."""
     unfaithful = [row.reading is not None and row.reading.is_faithful is False for row in rows]
-    return float((scored.correct & ~np.array(unfaithful)).mean())
+    return float(np.where(unfaithful, 0.0, scored.scores).mean())
 
 
 def _share(right: int, n: int) -> float | None:

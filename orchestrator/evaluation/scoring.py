@@ -1,4 +1,4 @@
-"""Responses to verdicts, by the reward's own reading of an answer."""
+"""Responses to scores: as the reward pays them, and of the answer wherever it stands."""
 
 from __future__ import annotations
 
@@ -11,20 +11,16 @@ from numpy.typing import NDArray
 
 from data_builders.sample import Sample
 from orchestrator.evaluation.config import EvalConfig, EvaluationError, Imported
-from orchestrator.evaluation.matching import published_rule
+from orchestrator.evaluation.matching import anywhere, published_rule
 from orchestrator.evaluation.predictions import Prediction
-from reward_plugins.answers import answer_letter
 from reward_plugins.ota import answer_block
 from reward_plugins.own import load_reward
 from reward_plugins.reward import compute_score
 
-ENOUGH = 0.5
-"""A graded answer of more accuracy than this is right; those to options are 0 or 1."""
-
 
 @dataclass(frozen=True)
 class Scored:
-    """The verdicts on one checkpoint under one condition, aligned by position.
+    """The scores of one checkpoint under one condition, aligned by position.
 
     Engine errors are not among them: they are neither right nor wrong.
     """
@@ -32,9 +28,12 @@ class Scored:
     samples: tuple[Sample, ...]
     predictions: tuple[Prediction, ...]
     letters: tuple[str | None, ...]
-    """The option each response names; None where it names none, or several. Without options, the
-    answer as it stands."""
-    correct: NDArray[np.bool_]
+    """The option each response answers with; None where that is none, or several. Without options,
+    the answer as it stands."""
+    scores: NDArray[np.float64]
+    """Of the answer wherever it stands, in [0, 1]: right, wrong, or graded."""
+    rewarded: NDArray[np.float64]
+    """The accuracy that the reward pays, which may demand the format."""
     formatted: NDArray[np.bool_]
     """The response has the blocks of the answer format, in order."""
     published: NDArray[np.float64]
@@ -48,7 +47,8 @@ class Scored:
             tuple(self.samples[i] for i in keep),
             tuple(self.predictions[i] for i in keep),
             tuple(self.letters[i] for i in keep),
-            self.correct[list(keep)],
+            self.scores[list(keep)],
+            self.rewarded[list(keep)],
             self.formatted[list(keep)],
             self.published[list(keep)],
             0,
@@ -117,11 +117,18 @@ def _judge(by_id: dict[str, Sample], rows: Sequence[Prediction], config: EvalCon
     samples = tuple(by_id[row.sample_id] for row in answered)
     pairs = list(zip(samples, (row.response or "" for row in answered), strict=True))
     verdicts = [_verdict(*pair, config) for pair in pairs]
+    rewarded = [verdict["accuracy"] for verdict in verdicts]
+    letters = tuple(_given(*pair) for pair in pairs)
+    scores = [
+        float(letter == sample.answer) if sample.options else paid
+        for sample, letter, paid in zip(samples, letters, rewarded, strict=True)
+    ]
     return Scored(
         samples=samples,
         predictions=tuple(answered),
-        letters=tuple(_given(*pair) for pair in pairs),
-        correct=np.array([verdict["accuracy"] > ENOUGH for verdict in verdicts], dtype=bool),
+        letters=letters,
+        scores=np.array(scores, dtype=float),
+        rewarded=np.array(rewarded, dtype=float),
         formatted=np.array([verdict["format"] > 0 for verdict in verdicts], dtype=bool),
         published=np.array([_by_published_rule(*pair) for pair in pairs], dtype=float),
         errors=len(rows) - len(answered),
@@ -135,8 +142,9 @@ def _verdict(sample: Sample, response: str, config: EvalConfig) -> Mapping[str, 
         return compute_score(
             *truth,
             {"options": sample.options, "sample_id": sample.id},
-            gate_accuracy_on_format=False,
+            gate_accuracy_on_format=config.gate_accuracy_on_format,
             matching=config.matching,
+            min_block_chars=config.min_block_chars,
             tags=config.prompt.tags,
         )
     if config.reward is None:
@@ -152,9 +160,8 @@ def _verdict(sample: Sample, response: str, config: EvalConfig) -> Mapping[str, 
 
 
 def _given(sample: Sample, response: str) -> str | None:
-    """The letter that a response names, or without options its answer."""
-    block = answer_block(response)
-    return answer_letter(block, sample.options) if sample.options else block
+    """The letter that a response answers with, or without options its answer."""
+    return anywhere(response, sample.options) if sample.options else answer_block(response)
 
 
 def _by_published_rule(sample: Sample, response: str) -> float:

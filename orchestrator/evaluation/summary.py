@@ -31,21 +31,26 @@ def summarise(
 
 
 def _score(scored: Scored, seed: int) -> dict[str, Any]:
-    n, right = len(scored.samples), int(scored.correct.sum())
+    n, is_graded = len(scored.samples), not set(scored.scores.tolist()) <= {0.0, 1.0}
+    closed = all(sample.options for sample in scored.samples)
     clips = [sample.clip for sample in scored.samples]
     ranked = _ranking(scored)
     return {
         "n": n,
         "clips": len(set(clips)),
-        "correct": right,
-        "accuracy": right / n,
-        "wilson": statistics.wilson(right, n),
-        "bootstrap": statistics.clustered_interval(scored.correct.astype(float), clips, seed),
+        "accuracy": float(scored.scores.mean()),
+        "interval": statistics.score_interval(scored.scores, clips, seed),
+        "wilson_per_question": (
+            None if is_graded else statistics.wilson(int(scored.scores.sum()), n)
+        ),
+        "rewarded": float(scored.rewarded.mean()),
         "macro_accuracy": _macro(scored),
         "pair_accuracy": _pairs(scored),
         "published_rule": _share(scored),
-        "balanced_accuracy": measures.balanced_accuracy(scored.samples, scored.correct),
-        "f1": measures.f1(scored.samples, scored.letters),
+        "balanced_accuracy": (
+            measures.balanced_accuracy(scored.samples, scored.scores) if closed else None
+        ),
+        "f1": measures.f1(scored.samples, scored.letters) if closed else None,
         "ranking": None if ranked is None else ranked._asdict(),
         "macro_ap": None if ranked is None else _macro_ap(scored),
         "format": float(scored.formatted.mean()),
@@ -56,7 +61,7 @@ def _score(scored: Scored, seed: int) -> dict[str, Any]:
 def _macro(scored: Scored) -> float:
     """Mean of the categories' accuracies: each category counts the same."""
     _, index = np.unique([sample.category for sample in scored.samples], return_inverse=True)
-    return float(np.mean(np.bincount(index, weights=scored.correct) / np.bincount(index)))
+    return float(np.mean(np.bincount(index, weights=scored.scores) / np.bincount(index)))
 
 
 def _ranking(scored: Scored) -> measures.Ranking | None:
@@ -80,10 +85,10 @@ def _pairs(scored: Scored) -> float | None:
     None where questions come in no pairs. A pair that lacks an answer is left out.
     """
     verdicts: dict[str, list[bool]] = defaultdict(list)
-    for sample, correct in zip(scored.samples, scored.correct.tolist(), strict=True):
+    for sample, score in zip(scored.samples, scored.scores.tolist(), strict=True):
         if (pair := sample.provenance.get("pair")) is None:
             return None
-        verdicts[pair].append(correct)
+        verdicts[pair].append(score == 1)
     whole = max(map(len, verdicts.values()))
     return float(np.mean([all(each) for each in verdicts.values() if len(each) == whole]))
 

@@ -125,7 +125,9 @@ def evaluation(recipe: Recipe, done: dict[str, Path]) -> Draft:
         "max_questions": own.max_questions,
         "judge": _judge(recipe),
         "judge_server": _judge_server(recipe),
-        "matching": recipe.rl.reward.matching,
+        **recipe.rl.reward.model_dump(
+            include={"matching", "gate_accuracy_on_format", "min_block_chars"}
+        ),
         "reward": _own_reward(recipe),
         "seed": recipe.seed,
         "workers": recipe.data.workers,

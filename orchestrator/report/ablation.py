@@ -29,12 +29,12 @@ PAPER_COLUMN = {
 
 
 class _Verdicts(NamedTuple):
-    """A label's questions in order, with the share of seeds that got each right."""
+    """A label's questions in order, with their mean score over the seeds."""
 
     ids: tuple[str, ...]
     clips: tuple[str, ...]
     groups: tuple[tuple[str, ...], ...]
-    right: NDArray[np.float64]
+    scores: NDArray[np.float64]
     seeds: int
 
     def among(self, ids: set[str], group: str) -> _Verdicts:
@@ -44,7 +44,7 @@ class _Verdicts(NamedTuple):
             tuple(self.ids[i] for i in keep),
             tuple(self.clips[i] for i in keep),
             tuple(self.groups[i] for i in keep),
-            self.right[keep],
+            self.scores[keep],
             self.seeds,
         )
 
@@ -78,22 +78,22 @@ def _verdicts(arms: Sequence[Arm]) -> _Verdicts | None:
     if not each:
         return None
     ids = sorted(set.intersection(*(set(rows) for rows in each)))
-    right = np.array([[rows[name][0] for name in ids] for rows in each], dtype=np.float64)
+    scores = np.array([[rows[name][0] for name in ids] for rows in each], dtype=np.float64)
     return _Verdicts(
         ids=tuple(ids),
         clips=tuple(each[0][name][1] for name in ids),
         groups=tuple(each[0][name][2] for name in ids),
-        right=right.mean(axis=0),
+        scores=scores.mean(axis=0),
         seeds=len(each),
     )
 
 
-def _answers(arm: Arm) -> dict[str, tuple[bool, str, tuple[str, ...]]]:
-    """By question: whether RL's answer is right, the clip, and the groups it counts in."""
+def _answers(arm: Arm) -> dict[str, tuple[float, str, tuple[str, ...]]]:
+    """By question: the score of RL's answer, the clip, and the groups it counts in."""
     run = Run(arm.plan.recipe.model_dump(), {"eval": arm.plan.stage("eval").directory})
     scored = next(iter(run.answers.values()))[CHECKPOINT]  # on the recipe's first benchmark
-    pairs = zip(scored.samples, scored.correct.tolist(), strict=True)
-    return {sample.id: (right, sample.clip, group_names(sample)) for sample, right in pairs}
+    pairs = zip(scored.samples, scored.scores.tolist(), strict=True)
+    return {sample.id: (score, sample.clip, group_names(sample)) for sample, score in pairs}
 
 
 def _cells(sweep: SweepSpec, known: Mapping[str, _Verdicts], reference: str) -> Iterator[Cell]:
@@ -120,18 +120,14 @@ def _cell(
     if label != reference and reference in known:
         both = set(own.ids) & set(known[reference].ids)
         gain = _gain(known[reference].among(both, group), own.among(both, group))
-    interval = statistics.clustered_interval(own.right, own.clips, seed=0)
-    accuracy = float(own.right.mean())
+    interval = statistics.score_interval(own.scores, own.clips, seed=0)
+    accuracy = float(own.scores.mean())
     seeds, n = known[label].seeds, len(own.ids)
     return Cell(label, task, seeds, n, accuracy, interval, paper=None, **gain)
 
 
 def _gain(before: _Verdicts, after: _Verdicts) -> dict[str, Any]:
-    difference = after.right - before.right
-    single = before.seeds == after.seeds == 1
-    test = statistics.paired(before.right > 0, after.right > 0, after.clips, 0) if single else None
-    return {
-        "gain": float(difference.mean()),
-        "gain_interval": statistics.clustered_interval(difference, after.clips, seed=0),
-        "p": test.p if test else None,
-    }
+    test = statistics.paired(before.scores, after.scores, after.clips, seed=0)
+    single = before.seeds == after.seeds == 1  # clips tell nothing of the chance in training
+    p = test.p if single else None
+    return {"gain": test.difference, "gain_interval": test.interval, "p": p}

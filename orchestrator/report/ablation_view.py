@@ -28,13 +28,13 @@ class Cell(NamedTuple):
     n: int
     accuracy: float
     """Mean over the seeds."""
-    interval: Interval
+    interval: Interval | None
     """95 %, from a bootstrap over clips."""
     gain: float | None
     """Less the reference's, on the questions that both answered; None for the reference."""
     gain_interval: Interval | None
     p: float | None
-    """Exact McNemar test, Holm-corrected within the task; None where a label has several seeds."""
+    """Sign flips over clips, Holm-corrected within the task; None for several seeds."""
     paper: float | None
 
 
@@ -59,7 +59,7 @@ class View:
         """What the columns are."""
         said = (
             f"95 %: bootstrap over clips. Gain: over {self.reference}, on the same questions. "
-            "p: exact McNemar test, Holm-corrected within the task."
+            "p: sign flips over clips, Holm-corrected within the task."
         )
         told = any(cell.paper is not None for cell in self.cells)
         return f"{said} Paper: its 7B model on CameraBench." if told else said
@@ -155,7 +155,8 @@ def _draw_task(
 ) -> None:
     at = np.array([view.labels.index(cell.label) for cell in cells])
     mean = 100 * np.array([cell.accuracy for cell in cells])
-    bars = np.abs(100 * np.array([cell.interval for cell in cells]).T - mean)
+    ends = [cell.interval or (cell.accuracy, cell.accuracy) for cell in cells]
+    bars = np.abs(100 * np.array(ends).T - mean)
     axes.errorbar(at + aside, mean, bars, color=color, marker="o", ms=4, capsize=2, label=task)
     told = [(a, 100 * c.paper) for a, c in zip(at, cells, strict=True) if c.paper is not None]
     if told:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from orchestrator.report.table import Block, constant, interval, lines, percent, span, spoken
+from orchestrator.report.table import Block, constant, lines, percent, span, spoken
 
 CALIBRATION = {
     "agreement": "both letters right in",
@@ -50,8 +50,9 @@ MEASURES = (
     Measure("AUC", "area under the ROC curve of the probability of Yes", _at("ranking", "auc")),
     Measure("share of Yes", "the AP of a guess", _at("ranking", "prevalence")),
     Measure("ranked", "questions with a probability of Yes", _at("ranking", "n"), "{:,}".format),
+    Measure("as rewarded", "accuracy that the reward pays", _at("rewarded")),
     Measure("format", "responses in the answer format", _at("format")),
-    Measure("answered", "responses that name an option", _at("answered")),
+    Measure("answered", "responses that name one option, anywhere", _at("answered")),
     Measure(
         "faithful", "RefineShot's FRS: answers that reasoning does not belie", _at("faithfulness")
     ),
@@ -153,7 +154,7 @@ class CategoryRow(NamedTuple):
     n: int
     majority: float
     text_only: float
-    cells: list[tuple[float, tuple[float, float]] | None]
+    cells: list[tuple[float, tuple[float, float] | None] | None]
     """Accuracy and interval, by checkpoint."""
     gain: float | None
     """Of the last checkpoint over the one before."""
@@ -183,7 +184,7 @@ def _row(block: Block, group: str) -> CategoryRow:
         n=own["n"],
         majority=own["majority"],
         text_only=own["text_only"],
-        cells=[(s["accuracy"], interval(s)) if s else None for s in shown],
+        cells=[(s["accuracy"], s["interval"]) if s else None for s in shown],
         gain=last[0].gain if last else None,
         p=last[0].p if last else None,
     )

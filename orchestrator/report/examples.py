@@ -85,7 +85,7 @@ def _questions(answers: Mapping[str, Scored]) -> list[Question]:
 def _verdict(scored: Scored, place: int | None) -> str:
     if place is None:
         return FAILED
-    return RIGHT if scored.correct[place] else WRONG
+    return RIGHT if scored.scores[place] == 1 else WRONG
 
 
 def _take_turns(queues: Sequence[Sequence[Question]]) -> list[Question]:

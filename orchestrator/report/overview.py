@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from orchestrator.report.table import interval, percent, span
+from orchestrator.report.table import percent, span
 
 Z = 1.96
 """Standard errors to either side of a 95 % interval."""
@@ -45,7 +45,7 @@ def overview(scores: Mapping[str, Any] | None, titles: Mapping[str, str]) -> Ove
 def _ours(block: Mapping[str, Any]) -> dict[str, Cell]:
     shown = {name: checkpoint["shown"]["all"] for name, checkpoint in block["checkpoints"].items()}
     return {
-        name: Cell(percent(each["accuracy"]), span(interval(each)), _number(each["n"]))
+        name: Cell(percent(each["accuracy"]), span(each["interval"]), _number(each["n"]))
         for name, each in shown.items()
         if each["n"]
     }

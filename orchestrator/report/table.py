@@ -20,6 +20,9 @@ class Line(NamedTuple):
     name: str
     n: int
     accuracy: float
+    """Mean score of the answers, wherever they stand."""
+    rewarded: float
+    """Mean accuracy that the reward pays."""
     interval: tuple[float, float] | None
     swapped: float | None
     format: float | None
@@ -31,7 +34,7 @@ class Line(NamedTuple):
     """Accuracy less that of `versus`, on what both answered."""
     gain_interval: tuple[float, float] | None
     p: float | None
-    """Exact McNemar test against `versus`, Holm-corrected within its kind of group."""
+    """Sign flips over clips, against `versus`, Holm-corrected within its kind of group."""
 
 
 BASELINES = {
@@ -55,23 +58,18 @@ def lines(block: Block, group: str = "all") -> Iterator[Line]:
             name=name,
             n=shown["n"],
             accuracy=shown["accuracy"],
-            interval=interval(shown),
+            rewarded=shown["rewarded"],
+            interval=shown["interval"],
             swapped=checkpoint.get("swapped", {}).get(group, {}).get("accuracy"),
             format=shown["format"],
             answered=shown["answered"],
             errors=shown.get("errors", 0),
             versus=before if test else None,
             gain=test.get("difference"),
-            gain_interval=tuple(test["interval"]) if test else None,
+            gain_interval=test.get("interval"),
             p=test.get("p_holm"),
         )
         before = name
-
-
-def interval(shown: dict[str, Any]) -> tuple[float, float]:
-    """From the bootstrap over clips; Wilson's where all or none are right, and it has no width."""
-    low, high = shown["bootstrap"] if 0 < shown["correct"] < shown["n"] else shown["wilson"]
-    return low, high
 
 
 def baselines(block: Block, group: str = "all") -> dict[str, float]:
@@ -103,7 +101,7 @@ def _table(name: str, block: Block) -> Table:
     title = f"Accuracy, %, on {name}: {block['n']:,} questions about {block['clips']:,} clips"
     table = Table(title=title, box=None, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column("", no_wrap=True)
-    for column in ("n", "accuracy", "95 %", "swapped", "format", "gain", "p"):
+    for column in ("n", "accuracy", "95 %", "swapped", "rewarded", "format", "gain", "p"):
         table.add_column(column, justify="right", no_wrap=True)
     tasks = [group for group in block["baselines"] if group.startswith("task/")]
     for group in ["all", *tasks] if len(tasks) > 1 else ["all"]:
@@ -127,6 +125,7 @@ def _cells(line: Line) -> list[str]:
         f"[bold]{percent(line.accuracy)}",
         span(line.interval),
         percent(line.swapped),
+        percent(line.rewarded),
         percent(line.format),
         points(line.gain) if line.versus else "",
         p_value(line.p),

@@ -120,7 +120,7 @@ def test_imported_answers_are_scored_as_our_own(
     rows = {row.sample_id: row for row in read_predictions(config.predictions)}
     assert {name for name, row in rows.items() if row.error} == {"s3", "s5"}
     overall = score(config)["benchmarks"]["held_out"]["checkpoints"]["theirs"]["shown"]["all"]
-    assert (overall["n"], overall["correct"], overall["errors"]) == (4, 3, 2)
+    assert (overall["n"], overall["accuracy"], overall["errors"]) == (4, 3 / 4, 2)
 
 
 @WRITERS

@@ -11,8 +11,11 @@ from typing import Any, NamedTuple
 
 import openpyxl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from orchestrator.evaluation.matching import (
+    anywhere,
     first_character,
     lone_letter_or_text,
     published_rule,
@@ -80,6 +83,61 @@ def test_the_published_dimensions_are_reproduced_to_the_decimal() -> None:
         for name in PUBLISHED
     }
     assert {name: round(100 * share, 1) for name, share in right.items()} == PUBLISHED
+
+
+@pytest.mark.parametrize("name", SHEETS)
+def test_the_answer_anywhere_comes_within_a_point_of_what_is_published(name: str) -> None:
+    rows, summary = sheet(name)
+    hits: dict[str, list[bool]] = defaultdict(list)
+    for row in rows:
+        letter = anywhere(row["prediction"], tuple(json.loads(row["options"]).values()))
+        hits[row["category"]].append(letter == row["answer"])
+        hits["Overall"].append(letter == row["answer"])
+    for category, each in hits.items():  # the published rule takes the article A for a letter
+        near = 0.5 if category == "Overall" else 1.5
+        assert 100 * mean(each) == pytest.approx(100 * summary[category]["accuracy"], abs=near)
+
+
+FORMED = "<observation>o</observation><think>A or B</think><answer>{}</answer>"
+
+
+@pytest.mark.parametrize(
+    ("response", "letter"),
+    [
+        (FORMED.format("B"), "B"),
+        (FORMED.format("**B. pan right**"), "B"),
+        (FORMED.format("A or B"), None),
+        ("<think>It could be A.</think><answer>B", "B"),  # cut off
+        ("<ANSWER> (b) </ANSWER>", "B"),
+        ("<answer>A</answer> no: <answer>B</answer>", "B"),
+        ("Answer: B", "B"),
+        ("**Answer:** \\boxed{B}", "B"),
+        ("The wall slides left, so the camera pans right.\n\nB", "B"),
+        ("The wall slides. Therefore, the correct answer is B.</think>", "B"),
+        ("It is a pan right.", "B"),
+        ("The shot is best described as a pan right here", "B"),
+        ("A camera that turns", None),
+        ("As the camera turns ...", None),
+        ("The eyes follow; no pan left is seen", None),
+        ("It is not a pan left", None),
+        ("A or B", None),
+        ("either a pan left or a pan right", None),
+        ("C", None),
+        ("", None),
+    ],
+)
+def test_the_answer_anywhere_is_one_or_none(response: str, letter: str | None) -> None:
+    assert anywhere(response, ("pan left", "pan right")) == letter
+
+
+def test_part_of_a_word_is_no_answer() -> None:
+    assert anywhere("The eyes of the man are not sharp here", ("yes", "no")) is None
+    assert anywhere("I see a car", tuple("abcdefghi")) is None
+
+
+@given(st.text(), st.lists(st.text(), max_size=8))
+def test_the_answer_anywhere_is_total(response: str, options: list[str]) -> None:
+    assert anywhere(response, options) in {None, *"ABCDEFGH"[: len(options)]}
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ from orchestrator.evaluation import measures
 def test_balanced_accuracy_and_f1_expose_always_no() -> None:
     samples = [sample(n, answer="A" if n < 2 else "B") for n in range(20)]
     letters = ["B"] * 20
-    correct = np.array([one.answer == "B" for one in samples])
-    assert correct.mean() == 0.9
-    assert measures.balanced_accuracy(samples, correct) == 0.5
+    scores = np.array([float(one.answer == "B") for one in samples])
+    assert scores.mean() == 0.9
+    assert measures.balanced_accuracy(samples, scores) == 0.5
     assert measures.f1(samples, letters) == 0.0
     assert measures.f1(samples, [one.answer for one in samples]) == 1.0
 

@@ -24,18 +24,19 @@ def open_question(number: int, answer: str) -> Sample:
     return sample(number, task="distance", question="How far?", options=(), answer=answer)
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
 def test_numbers_are_scored_beside_letters(tmp_path: Path) -> None:
     questions = [open_question(0, "4"), open_question(1, "10"), sample(2), sample(3)]
     config = make_config(tmp_path, questions, reward=OWN)
-    said = ["4.2", "3", "A", "A"]
+    said = ["4.3", "3", "A", "A"]
     rows = [prediction(one, text) for one, text in zip(questions, said, strict=True)]
     write_predictions(config, rows)
     groups = score(config)["benchmarks"]["held_out"]["checkpoints"]["base"]["shown"]
-    assert groups["task/distance"]["accuracy"] == 0.5
+    assert groups["task/distance"]["accuracy"] == pytest.approx((0.9 + 0.0) / 2)
+    assert groups["task/distance"]["f1"] is None
     assert groups["task/distance"]["answered"] == 1.0
     assert groups["task/binary"]["accuracy"] == 0.5
-    assert groups["all"]["accuracy"] == 0.5
+    assert groups["all"]["accuracy"] == pytest.approx((0.9 + 1) / 4)
+    assert groups["all"]["wilson_per_question"] is None
     baselines = json.loads(config.scores.read_text())["benchmarks"]["held_out"]["baselines"]
     assert baselines["task/distance"]["chance"] == 0.0
     assert baselines["task/binary"]["chance"] == 0.5

@@ -39,12 +39,16 @@ def test_scores_count_what_the_reward_would(tmp_path: Path) -> None:
     config = make_config(tmp_path, SAMPLES)
     rows = answers(6)
     rows[0] = prediction(SAMPLES[0], "A", response="<answer>(a)</answer>")  # right, ill-formed
-    rows[1] = prediction(SAMPLES[1], "A", response="B B B")
+    rows[1] = prediction(SAMPLES[1], "A", response="A or B")
+    rows[2] = prediction(SAMPLES[2], "A", response="**Answer:** A")  # right, without a block
     write_predictions(config, rows)
     overall = score(config)["checkpoints"]["base"]["shown"]["all"]
-    assert (overall["n"], overall["correct"]) == (8, 5)
-    assert overall["format"] == pytest.approx(6 / 8) and overall["answered"] == pytest.approx(7 / 8)
-    assert overall["wilson"][0] < 5 / 8 < overall["wilson"][1]
+    assert (overall["n"], overall["accuracy"]) == (8, 5 / 8)
+    assert overall["rewarded"] == 3 / 8  # the recipe's gate: only well-formed answers are paid
+    assert overall["format"] == pytest.approx(5 / 8) and overall["answered"] == pytest.approx(7 / 8)
+    assert overall["interval"][0] < 5 / 8 < overall["interval"][1]
+    ungated = config.model_copy(update={"gate_accuracy_on_format": False})
+    assert score(ungated)["checkpoints"]["base"]["shown"]["all"]["rewarded"] == 4 / 8
 
 
 def test_the_file_holds_what_is_returned(tmp_path: Path) -> None:
@@ -70,7 +74,7 @@ def test_engine_errors_are_left_out_and_counted(tmp_path: Path) -> None:
     rows[3] = prediction(SAMPLES[3], None)
     write_predictions(config, rows)
     overall = score(config)["checkpoints"]["base"]["shown"]["all"]
-    assert (overall["n"], overall["correct"], overall["errors"]) == (7, 7, 1)
+    assert (overall["n"], overall["accuracy"], overall["errors"]) == (7, 1.0, 1)
 
 
 def test_checkpoints_are_compared_on_what_both_answered(tmp_path: Path) -> None:
@@ -83,7 +87,8 @@ def test_checkpoints_are_compared_on_what_both_answered(tmp_path: Path) -> None:
     pairs = {(p["first"], p["second"], p["group"]): p for p in score(config)["pairs"]}
     test = pairs["base", "rl", "all"]
     assert (test["n"], test["only_first"], test["only_second"]) == (7, 0, 5)
-    assert test["p"] == pytest.approx(2 / 2**5) and test["p_holm"] == test["p"]
+    assert test["p"] == pytest.approx(2 / 2**3)  # three clips with a gain
+    assert test["p_holm"] == test["p"]
     assert pairs["sft", "rl", "all"]["n"] == 8
     of_category = [p for (a, b, g), p in pairs.items() if (a, b) == ("base", "rl") and "cat" in g]
     assert len(of_category) == 2 and all(p["p_holm"] >= p["p"] for p in of_category)

@@ -122,7 +122,7 @@ def test_a_question_without_an_answer_is_an_error_and_never_wrong(
     failed = [row for row in answers(config) if row.error]
     assert [(row.sample_id, row.response) for row in failed] == [("s3", None)]
     overall = score(config)["benchmarks"]["held_out"]["checkpoints"]["gpt"]["shown"]["all"]
-    assert (overall["n"], overall["errors"], overall["correct"]) == (7, 1, 4)
+    assert (overall["n"], overall["errors"], overall["accuracy"]) == (7, 1, 4 / 7)
 
 
 def likely(text: str, **others: float) -> dict[str, Any]:

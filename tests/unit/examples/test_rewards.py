@@ -44,7 +44,7 @@ def test_a_right_answer_within_the_window_earns_the_bonus(words: int, fits: floa
 
 
 @pytest.mark.parametrize(
-    ("answer", "accuracy"), [("4", 1.0), ("4.2", 0.9), ("3", 0.5), ("1", 0.0), ("four", 0.0)]
+    ("answer", "accuracy"), [("4", 1.0), ("4.3", 0.9), ("3", 0.6), ("1", 0.0), ("four", 0.0)]
 )
 def test_a_number_earns_by_its_relative_error(answer: str, accuracy: float) -> None:
     scores = numeric.compute_score("distance", trace(answer), "4", {}, **SETTINGS)
@@ -82,7 +82,7 @@ def test_a_true_map_doubles_a_right_answer_and_a_bad_one_voids_it() -> None:
 
 def test_a_map_counts_for_a_number_that_is_near_enough() -> None:
     assert mapped(TRUE_MAP, "10", "numerical")["score"] == pytest.approx(3.0)
-    assert mapped(TRUE_MAP, "7", "numerical")["score"] == 1.5  # 0.5 is not above 0.5: no map
+    assert mapped(TRUE_MAP, "6", "numerical")["score"] == 1.3  # 0.3 is not above 0.5: no map
     assert mapped({}, "10", "numerical")["score"] == 1.0
 
 

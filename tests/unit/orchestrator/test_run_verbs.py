@@ -83,8 +83,8 @@ def test_diff_finds_another_package_and_another_commit(
 def test_diff_shows_the_scores_of_both(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name, right in (("a", 30), ("b", 45)):
         finished_run(tmp_path, name, [f"seed={right}"], stages=("data", "eval"))
-        shown = {"n": 60, "correct": right, "accuracy": right / 60, "bootstrap": [0.4, 0.8]}
-        shown |= {"wilson": [0.4, 0.8], "format": 1.0, "answered": 1.0, "errors": 0}
+        shown = {"n": 60, "accuracy": right / 60, "interval": [0.4, 0.8], "rewarded": right / 60}
+        shown |= {"format": 1.0, "answered": 1.0, "errors": 0}
         board = {"checkpoints": {"rl": {"shown": {"all": shown}}}, "pairs": [], "n": 60}
         scores = {"benchmarks": {"held_out": board}}
         (tmp_path / name / "eval" / "scores.json").write_text(json.dumps(scores))

@@ -59,8 +59,8 @@ def record(tmp_path: Path) -> Record:
     weights.write_bytes(bytes(range(256)) * 40)
     path = plan.stage("merge").directory / "manifest.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "metrics": CHECK}))
-    shown = {"n": 60, "correct": 45, "accuracy": 0.75, "bootstrap": [0.6, 0.85], "format": 1.0}
-    shown |= {"answered": 1.0, "errors": 0, "wilson": [0.6, 0.85]}
+    shown = {"n": 60, "accuracy": 0.75, "rewarded": 0.75, "interval": [0.6, 0.85], "format": 1.0}
+    shown |= {"answered": 1.0, "errors": 0}
     found = {"n": 60, "clips": 30, "checkpoints": {"rl": {"shown": {"all": shown}}}, "pairs": []}
     found["baselines"] = {"all": {"chance": 0.5}}
     scores = json.dumps({**found, "benchmarks": {"held_out": found}})

@@ -43,7 +43,7 @@ def always(letter: str) -> Saying:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    answers = {"base": always("B"), "rl": lambda s: f"Answer: {'No' if s.answer == 'A' else 'Yes'}"}
+    answers = {"base": always("B"), "rl": lambda sample: "A camera that moves, so yes"}
     return evaluated(tmp_path_factory.mktemp("run"), binary(), answers)
 
 
@@ -77,8 +77,9 @@ def test_our_rows_stand_beside_the_papers_with_both_averages(run: Path) -> None:
 
 def test_our_answers_are_read_there_as_the_published_rows_were(run: Path) -> None:
     shown = block(run)["checkpoints"]["rl"]["shown"]["all"]
-    assert shown["accuracy"] == 0.0  # no answer block
-    assert shown["published_rule"] == pytest.approx(14 / 15)  # "Answer: ..." starts with an A: No
+    assert shown["rewarded"] == 0.0  # no answer block
+    assert shown["accuracy"] == pytest.approx(1 / 15)  # always Yes
+    assert shown["published_rule"] == pytest.approx(14 / 15)  # "A camera" starts with an A: No
     row = next(r for r in beside.comparisons(block(run))[0].rows if r.name == "rl")
     assert row.weighted == pytest.approx(100 * 14 / 15)
 

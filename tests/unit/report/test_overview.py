@@ -12,7 +12,7 @@ from orchestrator.evaluation.config import EvaluationError
 from orchestrator.evaluation.interop.results import Measured, read_results
 from orchestrator.report.overview import Cell, overview
 
-SHOWN = {"n": 648, "correct": 324, "accuracy": 0.5, "bootstrap": (0.45, 0.55), "wilson": (0, 1)}
+SHOWN = {"n": 648, "accuracy": 0.5, "interval": (0.45, 0.55)}
 TITLES = {"held_out": "held-out questions", "shotbench": "ShotBench"}
 
 

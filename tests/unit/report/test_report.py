@@ -220,10 +220,3 @@ def test_settings_are_those_the_recipe_has() -> None:
         "seed": "0",
         "group size G": "8",
     }
-
-
-def test_none_right_has_an_interval_with_a_width(run_dir: Path) -> None:
-    block = board(run_dir)
-    shown = block["checkpoints"]["base"]["shown"]["all"]
-    shown.update(correct=0, accuracy=0.0, bootstrap=[0.0, 0.0], wilson=[0.0, 0.19])
-    assert next(lines(block)).interval == (0.0, 0.19)
