@@ -99,9 +99,10 @@ def summary_table(scores: dict[str, Any]) -> Group:
 def _table(name: str, block: Block) -> Table:
     """All questions, then one part a task."""
     title = f"Accuracy, %, on {name}: {block['n']:,} questions about {block['clips']:,} clips"
-    table = Table(title=title, box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    caption = "answer: wherever it stands; paid: as the reward counts it"
+    table = Table(title=title, caption=caption, box=None, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("", no_wrap=True)
-    for column in ("n", "accuracy", "95 %", "swapped", "rewarded", "format", "gain", "p"):
+    for column in ("n", "answer", "95 %", "swapped", "paid", "format", "gain", "p"):
         table.add_column(column, justify="right", no_wrap=True)
     tasks = [group for group in block["baselines"] if group.startswith("task/")]
     for group in ["all", *tasks] if len(tasks) > 1 else ["all"]:
