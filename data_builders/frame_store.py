@@ -23,13 +23,8 @@ from data_builders.decoding import ClipError, Decoded, Frames, decode, read_all,
 from data_builders.media import Item, Kind
 from data_builders.specs import FrameSpec
 from reward_plugins.errors import CamReasonerError
-from reward_plugins.files import remove, remove_abandoned, replacement, write_file
+from reward_plugins.files import remove, replacement
 
-TAG = "CACHEDIR.TAG"
-TAG_TEXT = (
-    "Signature: 8a477f597d28d172789f06886806bc55\n"  # bford.info/cachedir, which backups know
-    "# Decoded frames of CamReasoner. What stands in this folder may be removed by its commands.\n"
-)
 FORMAT_VERSION = 2
 TEMPORAL_PATCH = 2
 """Frames merged into one visual token in time (Qwen2-VL and later)."""
@@ -121,23 +116,6 @@ def load_entry(directory: Path) -> tuple[Frames, FrameMeta]:
             "run the data stage again"
         )
     return frames.reshape(meta.shape), meta
-
-
-def open_cache(cache: Path) -> None:
-    """Make `cache` a folder of ours, if it is new, and clear what killed processes left in one.
-
-    A folder that held something before us is used as well, but nothing is ever cleared there.
-    """
-    if not cache.is_dir() or not any(cache.iterdir()):
-        write_file(cache / TAG, TAG_TEXT)
-    if is_cache(cache):
-        remove_abandoned(cache)
-
-
-def is_cache(folder: Path) -> bool:
-    """Whether `folder` was made for frames, so that all in it can be made again."""
-    tag = folder / TAG
-    return tag.is_file() and tag.read_text(errors="replace") == TAG_TEXT
 
 
 class Job(NamedTuple):

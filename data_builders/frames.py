@@ -9,6 +9,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from data_builders.decoding import Frames
+from data_builders.frame_cache import in_use
 from data_builders.frame_store import (
     FrameCacheError,
     FrameMeta,
@@ -16,7 +17,6 @@ from data_builders.frame_store import (
     build,
     image_paths,
     load_entry,
-    open_cache,
 )
 from data_builders.media import Item, Kind, whole
 from data_builders.specs import FrameSpec
@@ -146,20 +146,20 @@ def materialise(
     more than a share of `max_quarantined` is.
     """
     items = {item if isinstance(item, Item) else whole(item) for item in clips}
-    open_cache(cache)
     jobs = [Job(item, root.resolve(), cache.resolve(), spec) for item in items]
     jobs.sort(key=lambda job: job.item.name)
     made: dict[str, FrameMeta] = {}
     refused: list[Quarantined] = []
-    for job, result in isolated_map(build, jobs, workers=workers, seconds=seconds):
-        if isinstance(result, FrameCacheError):
-            raise result
-        if isinstance(result, FrameMeta):
-            made[job.item.name] = result
-        else:
-            reason = result.reason if isinstance(result, Failed) else str(result)
-            refused.append(Quarantined(job.item.name, reason))
-        progress(len(made) + len(refused), len(jobs))
+    with in_use(cache):
+        for job, result in isolated_map(build, jobs, workers=workers, seconds=seconds):
+            if isinstance(result, FrameCacheError):
+                raise result
+            if isinstance(result, FrameMeta):
+                made[job.item.name] = result
+            else:
+                reason = result.reason if isinstance(result, Failed) else str(result)
+                refused.append(Quarantined(job.item.name, reason))
+            progress(len(made) + len(refused), len(jobs))
     _check_share(refused, len(jobs), max_quarantined)
     ordered = dict(sorted(made.items()))
     return FrameIndex(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from orchestrator.errors import EnvironmentBuildError
 from orchestrator.plan.stage import ROOT
-from reward_plugins.files import write_file
+from reward_plugins.files import hold, write_file
 
 STAMP = "camreasoner.lock"
 PROMPT = "camreasoner"
@@ -48,11 +48,10 @@ def build(name: str) -> None:
     The stamp is written last, so that an interrupted installation is finished, not trusted.
     Raises `EnvironmentBuildError` with the last lines of uv, and what to do.
     """
-    from filelock import FileLock  # not needed to plan
-
     directory = interpreter(name).parents[1]
     directory.parent.mkdir(exist_ok=True)
-    with FileLock(directory.with_suffix(".building")):
+    with hold(directory.with_suffix(".building")) as lock:
+        os.set_inheritable(lock, True)  # uv holds it too: when we are killed, the next one waits
         if is_ready(name):
             return
         _check_ours(directory)
@@ -118,7 +117,13 @@ def _uv(remedy: str, *arguments: str, given: str | None = None) -> None:
     """Run uv, which reads `given`; raises `EnvironmentBuildError` that ends with the `remedy`."""
     command = [uv_path(), *arguments, "--quiet"]
     result = subprocess.run(
-        command, cwd=ROOT, input=given, capture_output=True, text=True, check=False
+        command,
+        cwd=ROOT,
+        input=given,
+        capture_output=True,
+        text=True,
+        check=False,
+        close_fds=False,
     )
     if result.returncode:
         tail = "\n".join(result.stderr.strip().splitlines()[-12:])

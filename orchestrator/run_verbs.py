@@ -65,9 +65,9 @@ def clean_runs(arguments: Sequence[str], console: Console) -> None:
     if options.get("yes") != "true":
         console.say(f"[bold]{total}[/] would be freed" + ("; add yes=true to do it" * bool(found)))
         return
-    kept = [waste for waste in found if not clean.remove(waste)]
-    for waste in kept:
-        console.say(f"[yellow]kept {waste.path.name}: another process is working on it[/]")
+    kept = {waste: why for waste in found if (why := clean.remove(runs, waste))}
+    for waste, why in kept.items():
+        console.say(f"[yellow]kept {waste.path.name}: {why}[/]")
     freed = sum(waste.bytes for waste in found if waste not in kept)
     console.say(f"[bold]{freed / 1e6:,.1f} MB[/] freed")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import re
 import shutil
@@ -65,6 +66,21 @@ def remove(path: Path) -> None:
             shutil.rmtree(path)
         else:
             path.unlink()
+
+
+@contextmanager
+def hold(path: Path, *, alone: bool = True, wait: bool = True) -> Iterator[int]:
+    """Hold the system's lock on the file `path`, alone or with others; yields its descriptor.
+
+    It ends with the last process that has the descriptor, however that ends. Raises
+    `BlockingIOError` where another holds it and `wait` is false; another `OSError` where the file
+    system has no locks.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        kind = fcntl.LOCK_EX if alone else fcntl.LOCK_SH
+        fcntl.flock(file, kind if wait else kind | fcntl.LOCK_NB)
+        yield file.fileno()
 
 
 def remove_abandoned(folder: Path, seconds: float = ABANDONED_SECONDS) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import rich.console
 from rich.progress import track
 
+from data_builders.frame_cache import in_use
 from orchestrator.ask import clips as clips_
 from orchestrator.ask.checkpoints import Checkpoint, find
 from orchestrator.ask.clips import Shown
@@ -20,6 +21,7 @@ from orchestrator.ask.policy import Ask, Policy
 from orchestrator.ask.questions import Answer, Question, about, card, read
 from orchestrator.ask.show import show_clip
 from orchestrator.console import Console
+from orchestrator.plan.stage import ROOT
 from orchestrator.run.launch import build_environment
 from reward_plugins.files import replacement
 
@@ -63,7 +65,8 @@ def predict(given: argparse.Namespace, console: Console) -> None:
     )
     build_environment(checkpoint.recipe.environment, console)
     whole_folder = Path(given.clip).is_dir()
-    with clips_.opened(given.clip) as (root, names):
+    frames = in_use(ROOT / checkpoint.recipe.data.cache_dir)
+    with frames, clips_.opened(given.clip) as (root, names):
         rows = list(ask(checkpoint, given.engine, root, names, questions))
     if not whole_folder and (problem := rows[0].problem):
         raise AskError(f"{given.clip}: {problem}")

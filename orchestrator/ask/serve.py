@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from data_builders.frame_cache import in_use
 from orchestrator.ask.checkpoints import Checkpoint, find, of_run
 from orchestrator.ask.desk import Desk
 from orchestrator.ask.gallery import hang
@@ -25,7 +26,8 @@ def serve(given: argparse.Namespace, console: Console) -> None:
     build_environment(chosen.recipe.environment, console)
     with console.waiting("rendering the gallery"):
         gallery = hang(chosen.recipe, ROOT / GALLERY)
-    with TemporaryDirectory(prefix="camreasoner-") as folder:
+    frames = in_use(ROOT / chosen.recipe.data.cache_dir)
+    with frames, TemporaryDirectory(prefix="camreasoner-") as folder:
         desk = Desk(checkpoints, given.engine, Path(folder), gallery, ROOT / GALLERY)
         with closing(desk), AskServer(desk, given.port) as server:
             console.say(f"{', '.join(checkpoints)} of {chosen.recipe.name} can be asked at")

@@ -10,13 +10,14 @@ from pathlib import Path
 
 from rich.markup import escape
 
+from data_builders.frame_cache import in_use
 from orchestrator import envs
 from orchestrator.console import Console
 from orchestrator.doctor.loggers import missing
 from orchestrator.errors import StageError, UnreadyError
 from orchestrator.plan import llamafactory
 from orchestrator.plan.make import Plan
-from orchestrator.plan.stage import Stage
+from orchestrator.plan.stage import ROOT, Stage
 from orchestrator.run import checkpoints, cluster, manifest, store
 from orchestrator.run.attempts import Attempts
 from orchestrator.run.deaths import RAY, Death
@@ -34,11 +35,10 @@ def launch(plan: Plan, stages: Sequence[Stage], console: Console) -> None:
     machine or the cluster is too small, `RunLockedError` when another process owns a stage,
     `UnreadyError` when a logger's package is missing.
     """
-    waiting = [stage for stage in stages if not store.is_done(stage)]
+    waiting = [stage for stage in stages if not store.reuse(plan, stage)]
     for stage in stages:
         if stage not in waiting:
             console.reused(stage)
-            store.show_in_run(plan, stage)
     if not waiting:
         return
     if faults := [*missing(plan, waiting)]:
@@ -47,12 +47,14 @@ def launch(plan: Plan, stages: Sequence[Stage], console: Console) -> None:
         cluster.check_gpus(plan.recipe)  # data and report need none
     build_environments(waiting, console)
     rows = {stage.name: [stage] for stage in stages}
-    with closing(cluster.Session(plan.recipe)) as session:
+    frames = in_use(ROOT / plan.recipe.data.cache_dir)
+    with frames, closing(cluster.Session(plan.recipe)) as session:
         session.address()  # before the view: Ray may warn past it
         cluster.check_nodes(waiting)
         with console.watching(rows):
             for stage in waiting:
                 with store.owned(stage), refreshed(plan, stage, console):
+                    store.claim(plan, stage)
                     if not store.is_done(stage):
                         _bring(plan, stage, session, console)
                 store.show_in_run(plan, stage)

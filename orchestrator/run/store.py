@@ -6,7 +6,7 @@ import json
 import os
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,9 @@ from orchestrator.plan.extra import flat
 from orchestrator.plan.make import Plan
 from orchestrator.plan.stage import Stage
 from orchestrator.run.outputs import LACKING, MANIFEST
-from reward_plugins.files import remove_abandoned, replacement, write_file
+from reward_plugins.files import hold, remove_abandoned, replacement, write_file
+
+LOCK = ".lock"
 
 
 def is_done(stage: Stage) -> bool:
@@ -65,17 +67,37 @@ def finish(stage: Stage, facts: dict[str, Any]) -> None:
     write_file(stage.directory / MANIFEST, json.dumps(manifest, indent=2) + "\n")
 
 
+def reuse(plan: Plan, stage: Stage) -> bool:
+    """Whether the stage is done; if so the run points at it, before a cleaning can take it away."""
+    with hold(_store_lock(stage), alone=False):
+        if done := is_done(stage):
+            show_in_run(plan, stage)
+    return done
+
+
+def claim(plan: Plan, stage: Stage) -> None:
+    """Keep a stage that is begun from being cleaned away: the run points at it, out of sight."""
+    _point(_claim(plan, stage), stage)
+
+
 def show_in_run(plan: Plan, stage: Stage) -> None:
     """Point `runs/<name>/<stage>` at the stage's directory, and write the resolved recipe."""
     plan.directory.mkdir(parents=True, exist_ok=True)
     recipe = json.dumps(plan.recipe.model_dump(mode="json"), indent=2) + "\n"
     write_file(plan.directory / "recipe.json", recipe)
-    link = plan.directory / stage.name
-    target = os.path.relpath(stage.directory, plan.directory)
-    if link.is_symlink() and os.readlink(link) == target:
-        return
-    with replacement(link) as fresh:
-        fresh.symlink_to(target)
+    _point(plan.directory / stage.name, stage)
+    _claim(plan, stage).unlink(missing_ok=True)
+
+
+def _claim(plan: Plan, stage: Stage) -> Path:
+    return plan.directory / f".{stage.name}"
+
+
+def _point(link: Path, stage: Stage) -> None:
+    target = os.path.relpath(stage.directory, link.parent)
+    if not link.is_symlink() or os.readlink(link) != target:
+        with replacement(link) as fresh:
+            fresh.symlink_to(target)
 
 
 def stale_ingredients(plan: Plan, stage: Stage) -> list[str]:
@@ -108,17 +130,21 @@ def owned(stage: Stage) -> Iterator[None]:
 
     Raises `RunLockedError`, which names the other process, when one is working on it.
     """
-    from filelock import FileLock, Timeout  # not needed to plan
+    owner = stage.directory / ".owner"
+    with ExitStack() as held:
+        try:
+            with hold(_store_lock(stage), alone=False):  # no cleaning meanwhile
+                held.enter_context(hold(stage.directory / LOCK, wait=False))
+        except BlockingIOError:
+            other = owner.read_text() if owner.is_file() else "another process"
+            raise RunLockedError(
+                f"stage {stage.name!r} in {stage.directory} is being worked on by {other}; "
+                "wait for it, or stop it first"
+            ) from None
+        write_file(owner, f"process {os.getpid()} on {socket.gethostname()}")
+        yield
 
-    stage.directory.mkdir(parents=True, exist_ok=True)
-    lock, owner = FileLock(stage.directory / ".lock"), stage.directory / ".owner"
-    try:
-        with lock.acquire(timeout=0):
-            write_file(owner, f"process {os.getpid()} on {socket.gethostname()}")
-            yield
-    except Timeout:
-        other = owner.read_text() if owner.is_file() else "another process"
-        raise RunLockedError(
-            f"stage {stage.name!r} in {stage.directory} is being worked on by {other}; "
-            "wait for it, or stop it first"
-        ) from None
+
+def _store_lock(stage: Stage) -> Path:
+    """Held by whoever begins or reuses a stage, and alone by who removes one."""
+    return stage.directory.parents[1] / LOCK

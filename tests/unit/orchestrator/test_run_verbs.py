@@ -8,8 +8,7 @@ import pytest
 
 from orchestrator import cli
 from orchestrator.plan.make import Plan
-from orchestrator.run import launch, store
-from orchestrator.trace.record import read_record
+from orchestrator.run import launch
 from tests.unit.orchestrator.finished import finished_run
 
 
@@ -143,36 +142,3 @@ def test_without_a_verb_the_usage_is_shown_whole(
 ) -> None:
     assert cli.main([]) == 2
     assert "<verb> [recipe=<name>] [<run> ...] [key=value ...]" in capsys.readouterr().out
-
-
-def test_clean_runs_shows_first_and_removes_only_what_no_run_links_to(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    kept = finished_run(tmp_path, "kept")
-    arm = finished_run(tmp_path, "sweep/arm", ["seed=8"])
-    loose = finished_run(tmp_path, "kept", ["seed=9"]).stage("data")
-    store.show_in_run(kept, kept.stage("data"))
-    for number in (1, 2, 10):
-        log = kept.stage("data").directory / "logs" / f"attempt_{number}.log"
-        log.parent.mkdir(exist_ok=True)
-        log.write_text("x")
-    (tmp_path / ".cache" / "frames").mkdir(parents=True)
-    (tmp_path / ".cache" / "frames" / "frame").write_text("x")
-    code, text = told(capsys, tmp_path, "clean-runs")
-    assert code == 0 and "would be freed; add yes=true" in text
-    assert f"{loose.fingerprint} no run links to it" in text
-    assert "attempt_1.log" in text and "attempt_2.log" in text and "attempt_10.log" not in text
-    assert loose.directory.exists()
-    with store.owned(loose):
-        assert (
-            "another process is working on it"
-            in told(capsys, tmp_path, "clean-runs", "yes=true")[1]
-        )
-    assert loose.directory.exists()
-    told(capsys, tmp_path, "clean-runs", "yes=true")
-    assert not loose.directory.exists()
-    assert read_record(tmp_path, "kept").manifests and read_record(tmp_path, "sweep/arm").manifests
-    assert arm.stage("data").directory.exists()
-    assert (tmp_path / ".cache" / "frames" / "frame").exists()
-    told(capsys, tmp_path, "clean-runs", "yes=true", "caches=true")
-    assert not (tmp_path / ".cache" / "frames").exists()

@@ -191,6 +191,7 @@ def test_the_users_own_files_count_by_content(tmp_path: Path) -> None:
 PLUMBING = (
     "data_builders/camerabench.py",  # for git's hash, where it is not a source
     "data_builders/chat.py",
+    "data_builders/frame_cache.py",
     "data_builders/ledger.py",
     "data_builders/motion.py",
     "data_builders/progress.py",
