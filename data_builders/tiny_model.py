@@ -209,7 +209,11 @@ def _processor(tokenizer: Any, frames: FrameSpec) -> Any:
     """The processor's default sizes would scale every frame up to 100,000 pixels."""
     from transformers import Qwen2_5_VLProcessor, Qwen2VLImageProcessor, Qwen2VLVideoProcessor
 
-    size = {"shortest_edge": frames.min_pixels, "longest_edge": frames.max_pixels}
+    least = min(frames.min_pixels, frames.of("image").min_pixels)
+    size = {
+        "shortest_edge": least,
+        "longest_edge": max(frames.max_pixels, frames.of("image").max_pixels),
+    }
     return Qwen2_5_VLProcessor(
         image_processor=Qwen2VLImageProcessor(size=size),
         tokenizer=tokenizer,

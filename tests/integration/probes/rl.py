@@ -1,4 +1,4 @@
-"""What verl's rollout and actor see of the first row: `python rl.py <rl.parquet> <model>`."""
+"""What verl's rollout and actor see of each row: `python rl.py <rl.parquet> <model>`."""
 
 import asyncio
 import json
@@ -38,9 +38,7 @@ def actor_positions(processor: Any, ids: torch.Tensor, inputs: Any) -> torch.Ten
     return AgentLoopWorker._compute_position_ids(worker, ids, mask, dict(inputs))[0, 1:]
 
 
-if __name__ == "__main__":
-    row = pq.read_table(sys.argv[1]).to_pylist()[0]
-    processor = hf_processor(sys.argv[2])
+def view(row: dict[str, Any], processor: Any, model: Any) -> dict[str, dict[str, Any]]:
     messages = messages_of(row)
     images, videos, _ = asyncio.run(FramesDataset.process_multi_modal_info(messages, 14, None))
     chat = processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
@@ -52,20 +50,26 @@ if __name__ == "__main__":
         mm_processor_kwargs={"do_resize": False},
     )
     ids = inputs["input_ids"]
-    model = AutoModelForImageTextToText.from_pretrained(sys.argv[2], dtype=torch.float32).eval()
     vision = generation._vision_inputs(
         processor, [generation.Prompt(tuple(ids[0].tolist()), videos, images)], ids
     )
     rollout, _ = model.model.get_rope_index(ids, **vision)
-    found = {
-        "ids": ids[0].tolist(),
-        "grids": next(inputs[key] for key in generation.GRIDS if key in inputs).tolist(),
-        "pixels": float(
-            next(inputs[key] for key in generation.PIXELS if key in inputs).double().sum()
-        ),
+    keys = (*generation.GRIDS, *generation.PIXELS)
+    seen = {key: inputs[key].double().tolist() for key in keys if key in inputs}
+    sampled = {key: vision[key].double().tolist() for key in keys if key in vision}
+    return {
+        "rollout": {"ids": ids[0].tolist(), **sampled, "positions": rollout[:, 0].tolist()},
+        "actor": {
+            "ids": ids[0].tolist(),
+            **seen,
+            "positions": actor_positions(processor, ids, inputs).tolist(),
+        },
     }
-    both = {
-        "rollout": {**found, "positions": rollout[:, 0].tolist()},
-        "actor": {**found, "positions": actor_positions(processor, ids, inputs).tolist()},
-    }
-    print("FOUND", json.dumps(both))
+
+
+if __name__ == "__main__":
+    rows = pq.read_table(sys.argv[1]).to_pylist()
+    processor = hf_processor(sys.argv[2])
+    model = AutoModelForImageTextToText.from_pretrained(sys.argv[2], dtype=torch.float32).eval()
+    views = [view(row, processor, model) for row in rows]
+    print("FOUND", json.dumps({name: [each[name] for each in views] for name in views[0]}))

@@ -1,7 +1,8 @@
-"""What LLaMA-Factory feeds the model for the first sample: `python sft.py <train.yaml>`."""
+"""What LLaMA-Factory feeds the model for each sample: `python sft.py <train.yaml>`."""
 
 import json
 import sys
+from typing import Any
 
 import yaml
 from llamafactory.data import (
@@ -14,7 +15,21 @@ from llamafactory.model import load_model, load_tokenizer
 
 from reward_plugins import positions
 
-GRIDS, PIXELS = ("video_grid_thw", "image_grid_thw"), ("pixel_values_videos", "pixel_values")
+VISION = ("image_grid_thw", "video_grid_thw", "pixel_values", "pixel_values_videos")
+
+
+def view(batch: dict[str, Any], row: int) -> dict[str, Any]:
+    """The prompt of a row: the response bears a loss, and behind it stands padding."""
+    length = int((batch["labels"][row] == -100).int().argmin())
+    return {
+        "ids": batch["input_ids"][row, :length].tolist(),
+        "positions": batch["position_ids"][-3:, row, :length].tolist(),
+    }
+
+
+def vision(batch: dict[str, Any]) -> dict[str, Any]:
+    return {key: batch[key].double().tolist() for key in VISION if key in batch}
+
 
 if __name__ == "__main__":
     positions.install()  # as our launcher does
@@ -29,12 +44,10 @@ if __name__ == "__main__":
     collate = SFTDataCollatorWith4DAttentionMask(
         template=template, model=model, label_pad_token_id=-100, **module
     )
-    batch = collate([data["train_dataset"][0]])
-    length = int((batch["labels"][0] == -100).int().argmin())  # the prompt bears no loss
+    rows = list(data["train_dataset"])
+    alone, together = [collate([dict(row)]) for row in rows], collate([dict(row) for row in rows])
     found = {
-        "ids": batch["input_ids"][0, :length].tolist(),
-        "grids": next(batch[key] for key in GRIDS if key in batch).tolist(),
-        "pixels": float(next(batch[key] for key in PIXELS if key in batch).double().sum()),
-        "positions": batch["position_ids"][-3:, 0, :length].tolist(),
+        "sft": [{**view(batch, 0), **vision(batch)} for batch in alone],
+        "batch": {"rows": [view(together, n) for n in range(len(rows))], **vision(together)},
     }
     print("FOUND", json.dumps(found))
