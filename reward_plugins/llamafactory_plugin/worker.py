@@ -2,8 +2,9 @@
 
 from llamafactory.train.tuner import run_exp
 
-from reward_plugins import positions
+from reward_plugins import positions, vision
 
 if __name__ == "__main__":
     positions.install()
+    vision.install()
     run_exp()
