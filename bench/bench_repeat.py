@@ -6,7 +6,6 @@ to the last digit. A response that got lost, and all that follows from it, shows
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -28,15 +27,12 @@ def main(times: str = "5", *overrides: str) -> None:
 
 
 def once(folder: Path, number: int, overrides: tuple[str, ...]) -> Path:
-    """Run as far as RL, and move that stage out of the way; where its metrics are then."""
+    """Run as far as RL, and move that stage out of the way; where it is then."""
     given = [f"runs_dir={folder}/runs", f"data.cache_dir={folder}/frames", *SHORT, *overrides]
     command = [sys.executable, "-m", "orchestrator", "rl", *given]
     subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     stage = (folder / "runs" / "tiny" / "rl").resolve()
-    kept = folder / f"metrics-{number}.jsonl"
-    kept.write_bytes((stage / "metrics.jsonl").read_bytes())
-    shutil.rmtree(stage)
-    return kept
+    return stage.rename(folder / f"rl-{number}")
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ def read_labels(path: Path | None) -> list[Label]:
     if not path.is_file():
         raise EvaluationError(f"eval.judge.labels: no file at {path}")
     labels = []
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
         try:
             labels.append(Label.model_validate_json(line))
         except ValidationError as error:

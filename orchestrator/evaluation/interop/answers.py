@@ -57,7 +57,7 @@ def read_answers(path: Path, samples: Sequence[Sample]) -> dict[str, str | None]
 
 
 def _of_lmms_eval(path: Path, samples: Sequence[Sample]) -> Iterator[Given]:
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
         where = f"{path}, line {number}"
         try:
             row = json.loads(line)
