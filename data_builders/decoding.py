@@ -61,16 +61,6 @@ class Decoded:
     """Height and width of the clip as shown, pixels."""
 
 
-def frame_count(duration: float, available: int, spec: FrameSpec) -> int:
-    """How many frames a clip of `duration` seconds and `available` frames yields.
-
-    `round(duration * fps)`, clamped to [`min_frames`, `max_frames`] and to the clip's own frames,
-    then made even by dropping one (Qwen2.5-VL merges frames two by two in time).
-    """
-    wanted = min(max(round(duration * spec.fps), spec.min_frames), spec.max_frames, available)
-    return max(2, wanted - wanted % 2)
-
-
 def frame_indices(times: list[Fraction], spec: FrameSpec) -> list[int]:
     """Which frames of a clip shown at `times` (seconds, ascending) are taken.
 
@@ -84,7 +74,7 @@ def frame_indices(times: list[Fraction], spec: FrameSpec) -> list[int]:
     if shown[-1] <= 0:
         raise ClipError("all of its frames have the same time")
     duration = shown[-1] * len(times) / (len(times) - 1)
-    instants = np.linspace(0.0, shown[-1], frame_count(duration, len(times), spec))
+    instants = np.linspace(0.0, shown[-1], spec.count(duration, len(times)))
     after = np.searchsorted(shown, instants).clip(1, len(times) - 1)
     nearest = np.where(instants - shown[after - 1] < shown[after] - instants, after - 1, after)
     return [int(index) for index in nearest]

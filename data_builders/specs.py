@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from string import Formatter
 from typing import Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from data_builders.media import Kind
 
@@ -34,7 +35,11 @@ Media = Literal["video", "images"]
 class Spec(BaseModel):
     """Base of every section of a recipe: unknown keys are errors, values never change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+TICK = 0.001
+"""Seconds to which containers round the times that a clip's length is taken from."""
 
 
 class FrameSpec(Spec):
@@ -42,7 +47,7 @@ class FrameSpec(Spec):
 
     fps: float = Field(gt=0)
     """Frames a second of clip (paper Table 6: 1.0 in RL)."""
-    min_frames: int = Field(ge=2)
+    min_frames: int = Field(ge=2, multiple_of=2)
     """At least so many frames, if the clip has them; even, for temporal patches of two."""
     max_frames: int = Field(ge=2)
     """At most so many frames, spread over the whole clip, never its first part only."""
@@ -60,6 +65,18 @@ class FrameSpec(Spec):
     """What the model is shown: a video, two frames to a visual token, each pair at its time; or
     every frame as an image, with twice the tokens and no time (released, in RL and evaluation).
     A still image is one image either way."""
+    rule: Literal["ours", "qwen"] = "ours"
+    """How seconds x fps becomes a number of frames: `ours` rounds it, and drops one where that is
+    odd (7.6 s at 1 fps: 8 frames); `qwen` takes the even number below (6; qwen-vl-utils 0.0.14,
+    vision_process.py:144; LLaMA-Factory 0.9.5 rounds down too)."""
+
+    def count(self, seconds: float, available: int) -> int:
+        """How many frames a clip of so many `seconds`, with `available` frames, yields: even."""
+        most = min(self.max_frames, available)
+        longer = seconds if self.rule == "ours" else seconds + TICK
+        number = min(max(longer * self.fps, self.min_frames), most)
+        whole = round(number) if self.rule == "ours" else int(number)
+        return max(2, whole - whole % 2)
 
     def of(self, kind: Kind) -> FrameSpec:
         """What of this rule acts on a still image, or on a video."""
@@ -83,11 +100,29 @@ class PromptSpec(Spec):
     system: str = "You are a helpful assistant."
     """System turn (Qwen2.5-VL's default)."""
     template: str = "{question}\n{options}"
-    """User turn; `{question}` and `{options}` are filled in."""
+    """User turn; `{question}` and `{options}` are filled in, and a brace itself is written twice:
+    `{{"answer": ...}}`."""
     tags: tuple[str, ...] = ("observation", "think", "answer")
     """Blocks of a response, in order (paper section 3.2: observation, think, answer).
 
     None at all is the bare answer, which SFT can teach and nothing can score."""
+
+    @field_validator("template")
+    @classmethod
+    def _is_filled_in(cls, template: str) -> str:
+        braces = 'a brace that stands for itself is written twice: {{"answer": ...}}'
+        try:
+            fields = {field for _, field, _, _ in Formatter().parse(template) if field is not None}
+        except ValueError as error:
+            raise ValueError(f"{error}; {braces}") from error
+        if unknown := sorted(fields - {"question", "options"}):
+            named = ", ".join(f"{{{field}}}" for field in unknown)
+            raise ValueError(
+                f"nothing fills in {named}, but {{question}} and {{options}}; {braces}"
+            )
+        if "question" not in fields:
+            raise ValueError("has no {question}, so nothing would be asked")
+        return template
 
 
 class SyntheticSpec(Spec):

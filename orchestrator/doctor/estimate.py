@@ -192,7 +192,7 @@ def _view(recipe: Recipe, stage: str, spec: FrameSpec) -> View:
     synthetic = made is not None and recipe.data.sources == ("synthetic",)
     seconds = made.frames / made.fps if made and synthetic else CLIP_SECONDS
     pixels = made.height * made.width if made and synthetic else CLIP_PIXELS
-    frames = min(max(round(seconds * spec.fps), spec.min_frames), spec.max_frames)
+    frames = spec.count(seconds, spec.max_frames)
     tokens = visual_tokens(frames, pixels, spec)
     size = min(pixels, spec.max_pixels)
     return View(stage, frames / seconds, frames, size, tokens, spec.media)

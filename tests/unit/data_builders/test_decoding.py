@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from fractions import Fraction
 from pathlib import Path
@@ -12,18 +13,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_clips import noise, write_h264
+from pydantic import ValidationError
 
 from data_builders.decoding import (
     ClipError,
     decode,
     effective_fps,
-    frame_count,
     frame_indices,
     frame_size,
     read_all,
     write_lossless,
 )
 from data_builders.media import whole
+from data_builders.specs import FrameSpec
 from tests.givens import SPEC
 
 
@@ -38,9 +40,30 @@ def test_the_frame_count_is_even_and_within_bounds(
     duration: float, available: int, low: int, high: int, fps: float
 ) -> None:
     spec = SPEC.model_copy(update={"fps": fps, "min_frames": low, "max_frames": high})
-    count = frame_count(duration, available, spec)
+    count = spec.count(duration, available)
     assert count % 2 == 0
     assert min(low, available - available % 2) <= count <= min(high, available)
+
+
+@pytest.mark.parametrize(
+    ("rule", "seconds", "expected"),
+    [("ours", 7.6, 8), ("qwen", 7.6, 6), ("ours", 7.4, 6), ("qwen", 7.9999, 8), ("qwen", 0.1, 4)],
+)
+def test_a_rule_says_how_seconds_become_frames(rule: str, seconds: float, expected: int) -> None:
+    spec = SPEC.model_copy(update={"fps": 1.0, "min_frames": 4, "rule": rule})
+    assert spec.count(seconds, 300) == expected
+
+
+@pytest.mark.parametrize(
+    "odd", [{"fps": math.inf}, {"fps": math.nan}, {"fps": 0}, {"min_frames": 5}, {"max_pixels": 0}]
+)
+def test_odd_numbers_are_refused(odd: dict[str, float]) -> None:
+    with pytest.raises(ValidationError, match=next(iter(odd))):
+        FrameSpec.model_validate({**SPEC.model_dump(), **odd})
+
+
+def test_a_rate_beyond_all_measure_takes_what_there_is() -> None:
+    assert SPEC.model_copy(update={"fps": 1e308}).count(1e10, 7) == 6
 
 
 @pytest.mark.parametrize(

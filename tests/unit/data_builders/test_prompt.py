@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
 
 from data_builders.prompt import trace_text, user_text
 from data_builders.specs import PromptSpec
@@ -20,6 +21,29 @@ def test_options_are_lettered_one_a_line() -> None:
 def test_braces_in_a_question_are_text() -> None:
     odd = SAMPLE.model_copy(update={"question": "Is {this} {0} fine?"})
     assert user_text(odd, PromptSpec(template="Q: {question}")) == "Q: Is {this} {0} fine?"
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        ("{question} {option}", "nothing fills in {option}"),
+        ('{question} Reply {"answer": "A"}', """nothing fills in {"answer"}"""),
+        ("{question} {", "Single '{' encountered"),
+        ("{question} {}", "nothing fills in {}"),
+        ("Which?\n{options}", "has no {question}"),
+    ],
+)
+def test_a_template_that_cannot_be_filled_in_is_refused_when_it_is_read(
+    template: str, said: str
+) -> None:
+    with pytest.raises(ValidationError) as caught:
+        PromptSpec(template=template)
+    assert said in str(caught.value)
+
+
+def test_a_brace_is_written_twice() -> None:
+    prompt = PromptSpec(template='{question} Reply {{"answer": {{}}}}')
+    assert user_text(SAMPLE, prompt).endswith(' Reply {"answer": {}}')
 
 
 def test_a_trace_has_the_blocks_of_the_format_in_order() -> None:
