@@ -3,7 +3,14 @@ RECIPE ?= camreasoner_7b
 ARGS   ?=
 PYTHON ?= python3.11
 UV     := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
-CLI     = UV=$(UV) .venv/bin/python -m orchestrator
+CLI     = UV=$(call QUOTED,UV) .venv/bin/python -m orchestrator
+
+# What is typed arrives as it is: `$` and quotes too. Of WORDS the command line makes words itself.
+QUOTED  = $(if $(value $(1)),'$(subst ','\'',$(value $(1)))')
+WORDS   = $(if $(value $(1)),ARGS=$(call QUOTED,$(1)))
+KNOWN  := RECIPE ARGS PYTHON UV STAGE RUN SWEEP SWEEP_VALUES SWEEP_KEY SEEDS CLIP QUESTION MODEL BENCH MAKEFLAGS SHELL EASYR1_HOME CUDA_VISIBLE_DEVICES HF_% %_API_KEY
+UNKNOWN := $(filter-out $(KNOWN),$(foreach name,$(.VARIABLES),$(if $(filter command line,$(origin $(name))),$(name))))
+$(if $(UNKNOWN),$(error $(UNKNOWN): no such variable; keys of the recipe go into ARGS="key=value ..."))
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-banner predict serve test setup data review model sft rl merge eval export report plan doctor status run ablate show diff repro publish clean-runs bench lint docs lock
@@ -14,10 +21,10 @@ help: ## list the targets
 
 demo: RECIPE = tiny
 demo: demo-banner .venv/ready ## the whole pipeline on a tiny model, without a GPU: data, SFT, GRPO, merge, eval, report
-	@$(CLI) run recipe=$(RECIPE) $(ARGS)
+	@$(CLI) run recipe=$(call QUOTED,RECIPE) $(call WORDS,ARGS)
 
 run setup data review model sft rl merge eval export report plan doctor status: .venv/ready
-	@$(CLI) $@ recipe=$(RECIPE) $(ARGS)
+	@$(CLI) $@ recipe=$(call QUOTED,RECIPE) $(call WORDS,ARGS)
 
 demo-banner:
 	@echo "The whole pipeline on a tiny model, without a GPU: about 15 minutes on two cores."
@@ -38,32 +45,31 @@ plan: ## print and write every file and command that would run
 doctor: ## check recipe, machine and environments before anything starts
 status: ## which stages are done, and why one is stale
 
-SWEEP_ARGS = $(foreach name,SWEEP SWEEP_VALUES SWEEP_KEY SEEDS,$(if $($(name)),$(shell echo $(name) | tr A-Z a-z)="$($(name))"))
+SWEEP_ARGS = $(foreach name,SWEEP SWEEP_VALUES SWEEP_KEY SEEDS,$(if $($(name)),$(shell echo $(name) | tr A-Z a-z)=$(call QUOTED,$(name))))
 ablate: .venv/ready ## run SWEEP=format_weight|group_size|ema_beta|sft_epoch over RECIPE [SWEEP_VALUES=a,b SWEEP_KEY=key SEEDS=0,1]
-	@$(CLI) ablate recipe=$(RECIPE) $(SWEEP_ARGS) $(ARGS)
+	@$(CLI) ablate recipe=$(call QUOTED,RECIPE) $(SWEEP_ARGS) $(call WORDS,ARGS)
 
 show diff repro clean-runs: .venv/ready
-	@$(CLI) $@ $(RUN) $(ARGS)
+	@$(CLI) $@ $(call WORDS,RUN) $(call WORDS,ARGS)
 
 show: ## RUN=name: stages, times, scores of a run, and where things are
 diff: ## RUN="one other": what differs between two runs
 repro: ## RUN=name: rebuild a run from its manifests, and compare every file
 publish: .venv/ready ## show what would go to the Hub; ARGS="what=rl|sft|data repo=me/name confirm=true" sends it
-	@$(CLI) publish $(or $(RUN),$(RECIPE)) $(ARGS)
+	@$(CLI) publish $(or $(call QUOTED,RUN),$(call QUOTED,RECIPE)) $(call WORDS,ARGS)
 clean-runs: ## what no run needs any more; ARGS="yes=true" removes it
 
-QUOTED = $(if $($(1)),'$(subst ','\'',$($(1)))')
 predict: .venv/ready ## ask about CLIP=file|folder|URL [QUESTION="..." MODEL=run[/rl]|directory ARGS="--options ..."]
-	@$(CLI) predict $(call QUOTED,CLIP) $(call QUOTED,QUESTION) $(if $(MODEL),--model $(call QUOTED,MODEL)) $(ARGS)
+	@$(CLI) predict $(call QUOTED,CLIP) $(call QUOTED,QUESTION) $(if $(value MODEL),--model $(call QUOTED,MODEL)) $(call WORDS,ARGS)
 serve: .venv/ready ## ask a run's checkpoints about clips on a local page [MODEL=run|directory]
-	@$(CLI) serve $(if $(MODEL),--model $(call QUOTED,MODEL)) $(ARGS)
+	@$(CLI) serve $(if $(value MODEL),--model $(call QUOTED,MODEL)) $(call WORDS,ARGS)
 
 test: .venv/ready ## all tests, with a short end-to-end run through both real trainers
-	@UV=$(UV) tests/run
+	@UV=$(call QUOTED,UV) tests/run
 lint: .venv/ready ## format, lint, types, import contracts
 	.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy && .venv/bin/lint-imports
 bench: .venv/ready ## the measured numbers; BENCH="demo" times the demo in a fresh clone
-	@UV=$(UV) .venv/bin/python -m bench $(BENCH)
+	@UV=$(call QUOTED,UV) .venv/bin/python -m bench $(BENCH)
 docs: .venv/ready ## write docs/reference.md from the schema
 	@.venv/bin/python -m docs.generator.reference
 lock: $(UV) ## recompile the lock files in envs/

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import shlex
 import signal
 import time
 from collections.abc import Sequence
@@ -29,7 +30,7 @@ USAGE = "usage: python -m orchestrator <verb> [recipe=<name>] [<run> ...] [key=v
 
 def main(arguments: Sequence[str]) -> int:
     """Run one verb and return the exit code: 0 done, 1 failed, 2 misused, 130 interrupted."""
-    console = Console()
+    console, arguments = Console(), words(arguments)
     known = {**verbs.VERBS, SWEEP: ablate, **OWN_ARGUMENTS}
     if not arguments or arguments[0] not in known:
         console.text(f"{USAGE}\nverbs:")
@@ -54,6 +55,12 @@ def main(arguments: Sequence[str]) -> int:
         console.error(f"interrupted after {time.monotonic() - started:.0f} s{again}")
         return 130
     return 0
+
+
+def words(arguments: Sequence[str]) -> list[str]:
+    """Each argument `ARGS=...`, in which make hands on what it was given, as its words."""
+    groups = (shlex.split(a[5:]) if a.startswith("ARGS=") else [a] for a in arguments)
+    return [word for group in groups for word in group]
 
 
 def _run(verb: str, arguments: Sequence[str], console: Console) -> None:

@@ -84,7 +84,8 @@ def _compose(name: str, overrides: Sequence[str], root: Path) -> dict[str, Any]:
     home, config_name, given = root, f"experiment/{name}", [_lenient(o) for o in overrides]
     if name.endswith(".yaml"):
         home, config_name = Path(name).resolve().parent, Path(name).stem
-        given.append(f"hydra.searchpath=['file://{root}']")
+        quoted = str(root).replace("'", "\\'")
+        given.append(f"hydra.searchpath=['file://{quoted}']")
     try:
         with initialize_config_dir(str(home), version_base="1.3", job_name="camreasoner"):
             config = compose(config_name, overrides=given)

@@ -49,7 +49,7 @@ def test_a_command_that_is_shown_works(command: str, tmp_path: Path) -> None:
     ours = [words for words in map(shlex.split, lines) if "orchestrator" in words]
     assert ours or command.split()[1] in NO_VERBS or not command.startswith("make ")
     for words in ours:
-        verb, *arguments = words[words.index("orchestrator") + 1 :]
+        verb, *arguments = cli.words(words[words.index("orchestrator") + 1 :])
         arrives(verb, arguments, tmp_path)
 
 
