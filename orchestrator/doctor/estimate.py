@@ -13,7 +13,7 @@ from typing import NamedTuple
 from data_builders.specs import FrameSpec, Media
 from orchestrator.doctor.backbones import Backbone, backbone, longest_clip, visual_tokens
 from orchestrator.doctor.gpus import GPUS, Gpu
-from orchestrator.doctor.memory import activations, rl_memory, sft_state, trained
+from orchestrator.doctor.memory import activations, pixel_bytes, rl_memory, sft_state, trained
 from orchestrator.recipe import Recipe, load_recipe
 
 CLIP_SECONDS, CLIP_PIXELS = 6.0, 1280 * 720
@@ -32,6 +32,8 @@ DECODED = 2_500 * 7.6e9
 """Tokens a second that a GPU decodes in full batches, times the parameters; ours."""
 STEP_SECONDS = 15.0
 """Of an RL step, for moving weights, rewards and waiting; ours."""
+HOST_BYTES_A_SECOND = 4e9
+"""At which verl's queue takes and gives pixel values; ours."""
 REFILL = 1.5
 """Batches generated for one that is kept under online filtering; ours."""
 
@@ -49,6 +51,8 @@ class Estimate:
     memory: dict[str, float]
     """Bytes on the fullest GPU at the stage's peak, by what takes them."""
     devices: int
+    host: float = 0.0
+    """Bytes of pixel values that a step moves through the hosts' memory."""
 
     @property
     def bytes(self) -> float:
@@ -104,7 +108,9 @@ def _rl(recipe: Recipe, model: Backbone, gpu: Gpu) -> Iterator[Estimate]:
     FLOPs a token: 2 N for the old log-probabilities, 6 N for the update, 2 N to recompute
     activations, 2 N for the reference policy; and 2 N for each prompt token of a group, which
     shares its prefill. Seconds a step = FLOPs / (devices x peak x USE), decoding at a rate that
-    falls with the parameters, and a constant. Online filtering generates REFILL times as much.
+    falls with the parameters, pixel values through the host's memory (written once, read by two
+    passes, and by the reference policy's), and a constant. Online filtering generates REFILL times
+    as much.
     """
     rl, devices = recipe.rl, max(recipe.devices, 1)
     prompt = _visual(recipe, rl.frames or recipe.frames) + TEXT_TOKENS
@@ -117,7 +123,9 @@ def _rl(recipe: Recipe, model: Backbone, gpu: Gpu) -> Iterator[Estimate]:
         passes * responses * (prompt + response) + 2 * refill * rl.prompts_per_step * prompt
     )
     decoding = refill * responses * response * model.parameters / (DECODED * devices)
-    seconds = step_flops / (devices * gpu.flops * USE) + decoding + STEP_SECONDS
+    host = pixel_bytes(recipe, prompt - TEXT_TOKENS)
+    moving = (3 + rl.kl.enabled) * host / HOST_BYTES_A_SECOND
+    seconds = step_flops / (devices * gpu.flops * USE) + decoding + moving + STEP_SECONDS
     memory = max(rl_memory(recipe, model, gpu, devices), key=lambda parts: sum(parts.values()))
     yield Estimate(
         stage="rl",
@@ -127,6 +135,7 @@ def _rl(recipe: Recipe, model: Backbone, gpu: Gpu) -> Iterator[Estimate]:
         hours=steps * seconds / 3600,
         memory=memory,
         devices=devices,
+        host=host,
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import psutil
+
 from orchestrator.doctor.advice import advice
 from orchestrator.doctor.estimate import Estimate, estimate, fits, paper_check, proposal
 from orchestrator.doctor.gpus import Gpu, local_gpu
@@ -49,6 +51,8 @@ def memory(recipe: Recipe, gpu: Gpu) -> Iterator[Verdict]:
                 f"; {proposal(recipe, gpu) or 'no override of ours makes it fit: use more GPUs'}"
             )
         yield fits(stage, gpu), text
+        if recipe.cluster.address is None:
+            yield from _host(stage, psutil.virtual_memory().total)
     longest = recipe.rl.longest
     if (room := kv_tokens(recipe, gpu)) < longest:
         yield (
@@ -58,6 +62,16 @@ def memory(recipe: Recipe, gpu: Gpu) -> Iterator[Verdict]:
                 f"response may need {longest}; raise it, or rl.rollout.tensor_parallel"
             ),
         )
+
+
+def _host(stage: Estimate, here: float) -> Iterator[Verdict]:
+    """Whether half the hosts' memory holds the pixel values: workers hold what they read, too."""
+    if stage.host:
+        text = f"host memory: {stage.stage} moves {stage.host / 1e9:.0f} GB of pixel values a step"
+        text += f", and this machine has {here / 1e9:.0f} GB"
+        less = "; lower rl.prompts_per_step, rl.group_size or the frames, or use rl.trainer=easyr1"
+        right = 2 * stage.host <= here
+        yield right, text if right else text + less
 
 
 def costs(recipe: Recipe) -> Iterator[str]:
@@ -77,6 +91,8 @@ def _cost(stage: Estimate, gpu: Gpu, on_gpus: bool) -> str:
     if not on_gpus:
         return text
     parts = ", ".join(f"{name} {size / 1e9:.0f}" for name, size in stage.memory.items())
+    if stage.host:
+        text += f", {stage.host / 1e9:.0f} GB of pixel values"
     return (
         f"{text}; {stage.hours:.1f} h on {stage.devices} {gpu.name}, "
         f"{stage.gpu_hours:.0f} GPU-hours; {stage.bytes / 1e9:.0f} GB a GPU ({parts})"

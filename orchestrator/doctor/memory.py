@@ -53,6 +53,17 @@ def rl_bytes(recipe: Recipe) -> tuple[int, int]:
     return 2, 6 if recipe.rl.trainer == "easyr1" else 4
 
 
+def pixel_bytes(recipe: Recipe, visual: int) -> float:
+    """Host bytes of a step's pixel values under verl, whose queue holds those of a prompt with each
+    response: 4 bytes x 6 multiple^2 values a visual token, in all samples of the batch. EasyR1
+    sends the frames' paths.
+    """
+    rl = recipe.rl
+    a_token = 4 * 6 * (rl.frames or recipe.frames).multiple ** 2
+    responses = rl.prompts_per_step * rl.group_size
+    return responses * visual * a_token if rl.trainer == "verl" else 0.0
+
+
 def kv_tokens(recipe: Recipe, gpu: Gpu) -> int:
     """Tokens that vLLM's KV cache holds: its share of memory, less the weights and 5 GB."""
     model, rollout = backbone(recipe), recipe.rl.rollout

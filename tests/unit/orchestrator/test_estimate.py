@@ -108,3 +108,10 @@ def test_a_stage_that_sees_other_frames_is_shown(
     assert [line.split()[0] for line in shown[1:5]] == ["stage", "sft", "rl", "eval"]
     assert main(["plan", "recipe=tiny", f"runs_dir={tmp_path}"]) == 0
     assert "differently" not in capsys.readouterr().out
+
+
+def test_pixel_values_of_each_response_pass_through_the_hosts_memory() -> None:
+    told = of("rl")
+    assert told.host == 128 * 8 * 1002 * 4 * 1176 * 4  # responses, tokens, patches, values, bytes
+    assert of("rl", "rl.trainer=easyr1").host == 0 < of("rl", "rl.trainer=easyr1").hours
+    assert of("rl", "rl.trainer=easyr1").hours < told.hours
