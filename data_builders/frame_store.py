@@ -81,7 +81,8 @@ class FrameMeta(BaseModel):
         """`video_metadata` for Hugging Face processors, to be given with `do_sample_frames=False`.
 
         The frames as a clip of their own, so that `sampled_fps` is the effective fps
-        (transformers 5.9, video_utils.py:108).
+        (transformers 5.9, video_utils.py:108). It bears the clip's key: vLLM 0.24 tells what it has
+        processed by a video and the metadata of all in the prompt, and would take another's rate.
         """
         count = len(self.indices)
         return {
@@ -89,7 +90,7 @@ class FrameMeta(BaseModel):
             "total_num_frames": count,
             "duration": count / self.fps,
             "frames_indices": list(range(count)),
-            "video_backend": "pyav",
+            "video_backend": self.key,
             "height": self.height,
             "width": self.width,
         }

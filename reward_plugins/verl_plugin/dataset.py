@@ -81,6 +81,7 @@ def read_video(item: dict[str, Any]) -> Video:
         "total_num_frames": count,
         "frames_indices": list(range(count)),
         "duration": count / float(fps),
+        "video_backend": str(path),  # tells it apart in vLLM's cache (`FrameMeta.metadata`)
     }
     pixels = torch.from_numpy(frames).reshape(*shape).permute(0, 3, 1, 2).contiguous()
     return pixels, metadata

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from noise import make_samples
+from noise import make_samples, processed
 
 from data_builders.frames import FrameIndex
 from data_builders.specs import PromptSpec
@@ -29,31 +29,6 @@ def requests(index: FrameIndex) -> list[Request]:
         make_request(sample, sample.media, index, PromptSpec(system="Be brief."))
         for sample in make_samples()
     ]
-
-
-def processed(engine: HuggingFaceEngine, request: Request) -> dict[str, torch.Tensor]:
-    """The same prompt through the processor's own front door."""
-    seen = {"image": [], "video": []}
-    for frames, meta, _ in request.clips:
-        pixels = torch.from_numpy(frames).permute(0, 3, 1, 2)
-        seen[meta.shown] += [pixels] if meta.shown == "video" else list(pixels)
-    told = [clip.meta.metadata() for clip in request.clips if clip.meta.shown == "video"]
-    given = {"video_metadata": told, "do_sample_frames": False} if told else {}
-    content = [part for clip in request.clips for part in clip.parts]
-    turns = [
-        *([{"role": "system", "content": request.system}] if request.system else []),
-        {"role": "user", "content": [*content, {"type": "text", "text": request.texts[-1]}]},
-    ]
-    text = engine.processor.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-    return engine.processor(
-        text=[text],
-        images=seen["image"] or None,
-        videos=seen["video"] or None,
-        do_resize=False,
-        return_mm_token_type_ids=True,
-        return_tensors="pt",
-        **given,
-    )
 
 
 def test_token_ids_grids_and_times_are_the_processors_own(

@@ -2,7 +2,8 @@
 
 With `media: video` the frames travel as the lossless clip, with what makes vLLM 0.24 take them as
 they are: all frames, at their size, at their rate. With `media: images` each frame is a picture,
-which every server takes, but which no policy trained on videos has seen.
+which every server takes, but which no policy trained on videos has seen. A still image is a picture
+either way.
 """
 
 from __future__ import annotations
@@ -86,17 +87,15 @@ class ServerEngine:
         """
         top = self.server.top_logprobs
         told = {"logprobs": True, "top_logprobs": top} if top and request.letters else {}
-        videos = [clip.meta.metadata() for clip in request.clips if self._as_video(clip)]
-        if not videos:
+        if self.server.media == "images" or not request.clips:
             return told
+        videos = [clip.meta.metadata() for clip in request.clips if self._as_video(clip)]
+        as_they_are = {"do_sample_frames": False, "do_resize": False}
+        named = {"video_metadata": videos} if videos else {}
         return {
             **told,
             "media_io_kwargs": {"video": ALL_FRAMES},
-            "mm_processor_kwargs": {
-                "do_sample_frames": False,
-                "do_resize": False,
-                "video_metadata": videos,
-            },
+            "mm_processor_kwargs": {**as_they_are, **named},
         }
 
 

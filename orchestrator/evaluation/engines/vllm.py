@@ -21,6 +21,8 @@ from orchestrator.evaluation.engines.options import Head, find_options
 
 AS_THEY_ARE = {"do_sample_frames": False, "do_resize": False}
 """The frames are the recipe's already: neither sampled nor scaled again."""
+MOST_VIDEOS = 4
+"""That a question shows: the more vLLM must expect, the shorter the longest that it takes."""
 
 
 def load(checkpoint: Path, max_new_tokens: int) -> VllmEngine:
@@ -34,7 +36,7 @@ def load(checkpoint: Path, max_new_tokens: int) -> VllmEngine:
             # The checkpoint's own; by default vLLM halves float32.
             dtype=AutoConfig.from_pretrained(checkpoint).dtype or "auto",
             enable_prefix_caching=True,
-            limit_mm_per_prompt={"video": 1},  # and images as many as vLLM allows
+            limit_mm_per_prompt={"video": MOST_VIDEOS},  # and images as many as vLLM allows
             mm_processor_kwargs=AS_THEY_ARE,
             seed=0,
         )
