@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from reward_plugins.errors import CamReasonerError
 from reward_plugins.files import remove_abandoned, replacement
 
+SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2")
 _DAMAGE = (
     zipfile.BadZipFile,
     tarfile.TarError,
@@ -34,8 +35,9 @@ def extract(archive: Path, target: Path) -> Path:
     """Unpack a zip or (compressed) tar file into the new folder `target`, and return it.
 
     All or nothing: `target` appears when the last file is in place; if it is there already, the
-    archive was unpacked before and is left alone. `ArchiveError` names the member that is an
-    absolute path, holds `..`, is a link or a device, is encrypted, or is larger than the disk.
+    archive was unpacked before and is left alone. What a killed extraction left is removed.
+    `ArchiveError` names the member that is an absolute path, holds `..`, is a link or a device,
+    is encrypted, or is larger than the disk.
     """
     if target.is_dir():
         return target
@@ -84,5 +86,5 @@ def _check(archive: Path, name: str, plain: bool, size: int, target: Path) -> No
     if size > shutil.disk_usage(target).free:
         raise ArchiveError(
             f"{archive}: member {name!r} of {size / 1e9:,.1f} GB is more than the disk of "
-            f"{target.parent.parent} can hold: free some space, or put the data on a larger disk"
+            f"{target.parent} can hold: free some space, or put the data on a larger disk"
         )

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from data_builders.contamination import Contamination, contamination
 from data_builders.sample import Sample
+from data_builders.trajectory_filters import leak
 from reward_plugins.files import write_file
 
 WORTH_SAYING = 0.05
@@ -46,6 +47,10 @@ class DatasetAudit:
     """Questions asked of the same clip more than once, with different answers."""
     position_p: float
     """Probability of letters as uneven as these if positions were drawn fairly (chi-square)."""
+    traces: int
+    """Questions with a trace to imitate."""
+    betrayed: int
+    """Traces which say that their writer was told the answer: nobody can see from those."""
 
     @property
     def text_only(self) -> float:
@@ -105,6 +110,8 @@ def audit_dataset(samples: Sequence[Sample]) -> DatasetAudit:
         distinct=len(asked),
         conflicting=sum(len(truths) > 1 for truths in asked.values()),
         position_p=_position_p(samples),
+        traces=sum(s.think is not None for s in samples),
+        betrayed=sum(leak(f"{s.observation} {s.think}") is not None for s in samples),
     )
 
 
@@ -167,4 +174,9 @@ def _findings(name: str, one: DatasetAudit) -> list[str]:
         )
     if one.position_p < UNLIKELY:
         said.append(f"{name}: right answers favour a position ({one.letters})")
+    if one.betrayed:
+        said.append(
+            f"{name}: {one.betrayed:,} of {one.traces:,} traces say that their writer was told the "
+            "answer"
+        )
     return said

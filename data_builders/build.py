@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from data_builders import folder
+from data_builders.annotations import AnnotationsError
 from data_builders.audit import audit, write_audit
-from data_builders.camerabench import AnnotationsError
-from data_builders.gathering import GATHER, USES, BuildConfig, Questions, Use
+from data_builders.gathering import USES, BuildConfig, Gathered, by_use, check_traces, gather
 from data_builders.mixing import mix
 from data_builders.placing import link_clips, report_quarantine, without
 from data_builders.progress import log_to_terminal
@@ -25,23 +26,22 @@ from reward_plugins.errors import CamReasonerError
 
 log = logging.getLogger(__name__)
 
-TAUGHT: tuple[SourceName, ...] = ("camerabench", "folder")
-"""Sources for whose training questions a teacher writes traces."""
+UNTAUGHT: tuple[SourceName, ...] = ("synthetic", "shotqa")
+"""Sources for whose training questions no teacher writes traces."""
 
 
 def build(config: BuildConfig) -> dict[str, int]:
-    """Build every source and write one Parquet file a use; returns their row counts.
+    """Build every source and write one Parquet file a question set; returns their row counts.
 
     Raises `EndpointError` or `AnnotationsError`, before anything is fetched, for a teacher that
-    doesn't answer or training questions that aren't there; `QuarantineError` for too many bad
-    clips.
+    doesn't answer or questions that aren't there; `QuarantineError` for too many bad clips.
     """
     check(config)
-    gathered = {name: GATHER[name](config) for name in config.sources}
-    usable = _placed(gathered, config)
+    usable = _placed({name: gather(name, config) for name in config.sources}, config)
     if config.teaching is not None:
         _teach(usable, config.teaching, config.out)
-    uses = {use: _rows(use, usable, config) for use in USES}
+    names = dict.fromkeys((*USES, *(use for own in usable.values() for use in own)))
+    uses = {use: _rows(use, usable, config) for use in names}
     written = {(s.id, s.split): s for rows in uses.values() for s in rows}
     result = audit(written.values(), config.out)
     write_audit(config.out / "audit.json", result)
@@ -51,63 +51,70 @@ def build(config: BuildConfig) -> dict[str, int]:
 
 
 def _placed(
-    gathered: dict[SourceName, Questions], config: BuildConfig
-) -> dict[SourceName, Questions]:
+    gathered: dict[SourceName, Gathered], config: BuildConfig
+) -> dict[SourceName, dict[str, list[Sample]]]:
     """The questions whose clips could be put beside them; the others are reported."""
     everything: dict[tuple[str, str], Sample] = {}
     refused = []
-    for name, questions in gathered.items():
-        rows = [sample for own in questions.values() for sample in own]
+    for own in gathered.values():
+        rows = [sample for samples in own.questions.values() for sample in samples]
         everything |= {(sample.id, sample.split): sample for sample in rows}
-        if name == "folder":
-            assert config.folder is not None
-            refused += link_clips(rows, config.folder.clips, config.out, folder.PREFIX)
-        elif name != "synthetic":  # its clips are rendered where they belong
-            refused += link_clips(rows, config.downloads, config.out)
+        if own.clips is not None:
+            refused += link_clips(rows, own.clips, config.out, own.prefix)
     report = config.out / "quarantine.json"
     report_quarantine(refused, [*everything.values()], config.max_quarantined, report)
     return {
-        name: {use: without(rows, refused) for use, rows in questions.items()}
-        for name, questions in gathered.items()
+        name: {use: without(rows, refused) for use, rows in own.questions.items()}
+        for name, own in gathered.items()
     }
 
 
-def _teach(usable: dict[SourceName, Questions], config: TeachingConfig, out: Path) -> None:
+def _teach(
+    usable: dict[SourceName, dict[str, list[Sample]]], config: TeachingConfig, out: Path
+) -> None:
     """Add to SFT what the teacher writes for training questions without a trace."""
-    origin = {s.id: name for name in TAUGHT if name in usable for s in usable[name]["rl"]}
-    asked = [s for name in TAUGHT if name in usable for s in usable[name]["rl"]]
+    taught = {name: own.get("rl", []) for name, own in usable.items() if name not in UNTAUGHT}
+    asked = [s for samples in taught.values() for s in samples if s.think is None]
+    origin = {s.id: name for name, samples in taught.items() for s in samples}
     for trajectory in teach(asked, config, out):
-        usable[origin[trajectory.id]]["sft"].append(trajectory)
+        usable[origin[trajectory.id]].setdefault("sft", []).append(trajectory)
 
 
-def _rows(use: Use, by_source: dict[SourceName, Questions], config: BuildConfig) -> list[Sample]:
-    rows = {name: questions[use] for name, questions in by_source.items()}
+def _rows(
+    use: str, by_source: dict[SourceName, dict[str, list[Sample]]], config: BuildConfig
+) -> list[Sample]:
+    rows = {name: questions.get(use, []) for name, questions in by_source.items()}
     return mix(rows, None if use == "test" else config.weights, config.seed)
 
 
 def check(config: BuildConfig) -> None:
     """What is known to fail fails now, not after the downloads.
 
-    Raises `AnnotationsError` for training questions that aren't there, `EndpointError` for a
-    teacher or judge that doesn't answer.
+    Raises `AnnotationsError` for questions that aren't there or can't be asked, `EndpointError`
+    for a teacher or judge that doesn't answer.
     """
-    if "camerabench" in config.sources:
-        own = config.camerabench
-        given = own and (own.rl_questions or own.train_annotations)
-        if not given:
-            raise AnnotationsError(
-                "data.camerabench: no training questions; set rl_questions to CamReasoner's "
-                "camerabench_rl.json, or train_annotations to the folder of training annotations "
-                "that CameraBench gives out on request"
-            )
-        if not given.exists():
-            raise AnnotationsError(f"data.camerabench: nothing at {given}")
+    for key, path in _own_paths(config):
+        if not path.exists():
+            raise AnnotationsError(f"{key}: nothing at {path}")
     if config.folder is not None:
-        folder.questions(config.folder.questions)
-        if not config.folder.clips.is_dir():
-            raise AnnotationsError(f"data.folder.clips: no folder at {config.folder.clips}")
+        samples = folder.questions(config.folder.questions)
+        check_traces(by_use(samples, config.tags)["sft"], config.tags)
     if config.teaching is not None:
         check_endpoints(config.teaching)
+
+
+def _own_paths(config: BuildConfig) -> Iterator[tuple[str, Path]]:
+    """Files and folders of this machine that the recipe names, by their keys."""
+    if config.camerabench is not None and config.camerabench.train_annotations is not None:
+        yield "data.camerabench.train_annotations", config.camerabench.train_annotations
+    if config.folder is not None:
+        yield "data.folder.clips", config.folder.clips
+    for name, spec in (config.files or {}).items():
+        if isinstance(spec.clips, Path):
+            yield f"data.files.{name}.clips", spec.clips
+        for use, file in spec.sets.items():
+            if isinstance(spec.rows, Path):
+                yield f"data.files.{name}.sets.{use}", spec.rows / file
 
 
 def main(arguments: list[str]) -> int:

@@ -17,9 +17,10 @@ from typing import Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
+from data_builders.annotations import AnnotationsError, said
+from data_builders.blob import git_blob_sha1
 from data_builders.media import video
 from data_builders.sample import LETTERS, Sample
-from reward_plugins.errors import CamReasonerError
 
 Split = Literal["train", "test"]
 
@@ -39,10 +40,6 @@ _PAPERS_NAMES = {
 }
 """The paper's Table 1 names CameraBench's translations so; other file names it keeps."""
 _MATCH_QUESTION = "Which of the following fits the camera movement in the video?"
-
-
-class AnnotationsError(CamReasonerError, ValueError):
-    """Annotation files that are absent, unreadable, or not the ones they should be."""
 
 
 class _BinaryRow(BaseModel):
@@ -141,11 +138,6 @@ def verify_released(samples: Sequence[Sample], blob: str) -> None:
         )
 
 
-def git_blob_sha1(data: bytes) -> str:
-    """The hash git gives a file's content."""
-    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
-
-
 def _released_items(pair: _Pair, counts: Counter[str]) -> Iterator[Sample]:
     # (clip shown, options swapped, word asked for), in the released order
     for clip, swap, word in ((0, 0, "yes"), (1, 0, "no"), (0, 1, "no"), (1, 1, "yes")):
@@ -231,4 +223,4 @@ def _rows(file: Path, row_type: type[_Row]) -> Iterator[_Row]:
             try:
                 yield row_type.model_validate_json(line)
             except ValidationError as error:
-                raise AnnotationsError(f"{file}, line {number}: {error}") from error
+                raise AnnotationsError(f"{file}, line {number}: {said(error)}") from error

@@ -11,16 +11,15 @@ and `observation` and `think` for a question whose trace is written already.
 
 from __future__ import annotations
 
-import csv
-import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from data_builders.camerabench import AnnotationsError
+from data_builders.annotations import AnnotationsError, Row, read_rows, said
 from data_builders.media import whole
-from data_builders.sample import LETTERS, Sample
+from data_builders.options import plain_answer, right_letter, without_letters
+from data_builders.sample import Sample
 
 PREFIX = "folder/"
 """Of the clips' paths beside the samples."""
@@ -40,46 +39,38 @@ class _Row(BaseModel):
     observation: str | None = None
     think: str | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _as_people_write(cls, row: Any) -> Any:
+        """Spaces around texts, options in one text, empty fields, a placeholder of another tool."""
+        if not isinstance(row, dict):
+            return row
+        texts = {k: v.strip() if isinstance(v, str) else v for k, v in row.items()}
+        if isinstance(options := texts.get("options"), str):
+            texts["options"] = options.split("|")
+        if isinstance(question := texts.get("question"), str):
+            texts["question"] = question.replace("<video>", "").replace("<image>", "").strip()
+        return {name: value for name, value in texts.items() if value not in (None, "")}
+
 
 def questions(path: Path) -> list[Sample]:
-    """Samples of a `.csv` or `.jsonl` file, in its order.
+    """Samples of a `.csv`, `.tsv`, `.json` or `.jsonl` file, in its order.
 
     Raises `AnnotationsError` with the row that can't be asked, and for an id that occurs twice.
     """
     if not path.is_file():
         raise AnnotationsError(f"data.folder.questions: no file at {path}")
-    samples = [_sample(row, f"{path}, row {n}", n) for n, row in enumerate(_rows(path), start=1)]
+    samples = [_sample(row, at, n) for n, (at, row) in enumerate(read_rows(path), start=1)]
     if len({sample.id for sample in samples}) < len(samples):
         raise AnnotationsError(f"{path}: an id occurs twice; give each row its own, or none any")
     return samples
 
 
-def _rows(path: Path) -> list[Any]:
-    try:
-        if path.suffix == ".csv":
-            with path.open(newline="", encoding="utf-8-sig") as file:
-                return [_unquoted(row) for row in csv.DictReader(file)]
-        return [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
-    except (ValueError, csv.Error) as error:
-        raise AnnotationsError(f"{path} is neither CSV (.csv) nor JSON lines: {error}") from error
-
-
-def _unquoted(row: dict[str, str]) -> dict[str, Any]:
-    """A CSV row without its empty fields, its options apart."""
-    given = {name: text for name, text in row.items() if text}
-    options = given.get("options")
-    return {**given, "options": [o.strip() for o in options.split("|")] if options else []}
-
-
-def _sample(fields: Any, where: str, number: int) -> Sample:
+def _sample(fields: Row, where: str, number: int) -> Sample:
     try:
         row = _Row.model_validate(fields)
-        answer = row.answer
-        if answer in row.options:
-            answer = LETTERS[row.options.index(answer)]
-        if len(row.options) == 1:
-            raise ValueError(f"one option alone, {row.options[0]!r}; separate options by |")
-        is_binary = {option.lower() for option in row.options} == {"no", "yes"}
+        options = without_letters(row.options)
+        is_binary = {option.casefold() for option in options} == {"no", "yes"}
         return Sample(
             id=f"folder_{row.id or number}",
             dataset="folder",
@@ -88,10 +79,12 @@ def _sample(fields: Any, where: str, number: int) -> Sample:
             category=row.category,
             media=(whole(PREFIX + row.clip),),
             question=row.question,
-            options=row.options,
-            answer=answer,
+            options=options,
+            answer=right_letter(row.answer, options) if options else plain_answer(row.answer),
             observation=row.observation,
             think=row.think,
         )
     except ValueError as error:
-        raise AnnotationsError(f"{where} is no question that can be asked: {error}") from error
+        raise AnnotationsError(
+            f"{where} is no question that can be asked: {said(error)}"
+        ) from error

@@ -6,8 +6,9 @@ import logging
 import sys
 from pathlib import Path
 
-from data_builders import hub
+from data_builders.fetch import fetch
 from data_builders.progress import Meter, log_to_terminal
+from data_builders.source_specs import Repository
 from data_builders.specs import Spec
 from reward_plugins.errors import CamReasonerError
 from reward_plugins.files import replacement
@@ -26,11 +27,11 @@ class ModelConfig(Spec):
 def obtain(path: str, out: Path, meter: Meter | None = None) -> None:
     """Make `out` the checkpoint `path`: a link to a directory, or what the Hub has under the id.
 
-    Raises `HubError`.
+    Raises `FetchError`.
     """
     directory = Path(path).expanduser()
     if not directory.is_dir():
-        hub.fetch(hub.Source(repo=path, kind="model"), out, meter)
+        fetch(Repository(repo=path, kind="model"), out, meter)
         return
     with replacement(out) as link:
         link.symlink_to(directory.resolve())

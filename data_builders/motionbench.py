@@ -6,14 +6,14 @@ leaderboard ("NA"); those questions can't be scored here and are left out.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic import BaseModel
 
 from data_builders import media
-from data_builders.camerabench import AnnotationsError
+from data_builders.annotations import AnnotationsError, said
+from data_builders.options import right_letter, split_question
 from data_builders.sample import Sample
 
 CAMERA_MOTION = "Camera Motion"
@@ -21,7 +21,6 @@ FOLDER, LISTING = "MotionBench", "video_info.meta.jsonl"
 """Of the repository: the questions lie in `FOLDER`, the clips in folders below it."""
 
 _KEPT_BACK = "NA"
-_OPTION = re.compile(r"^\s*([A-Z])[.):]\s*(.+?)\s*$", re.MULTILINE)
 
 
 class _Asked(BaseModel):
@@ -46,7 +45,7 @@ def questions(meta: Path, kind: str | None = CAMERA_MOTION) -> list[Sample]:
         raise AnnotationsError(f"no file at {meta}: run the data stage to fetch it")
     return [
         sample
-        for number, line in enumerate(meta.read_bytes().splitlines(), start=1)
+        for number, line in enumerate(meta.read_bytes().split(b"\n"), start=1)
         if line.strip()
         for sample in _samples(line, f"{meta}, line {number}", kind)
     ]
@@ -60,14 +59,15 @@ def _samples(line: bytes, where: str, kind: str | None) -> Iterator[Sample]:
                 if asked.answer.strip() != _KEPT_BACK:
                     yield _sample(video, asked)
     except ValueError as error:
-        raise AnnotationsError(f"{where} is no question that can be asked: {error}") from error
+        raise AnnotationsError(
+            f"{where} is no question that can be asked: {said(error)}"
+        ) from error
 
 
 def _sample(video: _Video, asked: _Asked) -> Sample:
-    options = tuple(text for _, text in _OPTION.findall(asked.question))
+    question, options, _ = split_question(asked.question)
     if not options:
         raise ValueError(f"question {asked.uid} has no options")
-    question, *_ = _OPTION.split(asked.question, maxsplit=1)
     return Sample(
         id=f"motionbench_{asked.uid}",
         dataset="motionbench",
@@ -75,7 +75,7 @@ def _sample(video: _Video, asked: _Asked) -> Sample:
         task="multiple_choice",
         category=video.question_type.lower().replace(" ", "_").replace("-", "_"),
         media=(media.video(f"motionbench/clips/{video.video_path}"),),
-        question=question.strip(),
+        question=question,
         options=options,
-        answer=asked.answer.strip(),
+        answer=right_letter(asked.answer, options),
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable
 
-from data_builders.camerabench import AnnotationsError
+from data_builders.annotations import AnnotationsError
 from data_builders.sample import LETTERS, Sample
 
 SEED = 42

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from pydantic import BaseModel, ValidationError
 
-from data_builders.camerabench import AnnotationsError
+from data_builders.annotations import AnnotationsError
 from data_builders.media import Item, Kind
 from data_builders.sample import LETTERS, Sample
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
-from pydantic import model_validator
+from pydantic import Field
 
 from data_builders.specs import Spec
 
@@ -25,7 +25,41 @@ others."""
 TestSetName = Literal["shotbench", "shotbench_camera_movement", "refineshot", "motionbench_camera"]
 """Sources of held-out questions alone."""
 TEST_SETS: tuple[TestSetName, ...] = get_args(TestSetName)
-SourceName = Literal["camerabench", "shotqa", "folder", "synthetic"] | TestSetName
+SourceName = str
+"""`camerabench`, `shotqa`, `folder`, `synthetic`, a test set, a name in `data.files`, or
+`path/to/file.py:function`."""
+BUILT_IN = ("camerabench", "shotqa", "folder", "synthetic", *TEST_SETS)
+OWN_SOURCE = r"^[^:]+\.py:[A-Za-z_][A-Za-z0-9_]*$"
+
+
+class Repository(Spec):
+    """Files of a repository on the Hub or on GitHub."""
+
+    repo: str
+    """owner/name."""
+    revision: str = "main"
+    """A commit for a reproducible result; a branch is followed at the first fetch only, and the
+    stage's log says which commit it was."""
+    patterns: tuple[str, ...] = ("*",)
+    """Glob patterns of the files wanted."""
+    kind: Literal["dataset", "model", "github"] = "dataset"
+    """A data set or a model on the Hub, or a repository on GitHub."""
+    blobs: dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]] = Field(default={})
+    """Git's own hash of files that may not be others, by their path."""
+
+
+class FilesSpec(Spec):
+    """Questions in the rows of other trainers: LLaMA-Factory's sharegpt, EasyR1's and verl's."""
+
+    rows: Repository | Path
+    """Where the files are: a repository, or a folder of this machine."""
+    sets: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")], str] = Field(min_length=1)
+    """File of each question set (`sft`, `rl`, `test`), JSON, JSON lines or Parquet."""
+    clips: Repository | Path
+    """Where the clips are: a repository, whose archives are unpacked, or a folder."""
+    collection: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_-]+$")
+    """Data sets that take their clips from one collection share this: their clips are compared by
+    name as well as by content. The source's own name by default."""
 
 
 class CameraBenchSpec(Spec):
@@ -34,17 +68,9 @@ class CameraBenchSpec(Spec):
     vqa: Literal["match", "as_released"]
     """Test questions whose labels are right and whose text gives nothing away, or the released
     file to the byte."""
-    rl_questions: Path | None
-    """CamReasoner's camerabench_rl.json (38,451 questions), which its authors give out."""
-    train_annotations: Path | None
-    """Folder of training annotations, which CameraBench gives out on request; the same questions
-    are then asked by this project's rules."""
-
-    @model_validator(mode="after")
-    def _one_origin(self) -> CameraBenchSpec:
-        if self.rl_questions and self.train_annotations:
-            raise ValueError("give rl_questions or train_annotations, not both")
-        return self
+    train_annotations: Path | None = None
+    """Folder of training annotations, which CameraBench gives out on request: the training
+    questions are then asked by this project's rules. Null brings test questions alone."""
 
 
 class ShotQaSpec(Spec):

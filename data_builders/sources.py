@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+import filecmp
 from collections.abc import Iterable
 from functools import cache
 from glob import escape
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from data_builders import (
     camerabench,
     catalogue,
-    hub,
     motionbench,
     refineshot,
-    rl_questions,
+    rows,
     shotbench,
     shotqa,
 )
-from data_builders.archives import extract
-from data_builders.camerabench import AnnotationsError
-from data_builders.github import CAMERABENCH_ANNOTATIONS, fetch_folder
-from data_builders.hub_progress import Meter
+from data_builders import fetch as net
+from data_builders.annotations import AnnotationsError
+from data_builders.archives import SUFFIXES, extract
+from data_builders.fetch import Meter
 from data_builders.media import Item
 from data_builders.sample import Sample
+from data_builders.source_specs import FilesSpec, Repository
 
 VqaBuild = Literal["match", "as_released"]
 
@@ -36,42 +38,58 @@ def camerabench_test(
     `vqa` is "match" (labels right, text gives nothing away) or "as_released" (the published
     numbers' file, to the byte). Downloads 4.4 GB the first time.
     """
-    annotations = fetch_folder(CAMERABENCH_ANNOTATIONS, root / "camerabench" / "annotations")
-    hub.fetch(catalogue.CAMERABENCH_TEST_CLIPS, root / "camerabench" / "test", meter)
+    fetched = net.fetch(catalogue.CAMERABENCH_ANNOTATIONS, root / "camerabench" / "annotations")
+    annotations = fetched / "camerabench" / "data"
+    net.fetch(catalogue.CAMERABENCH_TEST_CLIPS, root / "camerabench" / "test", meter)
     build = camerabench.vqa_match if vqa == "match" else camerabench.vqa_as_released
     return located([*camerabench.binary(annotations), *build(annotations)], root)
 
 
-def camerabench_train(
-    root: Path,
-    annotations: Path | None = None,
-    released: Path | None = None,
-    meter: Meter | None = None,
-) -> list[Sample]:
-    """Training questions from the released RL file or from training annotations; one is needed.
+def camerabench_train(root: Path, annotations: Path, meter: Meter | None = None) -> list[Sample]:
+    """Training questions by this project's rules, from the training annotations.
 
-    CameraBench gives its training annotations out on request; the released file is CamReasoner's
-    EasyR1/camerabench_rl.json.
+    CameraBench gives them out on request, in the layout of its test annotations.
     """
-    if released is not None:
-        samples = rl_questions.from_released(released)
-    elif annotations is not None:
-        samples = rl_questions.from_annotations(annotations)
-    else:
-        raise AnnotationsError(
-            "no training questions: name CamReasoner's camerabench_rl.json, or the folder of the "
-            "training annotations that CameraBench gives out on request"
-        )
-    archives = hub.fetch(
+    samples = [
+        *camerabench.binary(annotations, "train"),
+        *camerabench.vqa_match(annotations, "train"),
+    ]
+    archives = net.fetch(
         catalogue.CAMERABENCH_TRAIN_CLIPS, root / "camerabench" / "downloads", meter
     )
     extract(archives / "videos.zip", root / "camerabench" / "train")
     return located(samples, root)
 
 
+def files(
+    name: str, spec: FilesSpec, home: Path, most: float, meter: Meter | None = None
+) -> tuple[dict[str, list[Sample]], Path]:
+    """Question sets of others' rows by name, and the folder that their clips' paths start in.
+
+    What is fetched goes to `home`. Rows that can't be read are left out and told, up to a share of
+    `most` of a file.
+    """
+    folder = _here(spec.rows, home / "rows", meter)
+    clips = _here(spec.clips, home / "clips", meter)
+    if isinstance(spec.clips, Repository):
+        for archive in sorted(clips.rglob("*")):
+            if archive.name.endswith(SUFFIXES):
+                extract(archive, home / "media" / archive.name.partition(".")[0])
+        clips = home
+    questions = {
+        use: located(rows.questions(folder / file, name, use, most), clips)
+        for use, file in spec.sets.items()
+    }
+    return questions, clips
+
+
+def _here(files: Repository | Path, target: Path, meter: Meter | None) -> Path:
+    return files if isinstance(files, Path) else net.fetch(files, target, meter)
+
+
 def shotbench_test(root: Path, meter: Meter | None = None) -> list[Sample]:
     """ShotBench's 3,572 questions in eight dimensions, 3,108 of them on still images."""
-    folder = hub.fetch(catalogue.SHOTBENCH, root / "shotbench" / "downloads", meter)
+    folder = net.fetch(catalogue.SHOTBENCH, root / "shotbench" / "downloads", meter)
     for media in ("images", "videos"):
         extract(folder / f"{media}.tar", root / "shotbench" / media)
     return located(shotbench.questions(folder / "test.tsv"), root)
@@ -85,7 +103,7 @@ def refineshot_test(root: Path, meter: Meter | None = None) -> list[Sample]:
 def shotbench_movement(root: Path, meter: Meter | None = None) -> list[Sample]:
     """ShotBench's 464 questions about camera movement (the paper's Table 3), without its images."""
     source = catalogue.SHOTBENCH.model_copy(update={"patterns": ("test.tsv", "videos.tar")})
-    folder = hub.fetch(source, root / "shotbench" / "movement", meter)
+    folder = net.fetch(source, root / "shotbench" / "movement", meter)
     extract(folder / "videos.tar", root / "shotbench" / "videos")
     return located(shotbench.camera_movement(shotbench.questions(folder / "test.tsv")), root)
 
@@ -97,12 +115,12 @@ def motionbench_test(root: Path, meter: Meter | None = None) -> list[Sample]:
     says; until then they are quarantined.
     """
     listing = catalogue.MOTIONBENCH.model_copy(update={"patterns": (f"*/{motionbench.LISTING}",)})
-    folder = hub.fetch(listing, root / "motionbench" / "questions")
+    folder = net.fetch(listing, root / "motionbench" / "questions")
     samples = motionbench.questions(folder / motionbench.FOLDER / motionbench.LISTING)
     names = sorted({PurePosixPath(sample.clip).name for sample in samples})
     clips = tuple(f"{motionbench.FOLDER}/*/{escape(name)}" for name in names)
     wanted = catalogue.MOTIONBENCH.model_copy(update={"patterns": clips})
-    hub.fetch(wanted, root / "motionbench" / "clips", meter)
+    net.fetch(wanted, root / "motionbench" / "clips", meter)
     return located(samples, root)
 
 
@@ -113,7 +131,7 @@ def shotqa_train(
 
     Gated: its terms must be accepted on the Hub, and HF_TOKEN set.
     """
-    folder = hub.fetch(catalogue.SHOTQA, root / "shotqa" / "downloads", meter)
+    folder = net.fetch(catalogue.SHOTQA, root / "shotqa" / "downloads", meter)
     for archive in sorted(folder.rglob("*")):
         if archive.name.endswith((".zip", ".tar", ".tar.gz")):
             extract(archive, root / "shotqa" / "media" / archive.name.partition(".")[0])
@@ -139,8 +157,8 @@ def located(samples: Iterable[Sample], root: Path) -> list[Sample]:
     """`samples` with their clips where they are: repositories and archives nest them differently.
 
     A clip that isn't at its path is looked for by its name below the nearest folder of that path
-    that exists, whole paths before bare names. One that is nowhere keeps its path, for the frame
-    cache to quarantine.
+    that exists; of several the one whose path ends most alike is meant, or any where they are the
+    same. One that is nowhere keeps its path, for the frame cache to quarantine.
     """
     names = cache(_files_by_name)
 
@@ -154,15 +172,21 @@ def located(samples: Iterable[Sample], root: Path) -> list[Sample]:
             return clip
         folder = next(parent for parent in (root / clip).parents if parent.is_dir())
         found = names(folder).get(PurePosixPath(clip).name, [])
-        within = clip.partition("/")[2]
-        found = [path for path in found if path.as_posix().endswith(f"/{within}")] or found
-        if len(found) > 1:
+        most = max((_alike(path, clip) for path in found), default=0)
+        best = [path for path in found if _alike(path, clip) == most]
+        if not all(filecmp.cmp(best[0], other, shallow=False) for other in best[1:]):
             raise AnnotationsError(
-                f"clip {clip!r} could be any of {', '.join(map(str, found))}: remove the others"
+                f"clip {clip!r} could be any of {', '.join(map(str, best))}: remove the others"
             )
-        return found[0].relative_to(root).as_posix() if found else clip
+        return best[0].relative_to(root).as_posix() if best else clip
 
     return [s.model_copy(update={"media": tuple(map(find, s.media))}) for s in samples]
+
+
+def _alike(path: Path, clip: str) -> int:
+    """How many parts the two paths' ends have in common."""
+    parts = zip(path.parts[::-1], PurePosixPath(clip).parts[::-1], strict=False)
+    return len(list(takewhile(lambda pair: pair[0] == pair[1], parts)))
 
 
 def _files_by_name(folder: Path) -> dict[str, list[Path]]:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from data_builders.trajectory_specs import EndpointSpec
 from orchestrator.plan.make import Plan, make_plan
-from orchestrator.plan.stage import Stage
+from orchestrator.plan.stage import ROOT, Stage
 from orchestrator.recipe import Recipe, load_recipe
 from orchestrator.recipe.rules import broken_rules
 
@@ -35,12 +35,15 @@ Places = dict[str, str]
 
 def bases() -> Iterator[dict[str, Any]]:
     """Recipes that between them have every section, for either RL trainer."""
+    recipe = load_recipe(str(ROOT / "examples/recipes/more_traces.yaml"))
+    taught = recipe.model_dump(mode="json")["data"]["trajectories"]
     for trainer in ("verl", "easyr1"):
         yield load_recipe("camreasoner_7b", [f"rl.trainer={trainer}"]).model_dump(mode="json")
         for name in ("camreasoner_7b", "tiny"):
             whole = load_recipe(name, [f"rl.trainer={trainer}"]).model_dump(mode="json")
             whole["rl"]["frames"] = whole["eval"]["frames"] = whole["frames"]
             whole["sft"]["prompt"] = whole["prompt"]
+            whole["data"]["trajectories"] = whole["data"]["files"] and taught
             whole["loggers"] = ["wandb"]  # which shows the run's name
             whole["rl"]["padding_free"] = False  # which fp32 needs
             whole["eval"]["external"] = ["vsibench"]

@@ -214,14 +214,14 @@ def _visual(recipe: Recipe, spec: FrameSpec) -> int:
 def _sft_samples(recipe: Recipe) -> int:
     made = recipe.data.synthetic
     rendered = made.sft_clips * len(made.tasks) if made else 0
-    named = {"camerabench": SFT_QUESTIONS, "shotqa": SHOTQA_QUESTIONS}
+    named = {"camreasoning": SFT_QUESTIONS, "shotqa": SHOTQA_QUESTIONS}
     return rendered + sum(named.get(source, 0) for source in recipe.data.sources)
 
 
 def _rl_questions(recipe: Recipe) -> int:
     made = recipe.data.synthetic
     rendered = made.rl_clips * len(made.tasks) if made else 0
-    return rendered + (RL_QUESTIONS if "camerabench" in recipe.data.sources else 0)
+    return rendered + (RL_QUESTIONS if "camreasoning" in recipe.data.sources else 0)
 
 
 def paper_check() -> str:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+from data_builders.catalogue import REPOSITORIES
+from data_builders.source_specs import Repository
 from orchestrator.doctor.machine import Verdict
 from orchestrator.errors import ResourceError
 from orchestrator.plan.make import Plan
@@ -14,7 +16,6 @@ from orchestrator.recipe import Recipe
 from orchestrator.run import cluster, store
 from reward_plugins.errors import CamReasonerError
 
-SECONDS = 5.0
 RAY_PORTS, PORTS_A_DEVICE = 16, 4
 """Ports that a local Ray opens, and that trainer and rollout open for a device; about."""
 
@@ -28,45 +29,44 @@ def network(plan: Plan) -> Iterator[Verdict]:
 
 
 def repositories(plan: Plan) -> Iterator[Verdict]:
-    """Base model and data sets: built, here before, or on the Hub for this account."""
+    """Base model and data sets: built, here before, or to be had by this account."""
     name, wanted = plan.recipe.model.path, []
     if name is None:
         yield True, "base model: built here"
     elif Path(name).is_dir() or store.is_done(plan.stage("model")):
         yield True, f"base model: {name} is on this machine"
     else:
-        wanted.append(("model", name))
+        wanted.append(Repository(repo=name, kind="model"))
     if not store.is_done(plan.stage("data")):
-        wanted += [("dataset", repo) for repo in _data_sets(plan.recipe)]
-    for kind, repo in wanted:
-        right, text = hub_repository(repo, kind)
-        yield right, text
-        if right is None:  # nor can the Hub be asked about the others
-            return
+        wanted += _data_sets(plan.recipe)
+    silent: set[bool] = set()
+    for one in wanted:
+        on_github = one.kind == "github"
+        if on_github not in silent:
+            right, text = repository(one)
+            yield right, text
+            if right is None:  # nor can it be asked about others
+                silent.add(on_github)
 
 
-def _data_sets(recipe: Recipe) -> list[str]:
-    from data_builders.catalogue import REPOSITORIES
+def _data_sets(recipe: Recipe) -> list[Repository]:
+    used = [spec for n, spec in (recipe.data.files or {}).items() if n in recipe.data.sources]
+    own = [each for spec in used for each in (spec.rows, spec.clips)]
+    named = (each for source in recipe.data.sources for each in REPOSITORIES.get(source, ()))
+    wanted = [*(each for each in own if isinstance(each, Repository)), *named]
+    return [each for n, each in enumerate(wanted) if each not in wanted[:n]]
 
-    names = (repo for source in recipe.data.sources for repo in REPOSITORIES.get(source, ()))
-    return [*dict.fromkeys(names)]
 
+def repository(wanted: Repository) -> Verdict:
+    """Whether this account gets what is wanted of a repository; None where it can't be asked."""
+    from data_builders.repositories import FetchError, explained, files_of, is_refusal
 
-def hub_repository(name: str, kind: str) -> Verdict:
-    """Whether the Hub gives `name` to this account; unknown where it can't be reached."""
-    import httpx2
-    from huggingface_hub import HfApi, errors
-
-    page = f"https://huggingface.co/{'datasets/' if kind == 'dataset' else ''}{name}"
     try:
-        HfApi().repo_info(name, repo_type=kind, timeout=SECONDS)
-    except errors.GatedRepoError:
-        return False, f"{kind}: {name} is gated: accept its terms at {page} and set HF_TOKEN"
-    except errors.RepositoryNotFoundError:
-        return False, f"{kind}: no {name} on the Hub for this account; see {page}, or HF_TOKEN"
-    except (errors.HfHubHTTPError, errors.OfflineModeIsEnabled, httpx2.HTTPError, OSError) as error:
-        return None, f"{kind}: the Hub can't be asked about {name} ({type(error).__name__})"
-    return True, f"{kind}: {name} is on the Hub"
+        with explained(wanted, Path()):
+            files_of(wanted)
+    except FetchError as error:
+        return (False if is_refusal(error) else None), f"{wanted.kind}: {error}"
+    return True, f"{wanted.kind}: {wanted.repo} at {wanted.revision} is there"
 
 
 def training_questions(plan: Plan) -> Iterator[Verdict]:

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
+from data_builders.source_specs import OWN_SOURCE
 from data_builders.specs import FrameSpec, PromptSpec, Spec
 from orchestrator import envs
 from orchestrator.plan.stage import OUT, ROOT, Command, Draft, Progress, Resources
 from orchestrator.recipe import Recipe
+from orchestrator.recipe.own_code import own_function
 
 _FETCHED = ("data_builders/sources.py", "data_builders/catalogue.py")
+_ROWS = ("data_builders/rows.py", "data_builders/options.py", "data_builders/annotations.py")
 _BUILDERS = {
     "synthetic": ("data_builders/synthetic",),
-    "camerabench": (*_FETCHED, "data_builders/camerabench.py", "data_builders/rl_questions.py"),
-    "shotqa": (*_FETCHED, "data_builders/shotqa.py"),
-    "folder": ("data_builders/folder.py",),
+    "camerabench": (*_FETCHED, "data_builders/camerabench.py"),
+    "shotqa": (*_FETCHED, *_ROWS, "data_builders/shotqa.py"),
+    "folder": (*_ROWS, "data_builders/folder.py"),
+    "files": (*_FETCHED, *_ROWS, "data_builders/motion.py"),
     "shotbench": (*_FETCHED, "data_builders/shotbench.py"),
     "shotbench_camera_movement": (*_FETCHED, "data_builders/shotbench.py"),
     "refineshot": (*_FETCHED, "data_builders/shotbench.py", "data_builders/refineshot.py"),
-    "motionbench_camera": (*_FETCHED, "data_builders/motionbench.py"),
+    "motionbench_camera": (*_FETCHED, *_ROWS, "data_builders/motionbench.py"),
     "trajectories": (
         "data_builders/teaching.py",
         "data_builders/trajectories.py",
@@ -30,8 +35,8 @@ _BUILDERS = {
     ),
 }
 """What decides a source's samples: to change one source leaves the others' clips as they are."""
-_LOCAL = ("rl_questions", "train_annotations", "clips", "questions")
-"""Keys of sources that name the user's own copies of files, which only their author hands out."""
+_LOCAL = ("rows", "train_annotations", "clips", "questions")
+"""Keys of sources that may name files and folders of this machine."""
 
 GRADING = (
     "reward_plugins/reward.py",
@@ -58,28 +63,32 @@ GIVEN = ("data_builders/prepare.py", "data_builders/export.py", *SEEN)
 def data(recipe: Recipe, done: dict[str, Path]) -> Draft:
     """Clips and questions of every source, as Parquet."""
     own = recipe.data
-    camerabench, folder = _located(own.camerabench), _located(own.folder)
+    described = {name: _located(getattr(own, name)) for name in ("camerabench", "folder")}
+    files = {n: _located(spec) or {} for n, spec in (own.files or {}).items() if n in own.sources}
+    copies = _own_sources(recipe)
     config = {
-        "sources": own.sources,
-        "weights": own.weights,
-        "camerabench": camerabench,
+        "sources": [copies.get(name, name) for name in own.sources],
+        "weights": own.weights and {copies.get(k, k): v for k, v in own.weights.items()},
+        **described,
         "shotqa": own.shotqa and own.shotqa.model_dump(mode="json"),
-        "folder": folder,
+        "files": files or None,
         "synthetic": own.synthetic and own.synthetic.model_dump(mode="json"),
         "teaching": _teaching(recipe),
-        "bare_answers": recipe.bare_answers,
+        "tags": (recipe.sft.prompt or recipe.prompt).tags,
         "downloads": str(ROOT / own.download_dir),
         "max_quarantined": own.max_quarantined,
         "workers": own.workers,
         "seed": recipe.seed,
         "out": str(OUT),
     }
-    used = (*own.sources, "trajectories") if own.trajectories else own.sources
-    builders = dict.fromkeys(file for name in used for file in _BUILDERS[name])
+    used = {*own.sources, *(["trajectories"] if own.trajectories else [])}
+    used |= {"files"} if files else set()
+    builders = dict.fromkeys(f for name, own in _BUILDERS.items() if name in used for f in own)
+    written = {copy.rpartition(":")[0]: own_function(n).source for n, copy in copies.items()}
     return Draft(
         name="data",
         commands=(*_serves(recipe), module("orchestrator", "data_builders.build", "data.json")),
-        files={str(OUT / "data.json"): to_json(config)},
+        files={str(OUT / "data.json"): to_json(config), **written},
         resources=Resources(
             recipe.cluster.cpus_per_stage,
             gpus_of_one_node(recipe) if _serves(recipe) else 0,
@@ -91,8 +100,19 @@ def data(recipe: Recipe, done: dict[str, Path]) -> Draft:
             "data_builders/mixing.py",
             *builders,
         ),
-        given=(*_local_files(camerabench), *_local_files(folder)),
+        given=tuple(
+            file for spec in (*described.values(), *files.values()) for file in _local_files(spec)
+        ),
     )
+
+
+def _own_sources(recipe: Recipe) -> dict[str, str]:
+    """Functions of the user's own among the sources, in the stage's copy of their files."""
+    own = [name for name in recipe.data.sources if re.fullmatch(OWN_SOURCE, name)]
+    return {
+        name: f"{OUT}/source_{number}.py:{own_function(name).name}"
+        for number, name in enumerate(own, start=1)
+    }
 
 
 def _teaching(recipe: Recipe) -> dict[str, Any] | None:
@@ -128,11 +148,17 @@ def _located(source: Spec | None) -> dict[str, Any] | None:
     if source is None:
         return None
     said = source.model_dump(mode="json")
-    return {key: str(ROOT / v) if key in _LOCAL and v else v for key, v in said.items()}
+    local = {key for key in _LOCAL if isinstance(said.get(key), str)}
+    return {key: str(ROOT / v) if key in local else v for key, v in said.items()}
 
 
 def _local_files(source: dict[str, Any] | None) -> list[Path]:
-    return [Path(v) for key, v in (source or {}).items() if key in _LOCAL and v]
+    """Files and folders of this machine that a source names."""
+    local = {
+        key: Path(v) for key, v in (source or {}).items() if key in _LOCAL and isinstance(v, str)
+    }
+    rows, sets = local.pop("rows", None), (source or {}).get("sets", {})
+    return [*local.values(), *(rows / file for file in sets.values() if rows)]
 
 
 def model(recipe: Recipe, done: dict[str, Path]) -> Draft:
@@ -150,7 +176,7 @@ def model(recipe: Recipe, done: dict[str, Path]) -> Draft:
     else:
         config = {"path": str(recipe.model.path), "out": str(OUT / "checkpoint")}
         command = module("orchestrator", "data_builders.models", "model.json")
-        sources = ("data_builders/models.py", "data_builders/hub.py")
+        sources = ("data_builders/models.py", "data_builders/fetch.py")
     return Draft(
         name="model",
         commands=(command,),

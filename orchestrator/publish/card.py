@@ -18,10 +18,12 @@ CARD = "README.md"
 PAPER = "2602.00181"
 LICENSES = {
     "synthetic": ("apache-2.0", "rendered by this project, Apache-2.0"),
+    "camreasoning": ("other", "CamReasoner's questions: no licence stated; CameraBench's clips"),
     "camerabench": ("other", "CameraBench: clips CC BY 4.0; training annotations on request"),
     "shotbench": ("apache-2.0", "ShotBench: Apache-2.0"),
 }
 """By source: the Hub's identifier, and in words."""
+UNKNOWN = ("other", "see where the questions and clips come from")
 OWN = {"license": "apache-2.0", "words": "Apache-2.0: built and trained by this project alone"}
 PRIVATE = ("cluster", "review", "expected")
 """Sections of a recipe that are about a machine, not about the result."""
@@ -45,7 +47,7 @@ def model_card(record: Record, what: str) -> str:
 
 def data_card(record: Record) -> str:
     """The card of the questions."""
-    sources = [LICENSES[name] for name in record.recipe["data"]["sources"]]
+    sources = [LICENSES.get(name, UNKNOWN) for name in record.recipe["data"]["sources"]]
     names = {name for name, _ in sources}
     data = DatasetCardData(
         license=names.pop() if len(names) == 1 else "other",

@@ -9,7 +9,7 @@ import httpx2
 import tenacity
 from huggingface_hub import CommitOperationAdd, HfApi, constants, errors, set_client_factory
 
-from data_builders.hub import is_transient
+from data_builders.repositories import is_transient
 from orchestrator.errors import PublishError
 from orchestrator.publish.card import CARD
 from orchestrator.publish.package import Package, same_files

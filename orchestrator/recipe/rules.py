@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from data_builders.source_specs import TEST_SETS
+from data_builders.source_specs import BUILT_IN, TEST_SETS
 from data_builders.specs import FrameSpec
 from orchestrator.recipe.evaluation import short_name
 from orchestrator.recipe.own_code import REWARD, own_function
@@ -19,7 +19,7 @@ def broken_rules(recipe: Recipe) -> list[str]:
 
 
 def _data(recipe: Recipe) -> Iterator[str]:
-    data = recipe.data
+    data, named = recipe.data, {*(recipe.data.files or {})}
     for name in ("synthetic", "camerabench", "shotqa", "folder"):
         listed = name in data.sources
         if listed != (getattr(data, name) is not None):
@@ -27,8 +27,16 @@ def _data(recipe: Recipe) -> Iterator[str]:
                 f"data.sources: {list(data.sources)} and data.{name} "
                 f"{'is not' if listed else 'is'} given; list `{name}` and describe it, or neither"
             )
+    for name in data.sources:
+        if name not in {*BUILT_IN, *named} and (problem := _own_source(name)):
+            known = ", ".join((*BUILT_IN, *sorted(named)))
+            yield f"data.sources: {problem}; known: {known}, and path/to/file.py:function"
+    if taken := sorted(named & {*BUILT_IN}):
+        yield f"data.files: {', '.join(taken)} is the name of a built-in source; choose another"
     yield from _traces(recipe)
-    trained = set(data.sources) - set(TEST_SETS)
+    trained = {name for name in data.sources if name not in TEST_SETS}
+    if data.camerabench is not None and data.camerabench.train_annotations is None:
+        trained.discard("camerabench")
     if data.weights is not None and set(data.weights) != trained:
         yield (
             f"data.weights: {sorted(data.weights)} weighed, but the sources with training "
@@ -38,6 +46,15 @@ def _data(recipe: Recipe) -> Iterator[str]:
         yield f"data.weights: {data.weights} must be above 0; leave the source out of data.sources"
 
 
+def _own_source(name: str) -> str | None:
+    """What is wrong with a source that is a function of the user's own."""
+    try:
+        own_function(name)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
 def _traces(recipe: Recipe) -> Iterator[str]:
     data, listed, bare = recipe.data, set(recipe.data.sources), recipe.bare_answers
     if bare and data.trajectories is not None:
@@ -45,12 +62,14 @@ def _traces(recipe: Recipe) -> Iterator[str]:
     if not bare and "shotqa" in listed:
         yield "sft.prompt.tags: shotqa brings answers without traces; set it to []"
     yield from _served(recipe)
-    if data.trajectories is not None and not listed & {"camerabench", "folder"}:
+    teachable = listed - {"synthetic", "shotqa", *TEST_SETS}
+    if data.trajectories is not None and not teachable:
         yield (
-            "data.trajectories: are written for camerabench and folder, which data.sources does "
-            "not list"
+            "data.trajectories: are written for training questions of camerabench, folder, "
+            "data.files and functions of your own, which data.sources does not list"
         )
-    if not bare and data.trajectories is None and not listed & {"synthetic", "folder"}:
+    brings = listed - {"camerabench", "shotqa", *TEST_SETS}
+    if not bare and data.trajectories is None and not brings:
         yield (
             f"data.trajectories: null leaves SFT nothing to imitate: {list(data.sources)} bring no "
             "traces; describe the teacher, or add synthetic to data.sources"

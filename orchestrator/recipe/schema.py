@@ -4,7 +4,13 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from data_builders.source_specs import CameraBenchSpec, FolderSpec, ShotQaSpec, SourceName
+from data_builders.source_specs import (
+    CameraBenchSpec,
+    FilesSpec,
+    FolderSpec,
+    ShotQaSpec,
+    SourceName,
+)
 from data_builders.specs import FrameSpec, PromptSpec, Spec, SyntheticSpec, TinyModelSpec
 from data_builders.trajectory_specs import TrajectorySpec
 from orchestrator.recipe.evaluation import EvalSpec
@@ -31,20 +37,24 @@ class DataSpec(Spec):
     """Where questions and clips come from."""
 
     sources: tuple[SourceName, ...] = Field(min_length=1)
-    """Builders to run, in order."""
-    weights: dict[SourceName, float] | None
+    """Where questions come from, in order: built-in names, names of `data.files`, and functions of
+    your own, `path/to/file.py:function`, which return question sets by name."""
+    weights: dict[SourceName, float] | None = None
     """Share of each source among the training questions; null takes everything."""
-    camerabench: CameraBenchSpec | None
+    camerabench: CameraBenchSpec | None = None
     """Which of CameraBench's questions, when it is a source."""
-    shotqa: ShotQaSpec | None
+    shotqa: ShotQaSpec | None = None
     """Files of ShotQA, when it is a source."""
-    folder: FolderSpec | None
+    folder: FolderSpec | None = None
     """Your own clips and questions, when they are a source."""
-    synthetic: SyntheticSpec | None
+    files: dict[SourceName, FilesSpec] | None = None
+    """Published questions in the formats of LLaMA-Factory, EasyR1 and verl, by the name that the
+    source then has."""
+    synthetic: SyntheticSpec | None = None
     """Clips rendered from a 3-D scene with a known camera path."""
-    trajectories: TrajectorySpec | None
-    """Who writes observation and thinking for training questions without any (CameraBench's and
-    your own), for SFT."""
+    trajectories: TrajectorySpec | None = None
+    """Who writes observation and thinking for training questions that have none, for SFT; null
+    leaves it at the traces that come with the questions."""
     download_dir: str
     """Published data sets and paid replies, shared by all runs; relative to the project."""
     cache_dir: str

@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_builders import catalogue, hub
+from data_builders import catalogue
 from data_builders.decoding import write_lossless
-from data_builders.hub import Source
+from data_builders.fetch import LISTING
 from data_builders.sample import read_samples
+from data_builders.source_specs import Repository
 from orchestrator.plan.stage import ROOT
 
 sys.path.append(str(ROOT / "tests" / "unit" / "data_builders"))
@@ -30,11 +31,11 @@ def teacher() -> Iterator[FakeServer]:
         yield fake
 
 
-def fetched(folder: Path, source: Source) -> None:
+def fetched(folder: Path, repository: Repository) -> None:
     """Mark `folder` as a complete download."""
     sizes = {path.name: path.stat().st_size for path in folder.iterdir()}
-    listing = {"source": source.model_dump(mode="json"), "commit": "c", "sizes": sizes}
-    (folder / hub.LISTING).write_text(json.dumps(listing))
+    listing = {"repository": repository.model_dump(mode="json"), "commit": "c", "sizes": sizes}
+    (folder / LISTING).write_text(json.dumps(listing))
 
 
 def annotate(folder: Path, clips: tuple[str, str]) -> None:
@@ -67,7 +68,8 @@ def downloads(root: Path) -> Path:
                 (home / "test" / name).unlink()
     fetched(home / "test", catalogue.CAMERABENCH_TEST_CLIPS)
     fetched(home / "downloads", catalogue.CAMERABENCH_TRAIN_CLIPS)
-    annotate(home / "annotations", ("x.mp4", "y.mp4"))
+    annotate(home / "annotations" / "camerabench" / "data", ("x.mp4", "y.mp4"))
+    fetched(home / "annotations", catalogue.CAMERABENCH_ANNOTATIONS)
     annotate(root / "training", ("a.mp4", "b.mp4"))
     return root / "downloads"
 
@@ -76,7 +78,7 @@ def test_annotations_become_the_three_sets_of_questions(
     tmp_path: Path, teacher: FakeServer
 ) -> None:
     arguments = [
-        "recipe=camreasoner_7b",
+        "recipe=examples/recipes/more_traces.yaml",
         f"runs_dir={tmp_path / 'runs'}",
         "data.sources=[camerabench]",
         f"data.camerabench.train_annotations={tmp_path / 'training'}",
@@ -95,7 +97,7 @@ def test_annotations_become_the_three_sets_of_questions(
         text=True,
     )
     assert done.returncode == 0, done.stdout[-4000:]
-    out = tmp_path / "runs" / "camreasoner_7b" / "data"
+    out = tmp_path / "runs" / "more_traces" / "data"
     rows = {use: read_samples(out / f"{use}.parquet") for use in ("sft", "rl", "test")}
     assert {use: len(found) for use, found in rows.items()} == {"sft": 1, "rl": 3, "test": 3}
     assert all((out / sample.clip).is_file() for found in rows.values() for sample in found)

@@ -9,7 +9,7 @@ import time
 from collections import defaultdict
 from http.server import BaseHTTPRequestHandler
 
-from data_builders.camerabench import git_blob_sha1
+from data_builders.blob import git_blob_sha1
 from tests.local_server import LocalServer, reply
 
 COMMIT = "c" * 40

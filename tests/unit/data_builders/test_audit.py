@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from data_builders import camerabench, shotbench
 from data_builders.audit import audit, audit_dataset, write_audit
 from data_builders.media import video
+from data_builders.rows import questions
 from data_builders.sample import Sample
 
 
@@ -102,6 +103,13 @@ def test_every_released_trace_is_found_to_show_a_test_clip(published: Path) -> N
     assert (overlap.questions, overlap.on_test_clips, overlap.clips_by_name) == (138, 138, 130)
     assert overlap.same_question == 138
     assert any("all 138 questions show clips of the test split" in f for f in result.findings)
+
+
+def test_traces_whose_writer_was_told_the_answer_are_counted(published: Path) -> None:
+    samples = questions(published / "camreasoner/eval_camerabench.json", "traces", "sft", 0.0)
+    one = audit_dataset(samples)
+    assert (one.traces, one.betrayed) == (138, 22)
+    assert "traces_sft/train: 22 of 138 traces say that" in " ".join(audit(samples).findings)
 
 
 def _write(root: Path, clip: str, content: bytes) -> None:

@@ -16,18 +16,19 @@ import numpy as np
 import pytest
 from fake_server import FakeServer, written
 
-from data_builders import build as stage
-from data_builders import catalogue, hub, sources, teaching
+from data_builders import catalogue, gathering, teaching
+from data_builders import fetch as net
+from data_builders.annotations import AnnotationsError
 from data_builders.build import BuildConfig, build
-from data_builders.camerabench import AnnotationsError
 from data_builders.chat import EndpointError
 from data_builders.decoding import write_lossless
 from data_builders.frames import QuarantineError
-from data_builders.hub import Source
 from data_builders.placing import PlacingError
 from data_builders.sample import read_samples
+from data_builders.source_specs import Repository
 from data_builders.teaching import TeachingError
 from data_builders.trajectory_specs import EndpointSpec
+from reward_plugins.errors import CamReasonerError
 
 FRAMES = {"fps": 2, "min_frames": 2, "max_frames": 4, "min_pixels": 784, "max_pixels": 6400}
 CLIPS = ("a.mp4", "b.mp4", "c.mp4", "d.mp4")
@@ -42,10 +43,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         folder = "test" if name == "t.mp4" else "train"
         (root / folder).mkdir(parents=True, exist_ok=True)
         write_lossless(root / folder / name, pixels, Fraction(2))
-    annotate(root / "annotations" / "test", ("t.mp4", "t.mp4"))
+    annotate(root / "annotations" / "test" / "camerabench" / "data", ("t.mp4", "t.mp4"))
     annotate(root / "annotations" / "train", CLIPS)
 
-    def fetch(source: Source, target: Path, meter: object = None) -> Path:
+    def fetch(source: Repository, target: Path, meter: object = None) -> Path:
+        if source == catalogue.CAMERABENCH_ANNOTATIONS:
+            return root / "annotations" / "test"
         target.mkdir(parents=True, exist_ok=True)
         if source == catalogue.CAMERABENCH_TRAIN_CLIPS:
             with zipfile.ZipFile(target / "videos.zip", "w") as zipped:
@@ -56,8 +59,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
                 (target / clip.name).write_bytes(clip.read_bytes())
         return target
 
-    monkeypatch.setattr(hub, "fetch", fetch)
-    monkeypatch.setattr(sources, "fetch_folder", lambda *_: root / "annotations" / "test")
+    monkeypatch.setattr(net, "fetch", fetch)
     return root
 
 
@@ -95,13 +97,13 @@ def config(home: Path, server: FakeServer | None = None, **changes: Any) -> Buil
         "weights": None,
         "camerabench": {
             "vqa": "match",
-            "rl_questions": None,
             "train_annotations": home / "annotations" / "train",
         },
         "shotqa": None,
         "folder": None,
+        "files": None,
         "synthetic": None,
-        "bare_answers": False,
+        "tags": ["observation", "think", "answer"],
         "teaching": teaching if server else None,
         "downloads": root / "downloads",
         "max_quarantined": 0.5,
@@ -169,7 +171,7 @@ def test_training_on_test_clips_is_said(home: Path, caplog: pytest.LogCaptureFix
 def test_a_teacher_that_is_not_there_is_named_before_anything_is_fetched(
     home: Path, server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(stage.GATHER, "camerabench", lambda _: pytest.fail("it fetched"))
+    monkeypatch.setitem(gathering.GATHER, "camerabench", lambda _: pytest.fail("it fetched"))
     asked = config(home, server)
     server.server_close()
     with pytest.raises(EndpointError, match=r"data\.trajectories\.teacher\.base_url"):
@@ -184,11 +186,64 @@ def test_a_teacher_that_writes_nothing_usable_stops_the_stage(
         build(config(home, server))
 
 
-@pytest.mark.parametrize("where", [None, Path("/nowhere/annotations")])
-def test_absent_training_questions_name_the_keys(home: Path, where: Path | None) -> None:
-    own = {"vqa": "match", "rl_questions": None, "train_annotations": where}
-    with pytest.raises(AnnotationsError, match=r"data\.camerabench"):
+def test_absent_training_questions_name_the_key(home: Path) -> None:
+    own = {"vqa": "match", "train_annotations": Path("/nowhere/annotations")}
+    with pytest.raises(AnnotationsError, match=r"data\.camerabench\.train_annotations"):
         build(config(home, camerabench=own))
+
+
+def test_without_training_annotations_camerabench_tests_only(home: Path) -> None:
+    assert build(config(home, camerabench={"vqa": "match"})) == {"sft": 0, "rl": 0, "test": 4}
+
+
+OWN_SOURCE = """
+from fractions import Fraction
+import numpy as np
+from data_builders.decoding import write_lossless
+from data_builders.media import video
+from data_builders.sample import Sample
+
+def sets(folder):
+    (folder / "mine").mkdir(parents=True, exist_ok=True)
+    write_lossless(folder / "mine/1.mp4", np.zeros((4, 56, 56, 3), np.uint8), Fraction(2))
+    one = Sample(id="1", dataset="mine", split="train", task="t", category="c",
+                 media=(video("mine/1.mp4"),), question="Which?", options=("a", "b"), answer="A")
+    traced = one.model_copy(update={"observation": "It is so.", "think": "So a."})
+    return {"perception": [traced], "rl": [one]}
+
+def nothing(folder):
+    return {"rl": []}
+
+def strange(folder):
+    return {"rl": [1]}
+
+def untraced(folder):
+    return {"sft": sets(folder)["rl"]}
+"""
+
+
+def test_a_function_of_ones_own_returns_question_sets_by_name(home: Path) -> None:
+    (home.parent / "own.py").write_text(OWN_SOURCE)
+    own = {"sources": [f"{home.parent}/own.py:sets"], "camerabench": None}
+    assert build(config(home, **own)) == {"sft": 0, "rl": 1, "test": 0, "perception": 1}
+    (traced,) = read_samples(home.parent / "out" / "perception.parquet")
+    (asked,) = read_samples(home.parent / "out" / "rl.parquet")
+    assert (traced.id, traced.think, asked.think) == (asked.id, "So a.", None)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("nothing", "returned no question sets"),
+        ("strange", "holds 1, no Sample"),
+        ("untraced", r"'1' \(mine/1\.mp4\) has no observation, think"),
+    ],
+)
+def test_what_a_function_returns_is_checked(home: Path, name: str, words: str) -> None:
+    (home.parent / "own.py").write_text(OWN_SOURCE)
+    own = {"sources": [f"{home.parent}/own.py:{name}"], "camerabench": None}
+    with pytest.raises(CamReasonerError, match=words):
+        build(config(home, **own))
 
 
 def fail_to_link(number: int) -> Any:
@@ -213,7 +268,7 @@ def test_a_full_disk_is_said(home: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_bare_answers_let_questions_without_traces_teach(home: Path) -> None:
-    assert build(config(home, bare_answers=True)) == {"sft": 6, "rl": 6, "test": 4}
+    assert build(config(home, tags=[])) == {"sft": 6, "rl": 6, "test": 4}
 
 
 def test_weights_hold_in_each_training_set(home: Path) -> None:

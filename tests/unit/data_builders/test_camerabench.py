@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_builders import camerabench, rl_questions
-from data_builders.camerabench import AnnotationsError
+from data_builders import camerabench
+from data_builders.annotations import AnnotationsError
+from data_builders.blob import git_blob_sha1
 from data_builders.motion import family
 
 COUNTS = {
@@ -103,7 +104,7 @@ def test_the_hash_is_gits(tmp_path: Path) -> None:
     said = subprocess.run(
         ["git", "hash-object", str(tmp_path / "f")], capture_output=True, text=True, check=True
     )
-    assert camerabench.git_blob_sha1(b"camera\n") == said.stdout.strip()
+    assert git_blob_sha1(b"camera\n") == said.stdout.strip()
 
 
 def test_absent_annotations_say_where_and_how_to_mend(tmp_path: Path) -> None:
@@ -119,54 +120,6 @@ def test_a_bad_row_is_named_by_file_and_line(tmp_path: Path, bad: str) -> None:
     file.write_text(file.read_text() + bad + "\n")
     with pytest.raises(AnnotationsError, match=r"Pan_Left\.jsonl, line 3"):
         camerabench.binary(tmp_path)
-
-
-def test_rl_questions_from_annotations_are_training_questions(tmp_path: Path) -> None:
-    samples = rl_questions.from_annotations(_annotations(tmp_path))
-    assert Counter(s.task for s in samples) == {"binary": 2, "multiple_choice": 6}
-    assert {s.split for s in samples} == {"train"}
-    assert all(s.clip.startswith("camerabench/train/") for s in samples)
-
-
-def _released(tmp_path: Path, **changes: object) -> Path:
-    record = {
-        "problem": "Which fits?",
-        "answer": "B",
-        "videos": ["video/clip 1.mp4"],
-        "data_type": "video",
-        "problem_type": "multiple choice",
-        "options": ["A. The camera zooms in.", "B. The camera is still."],
-    }
-    path = tmp_path / "camerabench_rl.json"
-    path.write_text(json.dumps([record, {**record, **changes}]))
-    return path
-
-
-def test_released_rl_rows_become_samples(tmp_path: Path) -> None:
-    tagged, options = "<answer>A</answer>", ["A. No", "B. Yes"]
-    first, second = rl_questions.from_released(_released(tmp_path, answer=tagged, options=options))
-    assert (first.options, first.answer) == (("The camera zooms in.", "The camera is still."), "B")
-    assert first.clip == "camerabench/train/clip 1.mp4"
-    assert (first.task, second.task) == ("multiple_choice", "binary")
-    assert (first.category, second.answer_text) == ("zoom", "No")
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [{"answer": "C"}, {"problem_type": "regression"}, {"videos": []}, {"options": []}],
-)
-def test_a_bad_released_rl_row_is_named(tmp_path: Path, changes: dict[str, object]) -> None:
-    with pytest.raises(AnnotationsError, match="row 2"):
-        rl_questions.from_released(_released(tmp_path, **changes))
-
-
-@pytest.mark.parametrize("content", ["", "{}", '[{"problem": "?"}]'])
-def test_another_file_than_the_released_rl_questions_is_refused(
-    tmp_path: Path, content: str
-) -> None:
-    (tmp_path / "x.json").write_text(content)
-    with pytest.raises(AnnotationsError, match="not the released RL questions"):
-        rl_questions.from_released(tmp_path / "x.json")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from data_builders import motionbench
-from data_builders.camerabench import AnnotationsError
+from data_builders.annotations import AnnotationsError
 
 ASKED = "How does the camera\nmove?\nA. It pans left.\nB. It zooms in.\nC. It holds still."
 

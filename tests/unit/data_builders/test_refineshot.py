@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_builders import refineshot, shotbench
-from data_builders.camerabench import AnnotationsError
+from data_builders.annotations import AnnotationsError
 from data_builders.media import image
 from data_builders.refineshot import GROUPS
 from data_builders.sample import LETTERS, Sample

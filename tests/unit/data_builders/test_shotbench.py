@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from data_builders import shotbench
-from data_builders.camerabench import AnnotationsError
+from data_builders.annotations import AnnotationsError
 
 ROW: dict[str, Any] = {
     "index": "7",

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from data_builders import shotqa
-from data_builders.camerabench import AnnotationsError
+from data_builders.annotations import AnnotationsError
 from data_builders.media import image
 
 ASKED = (

@@ -43,10 +43,10 @@ def published(root: Path) -> dict[str, bytes]:
 
 def stage(root: Path, name: str, **environ: str) -> tuple[int, str]:
     nothing: dict[str, Any] = dict.fromkeys(
-        ("weights", "camerabench", "shotqa", "folder", "synthetic", "teaching")
+        ("weights", "camerabench", "shotqa", "folder", "files", "synthetic", "teaching")
     )
     config = {
-        **nothing, "sources": ["shotbench_camera_movement"], "bare_answers": False,
+        **nothing, "sources": ["shotbench_camera_movement"], "tags": ["answer"],
         "downloads": str(root / "downloads"), "max_quarantined": 0.0, "workers": 1, "seed": 0,
         "out": str(root / name),
     }  # fmt: skip

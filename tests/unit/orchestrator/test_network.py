@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from data_builders.source_specs import Repository
 from orchestrator.doctor import machine, network
 from orchestrator.plan.make import Plan, make_plan
 from orchestrator.recipe import load_recipe
@@ -15,6 +16,7 @@ from orchestrator.run import store
 from tests.local_server import LocalServer, reply
 
 GATED, MISSING, GIVEN = "a/gated", "a/missing", "a/given"
+FOUND = b'{"id": "a/given", "sha": "c", "siblings": [{"rfilename": "a", "size": 1, "blobId": "b"}]}'
 
 
 class Hub(LocalServer):
@@ -26,7 +28,7 @@ class Hub(LocalServer):
             status, code = 403, "GatedRepo"
         elif GIVEN in request.path:
             status, code = 200, ""
-        reply(request, status, b'{"id": "a/given", "siblings": []}', {"X-Error-Code": code})
+        reply(request, status, FOUND, {"X-Error-Code": code})
 
 
 @pytest.fixture
@@ -34,6 +36,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     with Hub() as server:
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", server.url)
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+        monkeypatch.setenv("GITHUB_API_URL", server.url)
         yield server.url
 
 
@@ -47,21 +50,22 @@ def plan_of(tmp_path: Path, *overrides: str) -> Plan:
     [
         (GATED, False, "is gated: accept its terms at https://huggingface.co/"),
         (MISSING, False, "HF_TOKEN"),
-        (GIVEN, True, "is on the Hub"),
+        (GIVEN, True, "is there"),
     ],
 )
 def test_what_the_hub_does_not_give_is_told_with_its_page(
     name: str, kind: str, right: bool, told: str, hub: str
 ) -> None:
-    found, text = network.hub_repository(name, kind)
+    found, text = network.repository(Repository(repo=name, kind=kind))
     assert found is right
     assert told in text and name in text
 
 
 def test_the_model_and_every_data_set_are_asked_for(hub: str, tmp_path: Path) -> None:
     told = list(network.repositories(plan_of(tmp_path, f"model.path={GIVEN}")))
-    assert [right for right, _ in told] == [True, False, False, False]
-    assert "chancharikm/cambench_train_videos" in told[1][1]
+    assert [right for right, _ in told] == [True, False, False, False, False, False]
+    assert "wuhang03/CamReasoner" in told[1][1]
+    assert "chancharikm/cambench_train_videos" in told[2][1]
 
 
 def test_what_is_here_is_not_asked_for(hub: str, tmp_path: Path) -> None:
@@ -77,15 +81,18 @@ def test_without_a_network_the_hub_is_not_an_error(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    assert [right for right, _ in network.repositories(plan_of(tmp_path))] == [None]
+    assert [right for right, _ in network.repositories(plan_of(tmp_path))] == [None, None]
+
+
+def test_the_public_data_need_nothing_of_this_machine(tmp_path: Path) -> None:
+    ((right, text),) = network.training_questions(plan_of(tmp_path))
+    assert right is True, text
 
 
 def test_missing_training_questions_are_told_before_anything_is_fetched(tmp_path: Path) -> None:
-    ((right, text),) = network.training_questions(plan_of(tmp_path))
-    assert right is False and "rl_questions" in text
-    given = "data.camerabench.rl_questions=/nowhere/rl.json"
+    given = "data.camerabench.train_annotations=/nowhere/annotations"
     ((right, text),) = network.training_questions(plan_of(tmp_path, given))
-    assert right is False and "/nowhere/rl.json" in text
+    assert right is False and "/nowhere/annotations" in text
 
 
 def test_a_cluster_that_does_not_answer_is_told() -> None:

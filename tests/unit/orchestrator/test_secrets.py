@@ -34,6 +34,7 @@ KINDS = {
     "header": "Authorization: Basic |dXNlcjpwYXNz",
 }
 """The part after `|` is the secret."""
+TAUGHT = "examples/recipes/more_traces.yaml"
 ENDPOINT = "data.trajectories.teacher.base_url"
 
 
@@ -64,7 +65,7 @@ def test_a_secret_in_a_recipe_is_refused_without_being_shown(
     override: str, key: str, secret: str, mend: str
 ) -> None:
     with pytest.raises(RecipeError) as caught:
-        load_recipe("camreasoner_7b", [override.format(secret)])
+        load_recipe(TAUGHT, [override.format(secret)])
     text = str(caught.value)
     assert f"{key}: looks like" in text
     assert mend in text and "environment" in text
@@ -177,7 +178,7 @@ def test_a_mistyped_override_with_a_secret_does_not_show_it() -> None:
     ],
 )
 def test_what_is_no_secret_is_let_through(harmless: str) -> None:
-    load_recipe("camreasoner_7b", [harmless])
+    load_recipe(TAUGHT, [harmless])
 
 
 def test_text_is_blacked_out(monkeypatch: pytest.MonkeyPatch) -> None:

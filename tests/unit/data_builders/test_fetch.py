@@ -1,4 +1,4 @@
-"""Fetching, against a local server that speaks the Hub's protocol, and misbehaves on request."""
+"""Fetching, against local servers that speak the Hub's and GitHub's protocols, and misbehave."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fake_github import FakeGitHub
 from fake_hub import COMMIT, FILES, REPO, FakeHub
 from huggingface_hub import constants
 
-from data_builders import hub
-from data_builders.hub import HubError, Source, fetch
+from data_builders import fetch as fetching
+from data_builders.blob import git_blob_sha1
+from data_builders.fetch import commit_of, fetch
+from data_builders.repositories import FetchError
+from data_builders.source_specs import Repository
 
-SOURCE = Source(repo=REPO, patterns=("*.mp4",))
+SOURCE = Repository(repo=REPO, patterns=("*.mp4",))
 
 
 @pytest.fixture
@@ -25,11 +29,14 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
     monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 500)
     monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda _: None)
     with FakeHub() as fake:
+        template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, fake.url)
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(constants, "ENDPOINT", fake.url)
         yield fake
 
 
-def _fetch(server: FakeHub, target: Path, source: Source = SOURCE, **more: object) -> Path:
-    return fetch(source, target, endpoint=server.url, pause=0.01, **more)  # type: ignore[arg-type]
+def _fetch(server: FakeHub, target: Path, source: Repository = SOURCE, **more: object) -> Path:
+    return fetch(source, target, pause=0.01, **more)  # type: ignore[arg-type]
 
 
 def _whole(target: Path) -> bool:
@@ -47,7 +54,7 @@ def test_the_wanted_files_arrive_and_progress_is_told(server: FakeHub, tmp_path:
 
 
 def test_small_files_are_checked_by_gits_hash(server: FakeHub, tmp_path: Path) -> None:
-    target = _fetch(server, tmp_path, Source(repo=REPO, patterns=("*.md",)))
+    target = _fetch(server, tmp_path, Repository(repo=REPO, patterns=("*.md",)))
     assert (target / "README.md").read_bytes() == FILES["README.md"]
 
 
@@ -102,7 +109,7 @@ def test_a_cut_download_goes_on_where_it_stopped(server: FakeHub, tmp_path: Path
 
 def test_a_fetch_that_failed_goes_on_where_it_stopped(server: FakeHub, tmp_path: Path) -> None:
     server.faults["a.mp4"] = ["cut", "500"]
-    with pytest.raises(HubError):
+    with pytest.raises(FetchError):
         _fetch(server, tmp_path, attempts=1)
     said: list[tuple[int, int]] = []
     assert _whole(_fetch(server, tmp_path, meter=lambda done, all: said.append((done, all))))
@@ -118,9 +125,9 @@ def test_lasting_faults_end_in_an_error_that_says_what_is_kept(
     server: FakeHub, tmp_path: Path
 ) -> None:
     server.faults["a.mp4"] = ["500"] * 50
-    with pytest.raises(HubError, match=r"(?s)fetching someone/clips failed.*try again"):
+    with pytest.raises(FetchError, match=r"(?s)fetching someone/clips failed.*try again"):
         _fetch(server, tmp_path, attempts=3)
-    assert not (tmp_path / hub.LISTING).exists()
+    assert not (tmp_path / fetching.LISTING).exists()
     server.faults.clear()
     assert _whole(_fetch(server, tmp_path))
 
@@ -129,7 +136,7 @@ def test_content_that_stays_wrong_is_an_error_and_is_removed(
     server: FakeHub, tmp_path: Path
 ) -> None:
     server.faults["a.mp4"] = ["corrupt"] * 50
-    with pytest.raises(HubError, match=r"a\.mp4 arrived with hash"):
+    with pytest.raises(FetchError, match=r"a\.mp4 arrived with hash"):
         _fetch(server, tmp_path, attempts=2)
     assert not (tmp_path / "a.mp4").exists()
 
@@ -138,7 +145,7 @@ def test_content_that_stays_wrong_is_an_error_and_is_removed(
     ("status", "code", "said"),
     [
         (403, "GatedRepo", "gated: accept its terms at https://huggingface.co/datasets/someone"),
-        (401, "RepoNotFound", "has no dataset someone/clips, or hides it"),
+        (401, "RepoNotFound", "there is no dataset someone/clips, or it is hidden"),
         (404, "RepoNotFound", "set HF_TOKEN"),
         (404, "RevisionNotFound", "no revision 'main'"),
         (401, "Unauthorized", "HF_TOKEN"),
@@ -150,7 +157,7 @@ def test_refusals_say_what_mends_them(
     server: FakeHub, tmp_path: Path, status: int, code: str, said: str
 ) -> None:
     server.refusal = (status, code)
-    with pytest.raises(HubError, match=said):
+    with pytest.raises(FetchError, match=said):
         _fetch(server, tmp_path, attempts=2)
     assert len(server.requests) == (2 if status in (429, 500) else 1)
 
@@ -159,26 +166,27 @@ def test_a_name_that_leads_out_of_the_folder_is_refused(
     server: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(FILES, "../evil.mp4", b"x")
-    with pytest.raises(HubError, match="leads out of"):
+    with pytest.raises(FetchError, match="leads out of"):
         _fetch(server, tmp_path / "clips")
     assert not (tmp_path / "evil.mp4").exists()
 
 
 def test_no_such_file_is_an_error(server: FakeHub, tmp_path: Path) -> None:
-    with pytest.raises(HubError, match=r"no file like \*\.zip"):
-        _fetch(server, tmp_path, Source(repo=REPO, patterns=("*.zip",)))
+    with pytest.raises(FetchError, match=r"no file like \*\.zip"):
+        _fetch(server, tmp_path, Repository(repo=REPO, patterns=("*.zip",)))
 
 
-def test_no_server_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(HubError, match="fetching someone/clips failed"):
-        fetch(SOURCE, tmp_path, endpoint="http://127.0.0.1:9", attempts=2, pause=0.01)
+def test_no_server_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(FetchError, match="fetching someone/clips failed"):
+        fetch(SOURCE, tmp_path, attempts=2, pause=0.01)
 
 
 def test_offline_and_incomplete_is_an_error(
     server: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(HubError, match="HF_HUB_OFFLINE is set"):
+    with pytest.raises(FetchError, match="HF_HUB_OFFLINE is set"):
         _fetch(server, tmp_path)
 
 
@@ -191,18 +199,112 @@ def test_a_full_disk_is_not_retried(
         calls.append(1)
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(hub, "http_get", full)
+    monkeypatch.setattr(fetching, "http_get", full)
     with pytest.raises(OSError, match="No space left"):
-        _fetch(server, tmp_path, Source(repo=REPO, patterns=("a.mp4",)))
+        _fetch(server, tmp_path, Repository(repo=REPO, patterns=("a.mp4",)))
     assert calls == [1]
 
 
 def test_endpoint_and_token_come_from_the_environment(server: FakeHub, tmp_path: Path) -> None:
     code = (
-        "from pathlib import Path; from data_builders.hub import *; "
-        f"fetch(Source(repo='{REPO}', patterns=('*.mp4',)), Path({str(tmp_path)!r}))"
+        "from pathlib import Path; from data_builders.fetch import *; "
+        f"fetch(Repository(repo='{REPO}', patterns=('*.mp4',)), Path({str(tmp_path)!r}))"
     )
     environment = {**os.environ, "HF_ENDPOINT": server.url, "HF_TOKEN": "hf_secret"}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True)
     assert _whole(tmp_path)
     assert server.tokens == {"Bearer hf_secret"}
+
+
+QUESTIONS = {"data/one.jsonl": b"{}\n", "data/sub/two three.jsonl": b"x" * 9000, "big": b""}
+ON_GITHUB = Repository(repo="a/b", revision="c1", patterns=("data/*",), kind="github")
+
+
+@pytest.fixture
+def github(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeGitHub]:
+    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 500)
+    monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda _: None)
+    with FakeGitHub("a/b", "c1", dict(QUESTIONS)) as fake:
+        monkeypatch.setenv("GITHUB_API_URL", fake.url)
+        monkeypatch.setenv("GITHUB_SERVER_URL", fake.url)
+        yield fake
+
+
+def _tree(folder: Path) -> dict[str, bytes]:
+    files = [f for f in folder.rglob("*") if f.is_file() and not f.name.startswith(".")]
+    return {str(f.relative_to(folder)): f.read_bytes() for f in files}
+
+
+WANTED = {name: content for name, content in QUESTIONS.items() if name.startswith("data/")}
+
+
+def test_a_folder_on_github_is_fetched_whole_and_once(github: FakeGitHub, tmp_path: Path) -> None:
+    assert _tree(fetch(ON_GITHUB, tmp_path)) == WANTED
+    asked = len(github.requests)
+    assert _tree(fetch(ON_GITHUB, tmp_path)) == WANTED
+    assert len(github.requests) == asked == 3
+    assert commit_of(tmp_path) == "c1"
+
+
+@pytest.mark.parametrize("path", ["tree", "data/sub/two three.jsonl"])
+@pytest.mark.parametrize("faults", [["500"], ["503", "502"]])
+def test_passing_faults_of_github_are_bridged(
+    github: FakeGitHub, tmp_path: Path, path: str, faults: list[str]
+) -> None:
+    github.faults[path] = list(faults)
+    assert _tree(fetch(ON_GITHUB, tmp_path, pause=0.01)) == WANTED
+
+
+def test_a_cut_file_of_github_goes_on_where_it_stopped(github: FakeGitHub, tmp_path: Path) -> None:
+    name = "data/sub/two three.jsonl"
+    github.faults[name] = ["cut", "500"]
+    with pytest.raises(FetchError, match="what arrived is kept"):
+        fetch(ON_GITHUB, tmp_path, attempts=1)
+    assert _tree(fetch(ON_GITHUB, tmp_path)) == WANTED
+    assert [r for path, r in github.requests if path.endswith(name)][-1] == "bytes=1000-"
+
+
+def test_changed_content_on_github_is_fetched_again_or_refused(
+    github: FakeGitHub, tmp_path: Path
+) -> None:
+    github.faults["data/one.jsonl"] = ["corrupt"]
+    assert _tree(fetch(ON_GITHUB, tmp_path / "a", pause=0.01)) == WANTED
+    github.faults["data/one.jsonl"] = ["corrupt"] * 9
+    with pytest.raises(FetchError, match=r"one\.jsonl arrived with hash"):
+        fetch(ON_GITHUB, tmp_path / "b", attempts=2, pause=0.01)
+
+
+def test_a_file_with_another_hash_than_the_recipes_is_refused(
+    github: FakeGitHub, tmp_path: Path
+) -> None:
+    blob = git_blob_sha1(QUESTIONS["data/one.jsonl"])
+    pinned = ON_GITHUB.model_copy(update={"blobs": {"data/one.jsonl": blob}})
+    assert _tree(fetch(pinned, tmp_path / "a")) == WANTED
+    for name, wrong in (("data/one.jsonl", "0" * 40), ("data/none.jsonl", blob)):
+        other = ON_GITHUB.model_copy(update={"blobs": {name: wrong}})
+        with pytest.raises(FetchError, match=f"{name} has git hash"):
+            fetch(other, tmp_path / "b")
+
+
+@pytest.mark.parametrize("listing", [b"<html>", b"[]", b'{"tree": []}'])
+def test_an_unusable_listing_is_an_error(
+    github: FakeGitHub, tmp_path: Path, listing: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(github, "tree", lambda: listing)
+    with pytest.raises(FetchError):
+        fetch(ON_GITHUB, tmp_path)
+
+
+def test_a_part_of_a_listing_is_an_error(github: FakeGitHub, tmp_path: Path) -> None:
+    whole = github.tree()
+    github.tree = lambda: whole[:-1] + b', "truncated": true}'  # type: ignore[method-assign]
+    with pytest.raises(FetchError, match="more files than GitHub lists"):
+        fetch(ON_GITHUB, tmp_path)
+
+
+def test_a_name_of_github_that_leads_out_is_refused(github: FakeGitHub, tmp_path: Path) -> None:
+    github.files["data/../../evil"] = b"x"
+    github.listed["data/../../evil"] = git_blob_sha1(b"x")
+    with pytest.raises(FetchError, match="leads out of"):
+        fetch(ON_GITHUB, tmp_path / "in" / "data")
+    assert not list(tmp_path.rglob("evil"))
