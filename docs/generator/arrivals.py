@@ -22,10 +22,13 @@ POOL: tuple[Any, ...] = (
     *("x", "/x", "last", "epoch:1", "step:200", "{question} {options} x", "hf", "vllm"),
     *(["x"], ["answer"], ["think", "answer"], ["base"], [0.5, 0.6], [0.01, 0.02], ["wandb"]),
     *(["synthetic"], ["camerabench"], ["shotqa"], ["static"], ["binary"], {"x": 1}, {"zoom": 7}),
-    *({"synthetic": 0.5}, {"camerabench": 0.5}, {"x": {"path": "x"}}, ["sft:last"]),
+    *({"synthetic": 0.5}, {"camreasoning": 0.5}, {"x": {"path": "x"}}, ["sft:last"]),
+    {"camreasoning": {"rows": "rows", "sets": {"sft": "x.json"}, "clips": "clips"}},
     OWN_REWARD,
 )
 """Values to try; those that a key doesn't take are passed over."""
+TAUGHT = str(ROOT / "examples" / "recipes" / "more_traces.yaml")
+"""The recipe with a teacher."""
 RUNS = Path("/runs")
 """Nothing is written: only the plan is looked at."""
 
@@ -35,7 +38,7 @@ Places = dict[str, str]
 
 def bases() -> Iterator[dict[str, Any]]:
     """Recipes that between them have every section, for either RL trainer."""
-    recipe = load_recipe(str(ROOT / "examples/recipes/more_traces.yaml"))
+    recipe = load_recipe(TAUGHT)
     taught = recipe.model_dump(mode="json")["data"]["trajectories"]
     for trainer in ("verl", "easyr1"):
         yield load_recipe("camreasoner_7b", [f"rl.trainer={trainer}"]).model_dump(mode="json")

@@ -18,7 +18,7 @@ from typing import Any, Literal, get_args, get_origin
 import yaml
 from pydantic import BaseModel
 
-from docs.generator.arrivals import Places, arrivals, bases, places
+from docs.generator.arrivals import TAUGHT, Places, arrivals, bases, places
 from orchestrator.recipe import Recipe, load_recipe
 from orchestrator.recipe.load import RECIPES
 
@@ -41,8 +41,8 @@ MANY = 8
 """Of a key that decides more places than this, the page names the owners only."""
 HEAD = f"""# Every key of a recipe
 
-Generated from the schema by `make docs`. *Value* is that of `{PAPER}` (of `{TINY}` where the paper
-has no such section), *source* what its recipe says of it. *Ends up in*: the trainers' own keys
+Generated from the schema by `make docs`. *Value* is that of `{PAPER}` (of `{TINY}` or
+`more_traces` where the paper has no such section), *source* what its recipe says of it. *Ends up in*: the trainers' own keys
 (`llamafactory`, `deepspeed`, `verl`, `easyr1`), or the stage that reads it. Any key can be set on
 the command line: `make rl RECIPE=tiny ARGS="rl.group_size=4"`.
 """
@@ -83,12 +83,13 @@ def by_section() -> dict[str, list[Key]]:
 
 def sources() -> dict[str, str]:
     """The comment beside each key in the paper's recipe, up to its first line's end."""
-    text = (RECIPES / "experiment" / f"{PAPER}.yaml").read_text()
-    lines = text.splitlines()
     found = {}
-    for path, line in _lines(yaml.compose(text), ""):
-        comment = re.search(r"\s# (.*)$", lines[line])
-        found[path] = comment[1].strip() if comment else ""
+    for file, prefix in ((f"experiment/{PAPER}", ""), ("teacher/paper", "data.trajectories.")):
+        text = (RECIPES / f"{file}.yaml").read_text()
+        lines = text.splitlines()
+        for path, line in _lines(yaml.compose(text), prefix):
+            comment = re.search(r"\s# (.*)$", lines[line])
+            found[path] = comment[1].strip() if comment else ""
     return found
 
 
@@ -156,13 +157,13 @@ def _allowed(annotation: Any) -> str:
 
 
 def _value(path: str) -> str:
-    for name in (PAPER, TINY):
+    for name in (PAPER, TINY, TAUGHT):
         value: Any = load_recipe(name).model_dump(mode="json")
         for part in path.split("."):
             value = value.get(part) if isinstance(value, dict) else None
         if value is not None:
             text = json.dumps(value) if not isinstance(value, str) else value
-            return f"`{' '.join(text.split())}`" + ("" if name == PAPER else f" ({TINY})")
+            return f"`{' '.join(text.split())}`" + ("" if name == PAPER else f" ({Path(name).stem})")
     return "`null`"
 
 
