@@ -42,9 +42,9 @@ MANY = 8
 HEAD = f"""# Every key of a recipe
 
 Generated from the schema by `make docs`. *Value* is that of `{PAPER}` (of `{TINY}` or
-`more_traces` where the paper has no such section), *source* what its recipe says of it. *Ends up in*: the trainers' own keys
-(`llamafactory`, `deepspeed`, `verl`, `easyr1`), or the stage that reads it. Any key can be set on
-the command line: `make rl RECIPE=tiny ARGS="rl.group_size=4"`.
+`more_traces` where the paper has no such section), *source* what its recipe says of it. *Ends up
+in*: the trainers' own keys (`llamafactory`, `deepspeed`, `verl`, `easyr1`), or the stage that reads
+it. Any key can be set on the command line: `make rl RECIPE=tiny ARGS="rl.group_size=4"`.
 """
 
 
@@ -163,7 +163,9 @@ def _value(path: str) -> str:
             value = value.get(part) if isinstance(value, dict) else None
         if value is not None:
             text = json.dumps(value) if not isinstance(value, str) else value
-            return f"`{' '.join(text.split())}`" + ("" if name == PAPER else f" ({Path(name).stem})")
+            return f"`{' '.join(text.split())}`" + (
+                "" if name == PAPER else f" ({Path(name).stem})"
+            )
     return "`null`"
 
 
