@@ -33,7 +33,8 @@ def teacher() -> Iterator[FakeServer]:
 
 def fetched(folder: Path, repository: Repository) -> None:
     """Mark `folder` as a complete download."""
-    sizes = {path.name: path.stat().st_size for path in folder.iterdir()}
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    sizes = {str(path.relative_to(folder)): path.stat().st_size for path in files}
     listing = {"repository": repository.model_dump(mode="json"), "commit": "c", "sizes": sizes}
     (folder / LISTING).write_text(json.dumps(listing))
 
