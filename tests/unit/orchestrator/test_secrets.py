@@ -134,7 +134,7 @@ def test_the_variable_that_a_recipe_names_is_known_by_every_process(
 ) -> None:
     monkeypatch.setenv("PLAIN", "n0t-shown")
     monkeypatch.setenv(CONFIGURED, "")
-    load_recipe("camreasoner_7b", ["data.trajectories.teacher.api_key_variable=PLAIN"])
+    load_recipe(TAUGHT, ["data.trajectories.teacher.api_key_variable=PLAIN"])
     log = tmp_path / "log"
     echo = [sys.executable, "-c", "import os; print('refused:', os.environ['PLAIN'])"]
     assert list(StageRunner().run(echo, {}, str(tmp_path), str(log)))
