@@ -18,6 +18,7 @@ from typing import Any, Literal
 import ray
 from pydantic import BaseModel, ConfigDict
 
+from reward_plugins import weights
 from reward_plugins.easyr1_plugin import checkout, hooks
 from reward_plugins.ema_grpo import EmaNormalizer
 from reward_plugins.files import write_file
@@ -105,6 +106,7 @@ def main(path: str) -> None:
     config = LaunchConfig.model_validate_json(Path(path).read_text(encoding="utf-8"))
     home = checkout.require()
     EmaNormalizer(**config.ema.model_dump())
+    weights.check(config.easyr1["worker"]["actor"]["model"]["model_path"])
     address = config.address or os.environ.get("RAY_ADDRESS")
     where = {"address": address} if address else {"address": "local", **config.local}
     ray.init(**where, runtime_env=config.runtime_env(home))

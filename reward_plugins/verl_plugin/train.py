@@ -72,12 +72,14 @@ def _train(overrides: list[str]) -> None:
     from verl.trainer.ppo.utils import need_critic, need_reference_policy
     from verl.utils.config import validate_config
 
+    from reward_plugins import weights
     from reward_plugins.verl_plugin.trial import try_reward
 
     with initialize_config_module("verl.trainer.config", version_base=None):
         config = compose("ppo_trainer", overrides)
     validate_config(config, need_reference_policy(config), need_critic(config))
     try_reward(config)
+    weights.check(config.actor_rollout_ref.model.path)
     # run_ppo sets this environment when it starts Ray, which here it need not.
     env_vars = {**get_ppo_ray_runtime_env(config)["env_vars"], "TRANSFER_QUEUE_ENABLE": "1"}
     run_ppo(config, TaskRunnerV1.options(runtime_env={"env_vars": env_vars}))

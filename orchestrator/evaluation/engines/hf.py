@@ -20,7 +20,7 @@ from data_builders.media import Kind
 from orchestrator.evaluation.engines import Clip, EngineError, Outcome, Request, Response
 from orchestrator.evaluation.engines.options import find_options
 from orchestrator.evaluation.engines.shared_prefix import Generated, generate
-from reward_plugins import positions
+from reward_plugins import positions, weights
 
 REMEMBERED_CLIPS = 8
 """Questions on one clip come side by side: a few suffice, whatever the batch size."""
@@ -46,6 +46,7 @@ def load(checkpoint: Path, max_new_tokens: int) -> HuggingFaceEngine:
     positions.install()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
+        weights.check(checkpoint)
         processor = AutoProcessor.from_pretrained(checkpoint)
         model = AutoModelForImageTextToText.from_pretrained(
             checkpoint, dtype=torch.float32 if device == "cpu" else "auto"

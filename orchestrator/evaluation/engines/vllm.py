@@ -18,6 +18,7 @@ from transformers import AutoConfig, AutoProcessor
 
 from orchestrator.evaluation.engines import EngineError, Outcome, Request, Response
 from orchestrator.evaluation.engines.options import Head, find_options
+from reward_plugins import weights
 
 AS_THEY_ARE = {"do_sample_frames": False, "do_resize": False}
 """The frames are the recipe's already: neither sampled nor scaled again."""
@@ -30,6 +31,7 @@ def load(checkpoint: Path, max_new_tokens: int) -> VllmEngine:
     from vllm import LLM, SamplingParams  # here: prompts are made and tested without it
 
     try:
+        weights.check(checkpoint)
         processor = AutoProcessor.from_pretrained(checkpoint)
         model = LLM(
             model=str(checkpoint),

@@ -209,6 +209,7 @@ PLUMBING = (
     "reward_plugins/metrics_history.py",
     "reward_plugins/own.py",
     "reward_plugins/reward.py",  # an evaluation only matches answers
+    "reward_plugins/weights.py",
 )
 """Imported by stages without deciding their results: they carry, check and count."""
 
