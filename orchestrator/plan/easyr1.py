@@ -114,6 +114,7 @@ def _actor(recipe: Recipe, done: dict[str, Path]) -> dict[str, Any]:
             "betas": list(rl.betas),
             "weight_decay": rl.weight_decay,
             "lr_warmup_ratio": rl.warmup_ratio,
+            "lr_scheduler_type": rl.scheduler,
             "strategy": "adamw_bf16" if rl.optimizer_precision == "bf16" else "adamw",
         },
         "fsdp": {"torch_dtype": rl.optimizer_precision, "mp_param_dtype": rl.precision},

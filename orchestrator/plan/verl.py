@@ -126,7 +126,7 @@ def _optimisation(recipe: Recipe) -> dict[str, Any]:
         f"{ACTOR}.optim.betas": list(rl.betas),
         f"{ACTOR}.optim.weight_decay": rl.weight_decay,
         f"{ACTOR}.optim.lr_warmup_steps_ratio": rl.warmup_ratio,
-        f"{ACTOR}.optim.lr_scheduler_type": "constant",
+        f"{ACTOR}.optim.lr_scheduler_type": rl.scheduler,
         f"{ACTOR}.grad_clip": rl.max_grad_norm,
         f"{ACTOR}.optim.clip_grad": rl.max_grad_norm,
         f"{ACTOR}.clip_ratio_low": rl.clip_low,

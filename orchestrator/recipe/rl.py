@@ -128,7 +128,9 @@ class RlSpec(Spec):
     max_response_length: int = Field(gt=0)
     """Most tokens of a response (paper Table 6: 4,096)."""
     learning_rate: float = Field(gt=0)
-    """Learning rate of AdamW, constant after the warm-up."""
+    """Learning rate of AdamW after the warm-up."""
+    scheduler: Literal["constant", "cosine"]
+    """Learning rate after the warm-up (released config: constant)."""
     betas: tuple[float, float]
     """AdamW's momenta."""
     weight_decay: float = Field(ge=0)
