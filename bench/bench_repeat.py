@@ -28,8 +28,9 @@ def main(times: str = "5", *overrides: str) -> None:
 
 def once(folder: Path, number: int, overrides: tuple[str, ...]) -> Path:
     """Run as far as RL, and move that stage out of the way; where it is then."""
-    given = [f"runs_dir={folder}/runs", f"data.cache_dir={folder}/frames", *SHORT, *overrides]
-    command = [sys.executable, "-m", "orchestrator", "rl", *given]
+    places = (f"runs_dir={folder}/runs", f"data.cache_dir={folder}/frames")
+    last = {given.partition("=")[0]: given for given in (*places, *SHORT, *overrides)}
+    command = [sys.executable, "-m", "orchestrator", "rl", *last.values()]
     subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     stage = (folder / "runs" / "tiny" / "rl").resolve()
     return stage.rename(folder / f"rl-{number}")
