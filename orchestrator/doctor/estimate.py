@@ -82,7 +82,7 @@ def _sft(recipe: Recipe, model: Backbone, gpu: Gpu) -> Estimate:
     spec = sft.frames or recipe.frames
     sample = _visual(recipe, spec) + TEXT_TOKENS + RESPONSE_TOKENS
     batch = devices * sft.batch_size_per_device * sft.gradient_accumulation
-    samples = min(_sft_samples(recipe), sft.max_samples or 10**9)
+    samples = min(sft_samples(recipe), sft.max_samples or 10**9)
     steps = sft.max_steps or int(samples * sft.epochs / batch)
     a_token = 4 * trained(recipe, model) + (4 if sft.gradient_checkpointing else 2) * model.language
     flops = steps * batch * sample * a_token
@@ -142,7 +142,7 @@ def _rl(recipe: Recipe, model: Backbone, gpu: Gpu) -> Iterator[Estimate]:
 def rl_steps(recipe: Recipe) -> int:
     """Rollout batches of RL, about."""
     rl = recipe.rl
-    return rl.max_steps or rl.epochs * max(1, _rl_questions(recipe) // rl.prompts_per_step)
+    return rl.max_steps or rl.epochs * max(1, rl_questions(recipe) // rl.prompts_per_step)
 
 
 def proposal(recipe: Recipe, gpu: Gpu) -> str | None:
@@ -193,10 +193,11 @@ class View(NamedTuple):
 def views(recipe: Recipe) -> list[View]:
     """Each stage's view of a usual clip: where they differ, tests ask what was not trained."""
     own = {"sft": recipe.sft.frames, "rl": recipe.rl.frames, "eval": recipe.eval.frames}
-    return [_view(recipe, stage, spec or recipe.frames) for stage, spec in own.items()]
+    return [view(recipe, stage, spec or recipe.frames) for stage, spec in own.items()]
 
 
-def _view(recipe: Recipe, stage: str, spec: FrameSpec) -> View:
+def view(recipe: Recipe, stage: str, spec: FrameSpec) -> View:
+    """What `stage` sees of a usual clip under `spec`."""
     made = recipe.data.synthetic
     synthetic = made is not None and recipe.data.sources == ("synthetic",)
     seconds = made.frames / made.fps if made and synthetic else CLIP_SECONDS
@@ -208,17 +209,19 @@ def _view(recipe: Recipe, stage: str, spec: FrameSpec) -> View:
 
 
 def _visual(recipe: Recipe, spec: FrameSpec) -> int:
-    return _view(recipe, "", spec).tokens
+    return view(recipe, "", spec).tokens
 
 
-def _sft_samples(recipe: Recipe) -> int:
+def sft_samples(recipe: Recipe) -> int:
+    """Questions with a trace that the sources bring, about."""
     made = recipe.data.synthetic
     rendered = made.sft_clips * len(made.tasks) if made else 0
     named = {"camreasoning": SFT_QUESTIONS, "shotqa": SHOTQA_QUESTIONS}
     return rendered + sum(named.get(source, 0) for source in recipe.data.sources)
 
 
-def _rl_questions(recipe: Recipe) -> int:
+def rl_questions(recipe: Recipe) -> int:
+    """Questions for RL that the sources bring, about."""
     made = recipe.data.synthetic
     rendered = made.rl_clips * len(made.tasks) if made else 0
     return rendered + (RL_QUESTIONS if "camreasoning" in recipe.data.sources else 0)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import psutil
 
+from orchestrator.doctor import frame_cache
 from orchestrator.doctor.advice import advice
 from orchestrator.doctor.estimate import Estimate, estimate, fits, paper_check, proposal
 from orchestrator.doctor.gpus import Gpu, local_gpu
@@ -75,10 +76,11 @@ def _host(stage: Estimate, here: float) -> Iterator[Verdict]:
 
 
 def costs(recipe: Recipe) -> Iterator[str]:
-    """A line a stage: tokens a step, FLOPs, and on GPUs memory, hours and GPU-hours."""
+    """A line a stage: tokens a step, FLOPs, and on GPUs memory, hours; and the frame cache."""
     gpu = local_gpu()
     for stage in estimate(recipe, gpu):
         yield _cost(stage, gpu, recipe.cluster.device == "cuda")
+    yield frame_cache.sizes(recipe)
     if recipe.cluster.device == "cuda":
         yield paper_check()
 

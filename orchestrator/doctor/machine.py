@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Literal
 
+from orchestrator.doctor import frame_cache
 from orchestrator.doctor.backbones import backbone
 from orchestrator.doctor.estimate import rl_steps
 from orchestrator.doctor.memory import rl_bytes
 from orchestrator.errors import ResourceError
 from orchestrator.plan.make import Plan
+from orchestrator.plan.stage import ROOT
 from orchestrator.recipe import Recipe
 from orchestrator.run import cluster
 
@@ -25,6 +28,7 @@ def machine(plan: Plan) -> Iterator[Verdict]:
     """Every check of this machine."""
     yield devices(plan.recipe)
     yield disk(plan)
+    yield frames(plan.recipe)
     yield video()
 
 
@@ -48,12 +52,27 @@ def disk(plan: Plan, free: int | None = None) -> Verdict:
     wanted = checkpoint_bytes(plan.recipe)
     if wanted is None:
         return None, f"disk: the size of {plan.recipe.model.path} is not known here"
-    there = next(path for path in (plan.directory, *plan.directory.parents) if path.exists())
-    free = shutil.disk_usage(there).free if free is None else free
+    there, left = _free(plan.directory)
+    free = left if free is None else free
     text = f"disk: checkpoints take {wanted / 1e9:.1f} GB, {free / 1e9:.0f} GB are free in {there}"
     if wanted > free:
         text += "; lower sft.keep_last or rl.keep_last, raise rl.keep_every, or set runs_dir="
     return wanted <= free, text
+
+
+def frames(recipe: Recipe, free: int | None = None) -> Verdict:
+    """Free bytes against the frame cache, where it is to lie; that many clips it rarely holds."""
+    there, left = _free(ROOT / recipe.data.cache_dir)
+    free = left if free is None else free
+    text = f"{frame_cache.sizes(recipe)}, {free / 1e9:.0f} GB are free in {there}"
+    if frame_cache.cache_bytes(recipe) <= free:
+        return True, text
+    return None, f"{text}: if they don't suffice, set data.cache_dir= or lower frames.max_pixels"
+
+
+def _free(path: Path) -> tuple[Path, int]:
+    there = next(each for each in (path, *path.parents) if each.exists())
+    return there, shutil.disk_usage(there).free
 
 
 def checkpoint_bytes(recipe: Recipe) -> float | None:

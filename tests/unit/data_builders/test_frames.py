@@ -54,6 +54,17 @@ def test_frames_and_metadata_come_back(root: Path) -> None:
     assert meta.metadata()["fps"] == 2.0 and meta.metadata()["total_num_frames"] == 8
 
 
+def test_a_group_can_share_the_cache(root: Path) -> None:
+    write_lossless(root / "a.mp4", noise(), Fraction(2))
+    before = os.umask(0o022)
+    try:
+        entry = build(root, ["a.mp4"]).frames_path("a.mp4").parent
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (entry, *entry.iterdir())}
+    assert modes.pop(entry.name) == 0o755 and set(modes.values()) == {0o644}
+
+
 def test_images_are_the_frames_and_are_mended_too(root: Path) -> None:
     write_lossless(root / "a.mp4", noise(), Fraction(2))
     spec = SPEC.model_copy(update={"media": "images"})

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator import envs
+from orchestrator.doctor import frame_cache
 from orchestrator.doctor import machine as machines
 from orchestrator.doctor.advice import advice
 from orchestrator.doctor.examine import memory
@@ -86,6 +87,17 @@ def test_a_disk_too_small_for_the_checkpoints_is_told(tmp_path: Path) -> None:
     plan = make_plan(load_recipe("camreasoner_7b"), tmp_path)
     assert machines.disk(plan, free=10**9)[0] is False
     assert machines.disk(plan, free=10**13)[0] is True
+
+
+def test_the_frame_cache_is_held_against_the_disk_by_a_formula() -> None:
+    recipe = load_recipe("camreasoner_7b")
+    sft, rl = frame_cache.shares(recipe)
+    assert rl.usual == 3 * 262_144 * 6 * 1.35 and rl.most == 3 * 262_144 * 64 * 1.35
+    assert (rl.clips, sft.clips) == (38_451, 18_541)
+    assert 2.4e11 < frame_cache.cache_bytes(recipe) < 2.7e11
+    assert machines.frames(recipe, free=10**10)[0] is None
+    right, text = machines.frames(recipe, free=10**12)
+    assert right and "rl 6.4 MB a usual clip (68 at most)" in text
 
 
 def test_fewer_kept_checkpoints_take_less_disk() -> None:
