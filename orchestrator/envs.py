@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from orchestrator.errors import EnvironmentBuildError
@@ -61,7 +62,8 @@ def build(name: str) -> None:
         _uv(NETWORK, "pip", "sync", "--compile-bytecode", *where, "-", given=plain)
         if late:
             own = ("--no-build-isolation", "--no-deps", "-r", "-")
-            _uv(COMPILER, "pip", "install", *own, *where, given=late)
+            environ = {**toolkit(directory), **os.environ}
+            _uv(COMPILER, "pip", "install", *own, *where, given=late, environ=environ)
         write_file(directory / STAMP, _stamp(name))
 
 
@@ -82,6 +84,18 @@ def split(name: str) -> tuple[str, str]:
     lines = (ROOT / "envs" / f"{name}.txt").read_text().splitlines(keepends=True)
     late = "".join(line for line in lines if line.startswith(UNISOLATED))
     return "".join(line for line in lines if not line.startswith(UNISOLATED)), late
+
+
+def toolkit(directory: Path) -> dict[str, str]:
+    """Where the environment itself holds a CUDA compiler: its wheels lack the name under which a
+    linker looks for the runtime.
+    """
+    for nvcc in directory.glob("lib/python*/site-packages/nvidia/cu*/bin/nvcc"):
+        home = nvcc.parents[1]
+        (named,) = home.glob("lib/libcudart.so.*")
+        (home / "lib" / "libcudart.so").symlink_to(named.name)
+        return {"CUDA_HOME": str(home)}
+    return {}
 
 
 def freeze(name: str) -> str:
@@ -106,20 +120,26 @@ def _stamp(name: str) -> str:
 NETWORK = "Check the network and the free disk space, then run the same command again."
 COMPILER = (
     "flash-attention is compiled against the torch of this environment, unless its release has a "
-    "ready wheel for that and the network reaches it. Compiling needs a C++ compiler and nvcc of "
-    "torch's CUDA version with its headers (CUDA_HOME), and an hour or more (MAX_JOBS: how many at "
-    "once). Or put a wheel of this version into a folder and run the same command again with "
-    "UV_FIND_LINKS=<folder> UV_NO_VERIFY_HASHES=1."
+    "ready wheel for that and the network reaches it. Compiling takes an hour or more (MAX_JOBS: "
+    "how many at once) and needs a C++ compiler and nvcc of torch's CUDA version: rl-gpu brings "
+    "its own, easyr1-gpu takes that of CUDA_HOME. Or put a wheel of this version into a folder and "
+    "run the same command again with UV_FIND_LINKS=<folder> UV_NO_VERIFY_HASHES=1."
 )
 
 
-def _uv(remedy: str, *arguments: str, given: str | None = None) -> None:
+def _uv(
+    remedy: str,
+    *arguments: str,
+    given: str | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> None:
     """Run uv, which reads `given`; raises `EnvironmentBuildError` that ends with the `remedy`."""
     command = [uv_path(), *arguments, "--quiet"]
     result = subprocess.run(
         command,
         cwd=ROOT,
         input=given,
+        env=environ,
         capture_output=True,
         text=True,
         check=False,

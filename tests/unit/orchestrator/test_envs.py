@@ -10,6 +10,9 @@ import pytest
 from orchestrator import envs
 from orchestrator.errors import EnvironmentBuildError
 
+RUNTIME = "nvidia-cuda-runtime"
+"""Torch's own CUDA."""
+
 
 def test_an_environment_of_the_users_is_not_emptied(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -55,3 +58,18 @@ def test_a_build_that_fails_says_what_it_needs_and_leaves_no_stamp(
     with pytest.raises(EnvironmentBuildError, match=r"(?s)no-build-isolation.*nvcc.*UV_FIND_LINKS"):
         envs.build("own")
     assert envs.interpreter("own").is_file() and not envs.is_ready("own")
+
+
+def test_a_compiler_that_the_environment_holds_finds_its_runtime(tmp_path: Path) -> None:
+    assert envs.toolkit(tmp_path) == {}
+    home = tmp_path / "lib/python3.11/site-packages/nvidia/cu13"
+    for name in ("bin/nvcc", "lib/libcudart.so.13"):
+        (home / name).parent.mkdir(parents=True)
+        (home / name).touch()
+    assert envs.toolkit(tmp_path) == {"CUDA_HOME": str(home)}
+    assert (home / "lib/libcudart.so").resolve() == home / "lib/libcudart.so.13"
+    rest, _ = envs.split("rl-gpu")
+    torch, nvcc = (
+        re.search(rf"^{name}==(.*)", rest, re.M) for name in (RUNTIME, "nvidia-cuda-nvcc")
+    )
+    assert torch and nvcc and torch[1].split(".")[:2] == nvcc[1].split(".")[:2]
