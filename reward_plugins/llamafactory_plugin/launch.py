@@ -10,17 +10,16 @@ from pathlib import Path
 import yaml
 from llamafactory import launcher
 
-from reward_plugins import positions, vision, weights
-from reward_plugins.llamafactory_plugin import sizes
+from reward_plugins import positions, vision
+from reward_plugins.llamafactory_plugin import sizes, whole
 
 WORKER = Path(__file__).with_name("worker.py")
 
 if __name__ == "__main__":
     config = yaml.safe_load(Path(sys.argv[2]).read_text())
-    config |= dict(word.split("=", 1) for word in sys.argv[3:])  # the checkpoint of a resumed run
-    weights.check(config["model_name_or_path"])
     sizes.check(Path(config["dataset_dir"]) / "frames.json", config["model_name_or_path"])
     positions.install()
     vision.install()
+    whole.install()
     launcher.__file__ = str(WORKER)
     launcher.launch()
