@@ -81,14 +81,15 @@ def frame_indices(times: list[Fraction], spec: FrameSpec) -> list[int]:
 
 
 def effective_fps(times: list[Fraction], indices: list[int]) -> Fraction:
-    """Frames a second among `indices`, as a fraction that a container's time base can hold.
+    """Frames a second among `indices`, the seconds of a pair of them to eight binary digits.
 
-    It is within 0.01 % of the exact rate, also where minutes lie between two frames.
+    vLLM keeps no more of the seconds where the policy is in bfloat16 (0.24, multimodal/processing/
+    context.py:234), and a frame's time is a product of them cut to a whole: with more, the engines
+    would differ. So a rate is off by 0.4 % at most, and a container's time base can hold it.
     """
-    interval = (times[indices[-1]] - times[indices[0]]) / (len(indices) - 1)
-    if interval > 1:
-        return 1 / interval.limit_denominator(10_000)
-    return (1 / interval).limit_denominator(10_000)
+    pair = 2 * (times[indices[-1]] - times[indices[0]]) / (len(indices) - 1)
+    digits, exponent = math.frexp(pair)
+    return 2 / (round(digits * 256) * Fraction(2) ** (exponent - 8))
 
 
 def frame_size(height: int, width: int, spec: FrameSpec) -> tuple[int, int]:

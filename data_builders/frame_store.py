@@ -25,7 +25,7 @@ from data_builders.specs import FrameSpec
 from reward_plugins.errors import CamReasonerError
 from reward_plugins.files import remove, replacement
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 TEMPORAL_PATCH = 2
 """Frames merged into one visual token in time (Qwen2-VL and later)."""
 

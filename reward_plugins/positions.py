@@ -55,9 +55,10 @@ def _media(
 ) -> dict[int, Iterator[torch.Tensor]]:
     """The ids of each image and video from 0, by the token that stands for it."""
     vision, videos = config.vision_config, [] if videos is None else videos.tolist()
-    # float32, as vLLM's processor has it: in double, a product may fall short of a whole id.
+    # bfloat16, as in vLLM, where the policy is (multimodal/processing/context.py:234); frames of
+    # ours tell no more digits, but a container's rate may be off by a last one.
     told = torch.as_tensor([1.0] * len(videos) if seconds is None else seconds)
-    paces = (told.float().double() * vision.tokens_per_second).tolist()
+    paces = (told.bfloat16().double() * vision.tokens_per_second).tolist()
     shown = [(grid, 1.0) for grid in ([] if images is None else images.tolist())]
     merge = vision.spatial_merge_size
     return {

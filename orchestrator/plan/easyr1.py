@@ -61,7 +61,7 @@ def _data(recipe: Recipe) -> dict[str, Any]:
         "prompt_key": "problem",
         "answer_key": "answer",
         "video_key": "videos",
-        "video_fps": spec.fps,
+        "video_fps": stages.ALL_FRAMES,
         "min_pixels": spec.min_pixels,
         "max_pixels": spec.max_pixels,
         "max_prompt_length": recipe.rl.max_prompt_length,

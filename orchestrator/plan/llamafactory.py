@@ -16,7 +16,6 @@ from orchestrator.recipe import Recipe
 from orchestrator.run import history
 from reward_plugins.files import replacement, write_file
 
-ALL_FRAMES = 10_000  # clips hold exactly the frames to use: no sampling limit may bite
 ENVIRON = {
     "OMP_NUM_THREADS": "1",
     "HF_HUB_OFFLINE": "1",
@@ -111,8 +110,8 @@ def _data(recipe: Recipe) -> dict[str, Any]:
         "default_system": (sft.prompt or recipe.prompt).system,
         "cutoff_len": sft.max_length,
         "max_samples": sft.max_samples,
-        "video_fps": ALL_FRAMES,
-        "video_maxlen": ALL_FRAMES,
+        "video_fps": stages.ALL_FRAMES,
+        "video_maxlen": stages.ALL_FRAMES,
         "video_max_pixels": spec.max_pixels,
         "video_min_pixels": spec.min_pixels,
         "image_max_pixels": max(still.max_pixels, spec.max_pixels),  # a frame may be an image

@@ -58,6 +58,8 @@ SEEN = (
 """What decides the text and the frames that a model sees, and at what times."""
 GIVEN = ("data_builders/prepare.py", "data_builders/export.py", *SEEN)
 """What decides what a trainer reads."""
+ALL_FRAMES = 10_000
+"""Frames a second, or frames: clips hold exactly those to use, no trainer is to sample them."""
 
 
 def data(recipe: Recipe, done: dict[str, Path]) -> Draft:

@@ -1,6 +1,6 @@
 """What EasyR1 has no registry for, put in when a process imports `verl.trainer.ray_trainer`.
 
-Private to EasyR1, and all in this file (line numbers of b44b311, verl/trainer/ray_trainer.py):
+Private to EasyR1, and all in this file and in `rates` (lines of b44b311, trainer/ray_trainer.py):
 - `AdvantageEstimator`, an enum that the trainer checks names against (208);
 - `compute_advantage`, which drops the sample's task (137);
 - `compute_data_metrics`, whose result is logged every step (683);
@@ -26,6 +26,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
+from reward_plugins.easyr1_plugin import rates
 from reward_plugins.errors import CamReasonerError
 from reward_plugins.metrics_history import MetricsHistory
 
@@ -44,8 +45,11 @@ class MissingTaskError(CamReasonerError, ValueError):
 
 
 def install() -> None:
-    """Have `extend` run on EasyR1's trainer module, now or when it is first imported."""
+    """Have `extend` run on EasyR1's trainer module, now or when it is first imported, and `rates`
+    on those that read videos and roll out."""
     after_import(TRAINER, extend)
+    after_import(rates.DATASET, rates.remember)
+    after_import(rates.ROLLOUT, rates.name_again)
 
 
 def after_import(name: str, action: Callable[[ModuleType], None]) -> None:

@@ -101,7 +101,7 @@ def test_our_ids_are_vllms(processor: Any, make_prompt: Any, fps: float) -> None
     inputs = vision(processor, prompt)
     data = {
         "video_grid_thw": SimpleNamespace(data=inputs["video_grid_thw"][0]),
-        "second_per_grid_ts": SimpleNamespace(data=inputs["second_per_grid_ts"][0]),
+        "second_per_grid_ts": SimpleNamespace(data=inputs["second_per_grid_ts"][0].bfloat16()),
     }
     at = prompt.ids.index(processor.video_token_id)
     assert_vllms(processor, prompt, inputs, [feature("video", at, data)])

@@ -103,7 +103,9 @@ def test_at_a_variable_rate_frames_are_evenly_spaced_in_time() -> None:
 def test_effective_fps_comes_from_the_chosen_frames() -> None:
     times = [Fraction(number, 24) for number in range(240)]
     indices = frame_indices(times, SPEC)
-    assert effective_fps(times, indices) == Fraction(7 * 24, 239).limit_denominator(10_000)
+    found = effective_fps(times, indices)
+    assert float(found) == pytest.approx(7 * 24 / 239, rel=2**-8)
+    assert (2 / found).numerator < 256  # what a policy in bfloat16 knows of the seconds of a pair
     every = [Fraction(number, 2) for number in range(8)]
     assert effective_fps(every, frame_indices(every, SPEC)) == 2
 
