@@ -23,6 +23,7 @@ from reward_plugins.easyr1_plugin import checkout, hooks
 from reward_plugins.ema_grpo import EmaNormalizer
 from reward_plugins.files import write_file
 from reward_plugins.logger_modes import logger_modes
+from reward_plugins.trial import try_in_easyr1
 
 WORKER_ENV = {
     "TOKENIZERS_PARALLELISM": "true",
@@ -106,6 +107,8 @@ def main(path: str) -> None:
     config = LaunchConfig.model_validate_json(Path(path).read_text(encoding="utf-8"))
     home = checkout.require()
     EmaNormalizer(**config.ema.model_dump())
+    settings = config.easyr1["worker"]["reward"]["reward_function_kwargs"]
+    try_in_easyr1(settings, Path(config.easyr1["data"]["train_files"]))
     weights.check(config.easyr1["worker"]["actor"]["model"]["model_path"])
     address = config.address or os.environ.get("RAY_ADDRESS")
     where = {"address": address} if address else {"address": "local", **config.local}

@@ -69,16 +69,17 @@ def _train(overrides: list[str]) -> None:
     from hydra import compose, initialize_config_module
     from verl.trainer.constants_ppo import get_ppo_ray_runtime_env
     from verl.trainer.main_ppo import TaskRunnerV1, run_ppo
+    from verl.trainer.ppo.reward import get_custom_reward_fn
     from verl.trainer.ppo.utils import need_critic, need_reference_policy
     from verl.utils.config import validate_config
 
     from reward_plugins import weights
-    from reward_plugins.verl_plugin.trial import try_reward
+    from reward_plugins.trial import try_in_verl
 
     with initialize_config_module("verl.trainer.config", version_base=None):
         config = compose("ppo_trainer", overrides)
     validate_config(config, need_reference_policy(config), need_critic(config))
-    try_reward(config)
+    try_in_verl(get_custom_reward_fn(config), config.data.train_files)
     weights.check(config.actor_rollout_ref.model.path)
     # run_ppo sets this environment when it starts Ray, which here it need not.
     env_vars = {**get_ppo_ray_runtime_env(config)["env_vars"], "TRANSFER_QUEUE_ENABLE": "1"}

@@ -64,7 +64,7 @@ def batch(sample: Sample, response: str, tokenizer: Any) -> DataProto:
             {"score": 1.5, "format": 1.0, "accuracy": 1.0, "length": 1.0},
         ),
         (
-            "numeric", "{}", "[think, answer]", NUMBER, "<think>x</think><answer>4.2</answer>",
+            "numeric", "{}", "[think, answer]", NUMBER, "<think>x</think><answer>4.22</answer>",
             {"score": 0.91, "format": 1.0, "accuracy": 0.9},
         ),
         (
