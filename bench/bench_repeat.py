@@ -20,7 +20,7 @@ from tests.integration.test_pipeline import SHORT
 def main(times: str = "5", *overrides: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         runs = [once(Path(folder), number, overrides) for number in range(int(times))]
-    differ = [differing_metrics(runs[0], run) for run in runs[1:]]
+        differ = [differing_metrics(runs[0], run) for run in runs[1:]]
     for number, names in enumerate(differ, 2):
         say(f"  run {number}: {', '.join(names) or 'equal to the first'}")
     figure(f"repeat: runs of {times} that differ from the first", sum(map(bool, differ)), "runs")
