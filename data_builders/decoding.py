@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -171,18 +172,28 @@ def _decode_image(path: Path, spec: FrameSpec) -> Decoded:
 def frame_times(path: Path) -> list[Fraction]:
     """The time of each frame of `path` in seconds, from the packets, without decoding them.
 
-    Those that an edit list cuts away (any lossless cut leaves one) are none of the clip's.
+    A lossless cut leaves some that are none of the clip's: an edit list hides them, or they lack
+    the frames before the cut, of which they were made.
     """
     with _open(path) as container:
         stream = _video_stream(container)
         listed = _listed(container, stream)
         packets = [p for p in container.demux(stream) if p.size]
-        shown = [packet for packet in packets if not packet.is_discard]
-        if any(packet.pts is None for packet in shown):
+        if any(packet.pts is None for packet in packets if not packet.is_discard):
             raise ClipError("has frames without a time")
-        if len(packets) < listed:
+        if len(packets) < listed and _ends_early(packets, stream):
             raise ClipError(f"truncated: {len(packets)} of the {listed} frames it lists")
-        return sorted(packet.pts * stream.time_base for packet in shown)
+        timed = [packet for packet in packets if packet.pts is not None]
+        first = next((number for number, p in enumerate(timed) if p.is_keyframe), 0)
+        whole = [p.pts for p in timed[first:] if p.pts >= timed[first].pts and not p.is_discard]
+        return sorted(pts * stream.time_base for pts in whole)
+
+
+def _ends_early(packets: list[Any], stream: Any) -> bool:
+    """Whether the last frame is over before the stream is: AVI lists frames that it leaves out."""
+    timed = [packet for packet in packets if packet.pts is not None]
+    end = max((packet.pts + 2 * (packet.duration or 0) for packet in timed), default=0)
+    return end < (stream.start_time or 0) + (stream.duration or 0)
 
 
 def _listed(container: Any, stream: Any) -> int:
@@ -220,7 +231,7 @@ def _read(
     scaler = VideoReformatter()
     with _open(path) as container:
         stream = _video_stream(container)
-        for frame in container.decode(stream):
+        for frame in _frames(container, stream):
             time = frame.pts * stream.time_base if frame.pts is not None else None
             if time in wanted:
                 found[time], size = _picture(frame, spec, scaler)
@@ -229,6 +240,20 @@ def _read(
     if len(found) < len(wanted):
         raise ClipError(f"only {len(found)} of the {len(wanted)} frames wanted decode")
     return np.stack([found[times[index]] for index in indices]), size
+
+
+def _frames(container: Any, stream: Any) -> Iterator[Any]:
+    """All that decode; what comes before the first of them may lack the frames it was made of."""
+    begun = False
+    for packet in container.demux(stream):
+        try:
+            frames = packet.decode()
+        except av.error.InvalidDataError:
+            if begun:
+                raise
+            continue
+        begun = begun or bool(frames)
+        yield from frames
 
 
 def _picture(
