@@ -18,11 +18,10 @@ from data_builders.audit import audit, write_audit
 from data_builders.gathering import USES, BuildConfig, Gathered, by_use, check_traces, gather
 from data_builders.mixing import mix
 from data_builders.placing import link_clips, report_quarantine, without
-from data_builders.progress import log_to_terminal
+from data_builders.progress import run_command
 from data_builders.sample import Sample, write_samples
 from data_builders.source_specs import SourceName
 from data_builders.teaching import TeachingConfig, check_endpoints, teach
-from reward_plugins.errors import CamReasonerError
 
 log = logging.getLogger(__name__)
 
@@ -119,15 +118,13 @@ def _own_paths(config: BuildConfig) -> Iterator[tuple[str, Path]]:
 
 def main(arguments: list[str]) -> int:
     """Read the config named on the command line and build; the exit status."""
-    log_to_terminal()
-    try:
-        counts = build(BuildConfig.model_validate_json(Path(arguments[0]).read_text()))
-    except (CamReasonerError, OSError) as error:
-        log.error("%s", error)
-        return 1
-    for use, count in counts.items():
-        log.info("%s.parquet: %s questions", use, f"{count:,}")
-    return 0
+    config = BuildConfig.model_validate_json(Path(arguments[0]).read_text())
+
+    def command() -> None:
+        for use, count in build(config).items():
+            log.info("%s.parquet: %s questions", use, f"{count:,}")
+
+    return run_command(command)
 
 
 if __name__ == "__main__":

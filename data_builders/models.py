@@ -7,10 +7,9 @@ import sys
 from pathlib import Path
 
 from data_builders.fetch import fetch
-from data_builders.progress import Meter, log_to_terminal
+from data_builders.progress import Meter, run_command
 from data_builders.source_specs import Repository
 from data_builders.specs import Spec
-from reward_plugins.errors import CamReasonerError
 from reward_plugins.files import replacement
 
 log = logging.getLogger(__name__)
@@ -39,15 +38,9 @@ def obtain(path: str, out: Path, meter: Meter | None = None) -> None:
 
 def main(arguments: list[str]) -> int:
     """Read the config named on the command line and obtain; the exit status."""
-    log_to_terminal()
     config = ModelConfig.model_validate_json(Path(arguments[0]).read_text())
-    try:
-        meter = Meter(config.out.parent / "progress.jsonl", f"fetching {config.path}")
-        obtain(config.path, config.out, meter)
-    except (CamReasonerError, OSError) as error:
-        log.error("%s", error)
-        return 1
-    return 0
+    meter = Meter(config.out.parent / "progress.jsonl", f"fetching {config.path}")
+    return run_command(lambda: obtain(config.path, config.out, meter))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from typing import Literal
 
 from data_builders import export
 from data_builders.frames import FrameIndex, materialise
-from data_builders.progress import Meter
+from data_builders.progress import Meter, run_command
 from data_builders.sample import Sample, read_samples
 from data_builders.specs import FrameSpec, PromptSpec, Spec
 
@@ -70,11 +70,11 @@ def _export(config: PrepareConfig, index: FrameIndex, samples: list[Sample], nam
         export.to_easyr1(samples, index, config.prompt, config.out / f"{name}.json")
 
 
-def main(arguments: list[str]) -> None:
-    """Read the config named on the command line and prepare."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    prepare(PrepareConfig.model_validate_json(Path(arguments[0]).read_text()))
+def main(arguments: list[str]) -> int:
+    """Read the config named on the command line and prepare; the exit status."""
+    config = PrepareConfig.model_validate_json(Path(arguments[0]).read_text())
+    return run_command(lambda: prepare(config))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

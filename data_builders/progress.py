@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import time
+from collections.abc import Callable
 from pathlib import Path
+
+from reward_plugins.errors import CamReasonerError
 
 SECONDS_BETWEEN_ROWS = 0.5
 CHATTY = ("httpx2", "openai")
@@ -17,6 +21,21 @@ def log_to_terminal() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def run_command(command: Callable[[], object]) -> int:
+    """Run a stage's command; the exit status.
+
+    What a user can mend is said in one line: with `EX_DATAERR` where the same data and the same
+    recipe would end the same way, with 1 where another attempt may go better.
+    """
+    log_to_terminal()
+    try:
+        command()
+    except (CamReasonerError, OSError) as error:
+        logging.getLogger(__name__).error("%s", error)
+        return os.EX_DATAERR if isinstance(error, ValueError) else 1
+    return 0
 
 
 class Meter:

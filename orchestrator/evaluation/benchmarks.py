@@ -15,12 +15,11 @@ from typing import Literal, NamedTuple
 
 from data_builders import sources
 from data_builders.models import obtain
-from data_builders.progress import Meter, log_to_terminal
+from data_builders.progress import Meter, run_command
 from data_builders.sample import Sample, write_samples
 from data_builders.source_specs import BenchmarkName
 from data_builders.specs import Spec, SyntheticSpec
 from data_builders.synthetic.build import build as build_synthetic
-from reward_plugins.errors import CamReasonerError
 from reward_plugins.own import OwnCodeError, load_function
 
 log = logging.getLogger(__name__)
@@ -104,15 +103,13 @@ def _own(function: str, folder: Path) -> Iterable[Sample]:
 
 def main(arguments: list[str]) -> int:
     """Read the config named on the command line and build; the exit status."""
-    log_to_terminal()
-    try:
-        counts = build(BenchmarksConfig.model_validate_json(Path(arguments[0]).read_text()))
-    except (CamReasonerError, OSError) as error:
-        log.error("%s", error)
-        return 1
-    for name, count in counts.items():
-        log.info("%s: %s questions", name, f"{count:,}")
-    return 0
+    config = BenchmarksConfig.model_validate_json(Path(arguments[0]).read_text())
+
+    def command() -> None:
+        for name, count in build(config).items():
+            log.info("%s: %s questions", name, f"{count:,}")
+
+    return run_command(command)
 
 
 if __name__ == "__main__":

@@ -142,6 +142,8 @@ class _Run:
         final = None if mendable else AGAIN
         if self.command.argv[1].startswith(CHECKS):
             final = "the trainer's own parser refuses its configuration"
+        elif end.exit.code == os.EX_DATAERR:
+            final = "the same data and recipe would end the same way"
         elif not moved and end.exit.code < SIGNALLED:
             final = "it failed before its first step, and would again"
         return Death(self._place(), moved, cause, advice, final)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from data_builders.frame_store import FrameCacheError, Job
 from data_builders.frame_store import build as store
 from data_builders.frames import QuarantineError, materialise
 from data_builders.media import video, whole
-from data_builders.prepare import PrepareConfig, prepare
+from data_builders.prepare import PrepareConfig, main, prepare
 from data_builders.sample import read_samples, write_samples
 from data_builders.specs import FrameSpec, PromptSpec
 from tests.givens import question
@@ -84,6 +85,8 @@ def test_over_the_limit_nothing_is_exported_and_the_clips_are_listed(root: Path)
     with pytest.raises(QuarantineError, match=r"4 of 7 clips(?s:.*)gone\.mp4(?s:.*)text\.mp4"):
         prepare(asked)
     assert not asked.out.exists()
+    (root / "prepare.json").write_text(asked.model_dump_json())
+    assert main([str(root / "prepare.json")]) == os.EX_DATAERR  # not to be tried again
 
 
 def test_a_wrong_extension_does_not_matter_the_content_does(root: Path) -> None:

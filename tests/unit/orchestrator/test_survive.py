@@ -99,6 +99,13 @@ def test_a_stage_that_dies_twice_at_one_step_stops_with_the_cause(tmp_path: Path
     assert not store.is_done(plan.stages[0])
 
 
+def test_data_that_are_wrong_after_many_steps_are_not_tried_again(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, "print('row 7 has no answer'); sys.exit(os.EX_DATAERR)", "always")
+    with pytest.raises(StageError, match=r"(?s)the same data and recipe .*row 7 has no answer"):
+        launch(plan, plan.stages, Console())
+    assert [a.outcome for a in read_attempts(plan.stages[0].directory)] == ["died"]
+
+
 def test_ray_that_goes_before_the_stage_is_placed_is_noticed(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, "pass")
     with closing(Session(plan.recipe)) as session:
