@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from data_builders.ledger import Ledger, Reply
 from data_builders.trajectory_specs import EndpointSpec
@@ -22,6 +22,32 @@ if TYPE_CHECKING:
 
 Messages = list[dict[str, Any]]
 """Chat messages as the OpenAI API takes them."""
+
+
+class Written(NamedTuple):
+    """What a model wrote."""
+
+    text: str
+    thinking: str
+    """What its server took out of the text: `reasoning_content`, or `reasoning`."""
+
+
+def read(choice: Choice) -> Written:
+    """The text of a choice, which may come in parts; `ChatError` where it is not the model's own.
+
+    A filtered, refused or broken-off answer is none: to score it would be to score the server.
+    """
+    message, ended = choice.message, choice.finish_reason
+    thinking = getattr(message, "reasoning_content", None) or getattr(message, "reasoning", None)
+    content: Any = message.content
+    if isinstance(content, list) and all(isinstance(part, dict) for part in content):
+        content = "".join(str(part.get("text", "")) for part in content)
+    refusal = getattr(message, "refusal", None)
+    whole = isinstance(content, str) or (content is None and ended == "length")
+    if ended not in FINISHED or refusal or not whole:
+        why = f": {refusal}" if refusal else ""
+        raise ChatError(f"the server gave no answer of the model (it ended with {ended}{why})")
+    return Written(storable(content or ""), storable(str(thinking or "")))
 
 
 def storable(text: str) -> str:
@@ -61,6 +87,9 @@ def check_endpoint(spec: EndpointSpec, key: str) -> None:
             f"start one (vllm serve {spec.model}), or name another OpenAI-compatible one and put "
             f"its key in {spec.api_key_variable}"
         ) from error
+
+
+FINISHED = ("stop", "length")
 
 
 def _told(error: Exception, spec: EndpointSpec) -> str:
@@ -176,7 +205,7 @@ class Chat(Client):
             return known
         choice, used = self.complete(messages())
         reply = Reply(
-            text=storable(choice.message.content or ""),
+            text=read(choice).text,
             prompt_tokens=used.prompt_tokens if used else 0,
             answer_tokens=used.completion_tokens if used else 0,
         )

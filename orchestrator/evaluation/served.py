@@ -12,7 +12,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from data_builders.chat import ChatError, Client, check_endpoint, storable
+from data_builders.chat import ChatError, Client, check_endpoint, read
 from data_builders.specs import Spec
 from orchestrator.evaluation.config import EvalConfig, EvaluationError, Server
 from reward_plugins.files import write_file
@@ -82,4 +82,4 @@ def _ask(name: str, server: Server) -> Told:
 
 def _answer(client: Client) -> str:
     choice, _ = client.complete([{"role": "user", "content": PROBE}])
-    return storable(choice.message.content or "")
+    return "".join(read(choice))

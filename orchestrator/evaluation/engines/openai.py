@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import base64
 import io
+import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from data_builders.chat import Client, EndpointError, Messages, check_endpoint, storable
+from data_builders.chat import Client, EndpointError, Messages, Written, check_endpoint, read
 from orchestrator.evaluation.config import Server
 from orchestrator.evaluation.engines import Clip, EngineError, Outcome, Request, Response
 from orchestrator.evaluation.engines.options import read_probabilities
@@ -25,8 +26,12 @@ if TYPE_CHECKING:
 ALL_FRAMES = {"video_backend": "opencv", "backend": "pyav", "num_frames": -1, "fps": -1}
 """Keeps vLLM from its loader for Qwen's models, which takes two frames a second
 (vllm/multimodal/video.py:665); despite its name this one decodes with PyAV, as we do."""
-REFUSED = "; if it is the log-probabilities that the server refuses, eval.server.top_logprobs=null"
-"""How to mend a refusal."""
+HINTS = {
+    "logprobs": "; if the server refuses log-probabilities: eval.server.top_logprobs=null",
+    "video": "; if the server takes no videos: eval.server.media=images shows it the frames",
+}
+"""How to mend a refusal, by a word of it."""
+log = logging.getLogger(__name__)
 
 
 def load(server: Server, max_new_tokens: int) -> ServerEngine:
@@ -43,6 +48,7 @@ class ServerEngine:
 
     def __init__(self, server: Server) -> None:
         self.server, self.client = server, Client(server.endpoint)
+        self._thinks = False
 
     def answer(self, batch: Sequence[Request]) -> list[Outcome]:
         """One outcome a request; raises `EndpointError` where the server is gone."""
@@ -55,21 +61,31 @@ class ServerEngine:
     def _one(self, request: Request) -> Outcome:
         try:
             choice, used = self.client.complete(self.messages(request), **self.extra(request))
-            told = _told(choice)
+            text, told = self._text(read(choice)), _told(choice)
         except EndpointError:
             raise
         except (OSError, AttributeError, TypeError) as error:  # no answer, no clip, or nonsense
-            hint = REFUSED if "logprobs" in str(error) else ""
-            return EngineError(f"{error}{hint}")
-        text = choice.message.content
-        if text is None and choice.finish_reason != "length":
-            return EngineError(f"the server gave no text (it ended with {choice.finish_reason})")
+            return EngineError(f"{error}{_hint(str(error))}")
         return Response(
-            text=storable(text or ""),
+            text=text,
             tokens=used.completion_tokens if used else 0,
             prompt_tokens=used.prompt_tokens if used else 0,
             probabilities=read_probabilities(told, request.letters, request.tags),
         )
+
+    def _text(self, written: Written) -> str:
+        """What the policy wrote as one text: some servers hand the thinking out apart."""
+        text, thinking = written
+        if not thinking:
+            return text
+        if not self._thinks:
+            self._thinks = True
+            log.warning("%s: its server gives the thinking apart; it is read as <think>", self)
+        before = "" if "<think>" in thinking else "<think>"
+        return f"{before}{thinking}</think>{text}" if text else f"{before}{thinking}"
+
+    def __str__(self) -> str:
+        return f"{self.server.endpoint.model} at {self.server.endpoint.base_url}"
 
     def messages(self, request: Request) -> Messages:
         """The prompt as the API takes it, in the order of training."""
@@ -97,6 +113,10 @@ class ServerEngine:
             "media_io_kwargs": {"video": ALL_FRAMES},
             "mm_processor_kwargs": {**as_they_are, **named},
         }
+
+
+def _hint(refusal: str) -> str:
+    return "".join(hint for word, hint in HINTS.items() if word in refusal)
 
 
 def _told(choice: Choice) -> list[tuple[str, dict[str, float]]]:

@@ -50,9 +50,11 @@ class FakeServer(LocalServer):
 _ID = re.compile(r"clip \w+")
 
 
-def completion(text: str | None, logprobs: object = None) -> bytes:
-    message = {"role": "assistant", "content": text}
-    choice = {"index": 0, "finish_reason": "stop", "message": message, "logprobs": logprobs}
+def completion(
+    text: object, logprobs: object = None, finish: str | None = "stop", **more: object
+) -> bytes:
+    message = {"role": "assistant", "content": text, **more}
+    choice = {"index": 0, "finish_reason": finish, "message": message, "logprobs": logprobs}
     usage = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}
     return json.dumps(
         {"id": "1", "object": "chat.completion", "created": 0, "model": "m",

@@ -17,9 +17,12 @@ import numpy as np
 import pytest
 from eval_fixtures import make_config, response, sample
 from fake_server import FakeServer, completion, text_of
+from hypothesis import given
+from hypothesis import strategies as st
+from openai.types.chat import ChatCompletion
 from PIL import Image
 
-from data_builders.chat import EndpointError
+from data_builders.chat import EndpointError, read, storable
 from data_builders.decoding import read_all, write_lossless
 from data_builders.trajectory_specs import EndpointSpec
 from orchestrator.evaluation.collect import collect
@@ -189,6 +192,60 @@ def test_a_blank_answer_is_an_answer(tmp_path: Path, server: FakeServer) -> None
     server.reply = lambda body: ""
     rows = answers(configured(tmp_path, server))
     assert {(row.response, row.error) for row in rows} == {("", None)}
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        completion("", finish="content_filter"),
+        completion("<answer>A</answer>", finish="tool_calls"),
+        completion("<answer>A</answer>", finish=None),
+        completion(None, refusal="I can't"),
+        completion("", refusal="I can't"),
+        completion(None),
+        completion(7),
+        completion([7]),
+    ],
+)
+def test_an_answer_that_is_not_the_models_own_is_left_out(
+    tmp_path: Path, server: FakeServer, odd: bytes
+) -> None:
+    config = configured(tmp_path, server)
+    server.reply = except_for("Question 3?", odd)
+    failed = [row for row in answers(config) if row.error]
+    assert [row.sample_id for row in failed] == ["s3"]
+    assert "ended with" in str(failed[0].error)
+
+
+@given(parts=st.lists(st.text(max_size=8), min_size=1, max_size=4))
+def test_an_answer_in_parts_is_joined(parts: list[str]) -> None:
+    body = json.loads(completion([{"type": "text", "text": part} for part in parts]))
+    written = read(ChatCompletion.construct(**body).choices[0])
+    assert written == (storable("".join(parts)), "")
+
+
+@pytest.mark.parametrize("key", ["reasoning_content", "reasoning"])
+def test_thinking_that_is_handed_out_apart_is_read_and_said(
+    tmp_path: Path, server: FakeServer, key: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.reply = lambda body: completion("<answer>A</answer>", **{key: "It slides."})
+    rows = answers(configured(tmp_path, server))
+    assert {row.response for row in rows} == {"<think>It slides.</think><answer>A</answer>"}
+    assert caplog.text.count("gives the thinking apart") == 1
+    server.reply = lambda body: completion(None, finish="length", **{key: "For ever"})
+    (tmp_path / "more").mkdir()
+    assert {row.response for row in answers(configured(tmp_path / "more", server))} == {
+        "<think>For ever"
+    }
+
+
+def test_a_server_that_takes_no_video_is_mended_by_one_key(
+    tmp_path: Path, server: FakeServer
+) -> None:
+    config = configured(tmp_path, server)
+    server.reply, server.refusal = lambda body: 400, "Invalid value: 'video_url'"
+    with pytest.raises(EvaluationError, match=r"eval\.server\.media=images"):
+        answers(config)
 
 
 def test_a_server_that_is_down_shows_before_anything_else(
