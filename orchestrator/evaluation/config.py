@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -81,6 +81,8 @@ class EvalConfig(Spec):
     prompt: PromptSpec
     engine: Literal["hf", "vllm"]
     """What generates with a checkpoint directory: Hugging Face `generate`, or vLLM."""
+    vllm: Mapping[str, Any] = {}
+    """Further arguments of vLLM's `LLM`."""
     versions: dict[str, str]
     """Of each engine, a hash of its code and environment: answers of another are not taken."""
     batch_size: int

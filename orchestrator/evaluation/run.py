@@ -31,7 +31,7 @@ SERVED = "openai"
 """The engine of models behind servers."""
 Where = Literal["here", "served"]
 """Checkpoints that this process loads, or those behind servers: they need other environments."""
-Open = Callable[[str, Path | Server, int], Engine]
+Open = Callable[..., Engine]
 Progress = Callable[[str, int, int], None]
 
 
@@ -70,7 +70,9 @@ def evaluate(
             done += len(items) - len(waiting)
             progress(name, done, total)
             if waiting:
-                asking = _Asking(config, open_(engine, given, config.max_new_tokens))
+                settings = config.vllm if engine == "vllm" else {}
+                opening = open_(engine, given, config.max_new_tokens, **settings)
+                asking = _Asking(config, opening)
             for batch in _batches(waiting, config.batch_size):
                 ledger.append(asking.answer(batch))
                 done += len(batch)

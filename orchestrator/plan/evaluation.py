@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,7 @@ def evaluation(recipe: Recipe, done: dict[str, Path]) -> Draft:
         "frames": stages.frames(recipe, own.frames),
         "prompt": recipe.prompt.model_dump(mode="json"),
         "engine": own.engine,
+        "vllm": own.vllm,
         "versions": _versions(recipe),
         "batch_size": own.batch_size,
         "max_new_tokens": own.max_new_tokens,
@@ -260,5 +262,6 @@ def _versions(recipe: Recipe) -> dict[str, str]:
     """Of each engine: its code, and the environment of those that compute."""
     lock = envs.lock_hash(stages.environment(recipe, "eval"))
     local, served = source_hash(ENGINES), source_hash(f"{ENGINES}/openai.py")
-    mixed = hashlib.blake2b(f"{lock} {local}".encode(), digest_size=8).hexdigest()
+    settings = json.dumps(recipe.eval.vllm, sort_keys=True) if recipe.eval.vllm else ""
+    mixed = hashlib.blake2b(f"{lock} {local}{settings}".encode(), digest_size=8).hexdigest()
     return {recipe.eval.engine: mixed, "openai": served}

@@ -90,6 +90,9 @@ class EvalSpec(Spec):
     """Frames this stage sees, when not the recipe's own; the plan then shows the skew."""
     engine: Literal["hf", "vllm"]
     """What generates the answers of checkpoints and of models with a `path`."""
+    vllm: dict[str, Any]
+    """Arguments of vLLM's `LLM` for the engine `vllm`, passed through verbatim: `max_model_len`
+    (otherwise the backbone's own, 128,000 tokens), `gpu_memory_utilization`, ..."""
     server: ServerSpec
     """How models behind servers are asked."""
     judge: JudgeSpec | None
@@ -105,6 +108,8 @@ class EvalSpec(Spec):
 
     @model_validator(mode="after")
     def _consistent(self) -> "EvalSpec":
+        if self.vllm and self.engine != "vllm":
+            raise ValueError("eval.vllm: has no effect without eval.engine=vllm; set it to {}")
         if not self.checkpoints and not self.models:
             raise ValueError("eval.checkpoints and eval.models are both empty: name what to ask")
         for names in (self.checkpoints, tuple(map(short_name, self.benchmarks)), self.external):

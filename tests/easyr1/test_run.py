@@ -71,6 +71,8 @@ def launch_config(config: dict[str, Any], steps: int, path: Path) -> str:
     launch = {
         "easyr1": config,
         "ema": {"beta": 0.999999},
+        "system": "Be brief.",
+        "keep": {"last": 2, "every": None},
         "env": {**THREADS, "HF_HUB_OFFLINE": "1"},
         "local": {**RAY, "num_gpus": 1},
     }
@@ -97,7 +99,10 @@ def test_the_trainer_trains_and_resumes(config: dict[str, Any], tmp_path: Path) 
     assert state(3) != state(2)
     lines = (checkpoints.parent / "metrics.jsonl").read_text().splitlines()
     rows = [json.loads(line) for line in lines]
-    assert [row["step"] for row in rows] == [1, 2, 3]
+    assert [(row["step"], row["total"]) for row in rows] == [(1, 2), (2, 2), (3, 3)]
+    kept = {path.name for path in checkpoints.glob("global_step_*")}
+    assert kept == {"global_step_2", "global_step_3"}
+    assert "'content': 'Be brief.'" in out  # in the template that EasyR1 prints
     prefix = "ema_grpo/std/"
     for row in rows:
         stds = {key.removeprefix(prefix) for key in row["data"] if key.startswith(prefix)}

@@ -101,8 +101,10 @@ def make_request(
     return Request(prompt.system, texts, clips, sample.letters, prompt.tags)
 
 
-def open_engine(name: str, checkpoint: Path | Server, max_new_tokens: int) -> Engine:
+def open_engine(
+    name: str, checkpoint: Path | Server, max_new_tokens: int, **settings: Any
+) -> Engine:
     """Load a checkpoint into the engine called `name`; for a server, connect with "openai"."""
     module = importlib.import_module(f"orchestrator.evaluation.engines.{name}")
-    engine: Engine = module.load(checkpoint, max_new_tokens)
+    engine: Engine = module.load(checkpoint, max_new_tokens, **settings)
     return engine

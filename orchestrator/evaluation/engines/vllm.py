@@ -26,22 +26,24 @@ MOST_VIDEOS = 4
 """That a question shows: the more vLLM must expect, the shorter the longest that it takes."""
 
 
-def load(checkpoint: Path, max_new_tokens: int) -> VllmEngine:
-    """Read a checkpoint onto the GPU; `EngineError` where vLLM can't."""
+def load(checkpoint: Path, max_new_tokens: int, **settings: Any) -> VllmEngine:
+    """Read a checkpoint onto the GPU, under further `settings` of vLLM's `LLM`; `EngineError` where
+    vLLM can't.
+    """
     from vllm import LLM, SamplingParams  # here: prompts are made and tested without it
 
     try:
         weights.check(checkpoint)
         processor = AutoProcessor.from_pretrained(checkpoint)
-        model = LLM(
-            model=str(checkpoint),
+        ours = {
             # The checkpoint's own; by default vLLM halves float32.
-            dtype=AutoConfig.from_pretrained(checkpoint).dtype or "auto",
-            enable_prefix_caching=True,
-            limit_mm_per_prompt={"video": MOST_VIDEOS},  # and images as many as vLLM allows
-            mm_processor_kwargs=AS_THEY_ARE,
-            seed=0,
-        )
+            "dtype": AutoConfig.from_pretrained(checkpoint).dtype or "auto",
+            "enable_prefix_caching": True,
+            "limit_mm_per_prompt": {"video": MOST_VIDEOS},  # and images as many as vLLM allows
+            "mm_processor_kwargs": AS_THEY_ARE,
+            "seed": 0,
+        }
+        model = LLM(str(checkpoint), **{**ours, **settings})
     except (OSError, RuntimeError, ValueError) as error:
         raise EngineError(f"{checkpoint} does not load into vLLM: {error}") from error
     return VllmEngine(model, processor, partial(SamplingParams, temperature=0.0), max_new_tokens)

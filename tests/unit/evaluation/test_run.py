@@ -54,6 +54,21 @@ def evaluate(config: EvalConfig, engine: Scripted) -> list[Prediction]:
     return read_predictions(config.predictions)
 
 
+def test_vllm_is_opened_with_the_recipes_arguments(config: EvalConfig) -> None:
+    opened: list[object] = []
+
+    def open_(name: str, checkpoint: object, tokens: int, **settings: object) -> Scripted:
+        opened.append((name, settings))
+        return Scripted()
+
+    wanted = {"max_model_len": 20480}
+    run.evaluate(config.model_copy(update={"vllm": wanted}), open_=open_)
+    versions = {**config.versions, "vllm": "other"}
+    changed = {"vllm": wanted, "engine": "vllm", "versions": versions}
+    run.evaluate(config.model_copy(update=changed), open_=open_)
+    assert opened == [("hf", {})] * 2 + [("vllm", wanted)] * 2
+
+
 def test_every_checkpoint_answers_every_question_once(config: EvalConfig) -> None:
     engine = Scripted()
     rows = evaluate(config, engine)

@@ -9,6 +9,7 @@ import pytest
 import ray
 
 from orchestrator.errors import ResourceError
+from orchestrator.recipe import load_recipe
 from orchestrator.run import cluster
 
 SLOW = Exception("The current node timed out during startup. This could happen because ...")
@@ -67,3 +68,13 @@ def test_a_ray_of_our_own_listens_on_loopback_alone() -> None:
     command = [sys.executable, "-c", LISTENERS]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=100)
     assert done.stdout.strip() == "{'127.0.0.1'}"
+
+
+@pytest.mark.parametrize(("name", "store"), [("tiny", 500_000_000), ("camreasoner_7b", None)])
+def test_the_object_store_is_small_on_a_laptop_only(
+    name: str, store: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = starting(monkeypatch, RuntimeError("far enough"))
+    with pytest.raises(RuntimeError, match="far enough"), cluster.connected(load_recipe(name)):
+        pass
+    assert given[0]["object_store_memory"] == store
