@@ -20,17 +20,20 @@ class ModelConfig(Spec):
 
     path: str
     """Hub id or local directory."""
+    revision: str = "main"
+    """Of a Hub id: a commit, or a branch, which is followed at the first fetch only."""
     out: Path
 
 
-def obtain(path: str, out: Path, meter: Meter | None = None) -> None:
-    """Make `out` the checkpoint `path`: a link to a directory, or what the Hub has under the id.
+def obtain(model: ModelConfig, meter: Meter | None = None) -> None:
+    """Make `model.out` the checkpoint: a link to a directory, or what the Hub has under the id.
 
     Raises `FetchError`.
     """
-    directory = Path(path).expanduser()
+    out, directory = model.out, Path(model.path).expanduser()
     if not directory.is_dir():
-        fetch(Repository(repo=path, kind="model"), out, meter)
+        repository = Repository(repo=model.path, revision=model.revision, kind="model")
+        fetch(repository, out, meter)
         return
     with replacement(out) as link:
         link.symlink_to(directory.resolve())
@@ -40,7 +43,7 @@ def main(arguments: list[str]) -> int:
     """Read the config named on the command line and obtain; the exit status."""
     config = ModelConfig.model_validate_json(Path(arguments[0]).read_text())
     meter = Meter(config.out.parent / "progress.jsonl", f"fetching {config.path}")
-    return run_command(lambda: obtain(config.path, config.out, meter))
+    return run_command(lambda: obtain(config, meter))
 
 
 if __name__ == "__main__":

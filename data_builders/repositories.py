@@ -168,7 +168,10 @@ def explained(repository: Repository, target: Path) -> Iterator[None]:
             "if it is private, set HF_TOKEN"
         ) from error
     except errors.RevisionNotFoundError as error:
-        raise FetchError(f"{repo} has no revision {repository.revision!r}: see {page}") from error
+        raise FetchError(
+            f"{repo} has no revision {repository.revision!r}: name one of its "
+            f"commits ({page}), or main"
+        ) from error
     except errors.OfflineModeIsEnabled as error:
         raise FetchError(
             f"HF_HUB_OFFLINE is set and {target} doesn't hold all of {repo}: "

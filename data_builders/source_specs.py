@@ -48,6 +48,32 @@ class Repository(Spec):
     """Git's own hash of files that may not be others, by their path."""
 
 
+class RepositoryFile(Spec):
+    """One file of a repository, such as answers that others published."""
+
+    repo: str
+    """owner/name."""
+    kind: Literal["dataset", "model", "github"] = "dataset"
+    """A data set or a model on the Hub, or a repository on GitHub."""
+    revision: str = "main"
+    """A commit for a reproducible result."""
+    file: str
+    """Its path in the repository."""
+    blob: str | None = Field(default=None, pattern=r"^[0-9a-f]{40}$")
+    """Git's own hash of the file, if it may not be another."""
+
+    @property
+    def repository(self) -> Repository:
+        """The repository, of which this file is all that is wanted."""
+        return Repository(
+            repo=self.repo,
+            kind=self.kind,
+            revision=self.revision,
+            patterns=(self.file,),
+            blobs={self.file: self.blob} if self.blob else {},
+        )
+
+
 class FilesSpec(Spec):
     """Questions in the rows of other trainers: LLaMA-Factory's sharegpt, EasyR1's and verl's."""
 

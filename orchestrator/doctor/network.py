@@ -36,7 +36,7 @@ def repositories(plan: Plan) -> Iterator[Verdict]:
     elif Path(name).is_dir() or store.is_done(plan.stage("model")):
         yield True, f"base model: {name} is on this machine"
     else:
-        wanted.append(Repository(repo=name, kind="model"))
+        wanted.append(Repository(repo=name, revision=plan.recipe.model.revision, kind="model"))
     if not store.is_done(plan.stage("data")):
         wanted += _data_sets(plan.recipe)
     silent: set[bool] = set()

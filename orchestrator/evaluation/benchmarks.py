@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from data_builders import sources
-from data_builders.models import obtain
+from data_builders.fetch import fetch
+from data_builders.models import ModelConfig, obtain
 from data_builders.progress import Meter, run_command
 from data_builders.sample import Sample, write_samples
-from data_builders.source_specs import BenchmarkName
+from data_builders.source_specs import BenchmarkName, Repository
 from data_builders.specs import Spec, SyntheticSpec
 from data_builders.synthetic.build import build as build_synthetic
 from reward_plugins.own import OwnCodeError, load_function
@@ -33,8 +34,10 @@ class BenchmarksConfig(Spec):
     """By name, `path/to/file.py:function`: it puts clips below the folder that it is given, and
     returns samples whose clips are relative to that folder."""
     synthetic: SyntheticSpec | None
-    models: dict[str, Path]
-    """Hub ids or directories, and where each is to be."""
+    models: tuple[ModelConfig, ...]
+    """Checkpoints that are compared with, and where each is to be."""
+    predictions: tuple[tuple[Repository, Path], ...]
+    """Answers that others published, and the folders they go to."""
     downloads: Path
     """Where published questions and clips are kept; clip paths are relative to it."""
     workers: int
@@ -83,8 +86,10 @@ BENCHMARKS: dict[BenchmarkName, Benchmark] = {
 def build(config: BenchmarksConfig) -> dict[str, int]:
     """Write the questions of every benchmark and return their numbers; fetch the models."""
     progress = config.out / "progress.jsonl"
-    for path, directory in config.models.items():
-        obtain(path, directory, Meter(progress, f"fetching {path}"))
+    for model in config.models:
+        obtain(model, Meter(progress, f"fetching {model.path}"))
+    for repository, folder in config.predictions:
+        fetch(repository, folder, Meter(progress, f"fetching {repository.repo}"))
     counts: dict[str, int] = {}
     for name in config.benchmarks:
         samples = BENCHMARKS[name].fetch(config, Meter(progress, f"fetching {name}"))

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from data_builders.source_specs import RepositoryFile
 from data_builders.trajectory_specs import EndpointSpec
 from orchestrator import envs
 from orchestrator.plan import own_reward, stages
@@ -33,8 +34,9 @@ SOURCES = (
 
 def has_benchmarks(recipe: Recipe) -> bool:
     """Whether anything is to be fetched or rendered for the evaluation alone."""
-    return bool(_fetched(recipe) or _own_files(recipe)) or any(
-        model.path for model in recipe.eval.models.values()
+    models = recipe.eval.models.values()
+    return bool(_fetched(recipe) or _own_files(recipe) or _published(recipe)) or any(
+        model.path for model in models
     )
 
 
@@ -43,13 +45,20 @@ def benchmarks(recipe: Recipe, done: dict[str, Path]) -> Draft:
 
     Before any training, so that a missing network or permission shows first.
     """
-    paths = [model.path for model in recipe.eval.models.values() if model.path]
     synthetic = recipe.eval.synthetic if "synthetic" in recipe.eval.benchmarks else None
     config = {
         "benchmarks": _fetched(recipe),
         "own": {name: f"{OUT}/{name}.py:{name}" for name in _own_files(recipe)},
         "synthetic": synthetic and synthetic.model_dump(mode="json"),
-        "models": {path: str(_model_directory(recipe, path)) for path in paths},
+        "models": [
+            {"path": model.path, "revision": model.revision, "out": str(_directory(recipe, model))}
+            for model in recipe.eval.models.values()
+            if model.path
+        ],
+        "predictions": [
+            [file.repository.model_dump(mode="json"), str(_folder(recipe, file))]
+            for file in _published(recipe)
+        ],
         "downloads": str(ROOT / recipe.data.download_dir),
         "workers": recipe.data.workers,
         "out": str(OUT),
@@ -145,7 +154,7 @@ def evaluation(recipe: Recipe, done: dict[str, Path]) -> Draft:
         files={str(OUT / "eval.json"): stages.to_json(config), **own_reward.files(recipe)},
         resources=Resources(recipe.cluster.cpus_per_stage, gpus, recipe.cluster.pin),
         sources=("orchestrator/evaluation", *stages.SEEN, *stages.GRADING, *_serving(recipe)),
-        needs=tuple(here),
+        needs=(*here, *([done["benchmarks"]] if has_benchmarks(recipe) else [])),
     )
 
 
@@ -218,7 +227,7 @@ def _checkpoints(recipe: Recipe, done: dict[str, Path]) -> Iterator[list[Any]]:
         if model.base_url:
             yield [name, _server(recipe, model)]
         elif model.predictions:
-            files = {key: str(ROOT / file) for key, file in model.predictions.items()}
+            files = {key: str(_answers(recipe, file)) for key, file in model.predictions.items()}
             yield [name, {"predictions": files}]
 
 
@@ -227,7 +236,7 @@ def _here(recipe: Recipe, done: dict[str, Path]) -> dict[str, Path]:
     paths = {name: _own(recipe, done, name) for name in recipe.eval.checkpoints}
     for name, model in recipe.eval.models.items():
         if model.path:
-            paths[name] = _model_directory(recipe, model.path)
+            paths[name] = _directory(recipe, model)
     return paths
 
 
@@ -253,9 +262,27 @@ def _server(recipe: Recipe, model: EvaluatedModel) -> dict[str, Any]:
     }
 
 
-def _model_directory(recipe: Recipe, path: str) -> Path:
+def _directory(recipe: Recipe, model: EvaluatedModel) -> Path:
     """Where a model of the Hub is kept, for all runs."""
-    return ROOT / recipe.data.download_dir / "models" / path.strip("/").replace("/", "--")
+    name = str(model.path).strip("/").replace("/", "--")
+    named = name if model.revision == "main" else f"{name}@{model.revision}"
+    return ROOT / recipe.data.download_dir / "models" / named
+
+
+def _published(recipe: Recipe) -> list[RepositoryFile]:
+    """Answers that others published."""
+    files = (file for m in recipe.eval.models.values() for file in m.predictions.values())
+    return [file for file in files if isinstance(file, RepositoryFile)]
+
+
+def _folder(recipe: Recipe, file: RepositoryFile) -> Path:
+    """Where published answers are kept, for all runs."""
+    name = f"{file.repo}/{file.file}".replace("/", "--")
+    return ROOT / recipe.data.download_dir / "predictions" / f"{name}@{file.revision}"
+
+
+def _answers(recipe: Recipe, file: str | RepositoryFile) -> Path:
+    return ROOT / file if isinstance(file, str) else _folder(recipe, file) / file.file
 
 
 def _versions(recipe: Recipe) -> dict[str, str]:

@@ -89,8 +89,9 @@ class Stage:
     """Hash of everything that went into the fingerprint, by name: tells why a stage is stale."""
 
     def reads(self, other: Stage) -> bool:
-        """Whether a file or command of this stage names the directory of `other`."""
-        return str(other.directory) in text_of(self)
+        """Whether this stage needs the directory of `other`, or names it in a file or command."""
+        needed = any(path.is_relative_to(other.directory) for path in self.needs)
+        return needed or str(other.directory) in text_of(self)
 
 
 def text_of(stage: Draft | Stage) -> str:

@@ -176,7 +176,11 @@ def model(recipe: Recipe, done: dict[str, Path]) -> Draft:
         command = module(environment(recipe, "sft"), "data_builders.tiny_model", "model.json")
         sources: tuple[str, ...] = ("data_builders/tiny_model.py", "data_builders/prompt.py")
     else:
-        config = {"path": str(recipe.model.path), "out": str(OUT / "checkpoint")}
+        config = {
+            "path": str(recipe.model.path),
+            "revision": recipe.model.revision,
+            "out": str(OUT / "checkpoint"),
+        }
         command = module("orchestrator", "data_builders.models", "model.json")
         sources = ("data_builders/models.py", "data_builders/fetch.py")
     return Draft(

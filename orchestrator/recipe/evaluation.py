@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from data_builders.source_specs import BenchmarkName
+from data_builders.source_specs import BenchmarkName, RepositoryFile
 from data_builders.specs import FrameSpec, Spec, SyntheticSpec
 from orchestrator.evaluation.judge_specs import JudgeSpec
 
@@ -23,12 +23,15 @@ class EvaluatedModel(Spec):
 
     path: str | None = None
     """Hub id or local directory."""
+    revision: str = "main"
+    """Commit of a Hub id; a branch is followed at the first fetch only."""
     base_url: str | None = None
     """Address of an OpenAI-compatible server, up to and with the version."""
     model: str | None = None
     """The name that the server gives the model."""
-    predictions: dict[str, str] = Field(default={})
-    """Files of answers by benchmark, as lmms-eval or VLMEvalKit writes them."""
+    predictions: dict[str, str | RepositoryFile] = Field(default={})
+    """Files of answers by benchmark, here or in a repository, as lmms-eval, VLMEvalKit or
+    CamReasoner's released evaluation writes them."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> "EvaluatedModel":

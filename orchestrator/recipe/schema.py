@@ -23,6 +23,9 @@ class ModelSpec(Spec):
 
     path: str | None
     """Hub id or local directory of the base model; null when `build` makes one."""
+    revision: str = "main"
+    """Commit of a Hub id; a branch is followed at the first fetch only. No commit of one id is
+    one of another: give both."""
     build: TinyModelSpec | None
     """Build a small random Qwen2.5-VL offline instead, with a tokenizer of the recipe's text."""
 

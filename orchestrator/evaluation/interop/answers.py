@@ -4,7 +4,8 @@ lmms-eval (evaluation_tracker.py:220) writes a JSON object a line, with `doc_id`
 question in the exported file, `target`, `filtered_resps`, which by default lost what stood in
 `<think>`, and then also `resps`, the whole response. VLMEvalKit (inference_video.py:290)
 writes the rows of its TSV with a column `prediction`, as xlsx or TSV; so do ShotBench's and
-RefineShot's own scripts.
+RefineShot's own scripts. CamReasoner's released evaluation (Inference/infer/eval_bench.py:617)
+writes one JSON object, whose `results` are its question file's rows, each with an `output`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ from orchestrator.evaluation.config import EvaluationError
 
 FAILED = "Failed to obtain answer via API."
 """VLMEvalKit's mark of a request without an answer (vlmeval/smp/file.py, INFER_FAIL_MSG)."""
+
+
+UNANSWERED = "<answer>ERROR</answer>"
+"""The released evaluation's mark of a batch that its engine lost (eval_bench.py:719)."""
 
 
 class Given(NamedTuple):
@@ -42,9 +47,8 @@ def read_answers(path: Path, samples: Sequence[Sample]) -> dict[str, str | None]
     """
     if not path.is_file():
         raise FileNotFoundError(f"no predictions at {path}")
-    rows = list(
-        _of_lmms_eval(path, samples) if path.suffix == ".jsonl" else _of_table(path, samples)
-    )
+    read = {".jsonl": _of_lmms_eval, ".json": _of_camreasoner}.get(path.suffix, _of_table)
+    rows = list(read(path, samples))
     counts = Counter(given.sample.id for given in rows)
     if doubled := [name for name, count in counts.items() if count > 1]:
         raise EvaluationError(
@@ -71,6 +75,25 @@ def _of_lmms_eval(path: Path, samples: Sequence[Sample]) -> Iterator[Given]:
             ) from error
         _check(where, sample, target, str(row.get("input", sample.question)))
         yield Given(where, sample, _text(answer))
+
+
+def _of_camreasoner(path: Path, samples: Sequence[Sample]) -> Iterator[Given]:
+    by_id = {sample.id: sample for sample in samples}
+    try:
+        results = json.loads(path.read_bytes())["results"]
+        rows = [(row.get("id", row["problem_id"]), row) for row in results]
+        said = [(str(n), row["problem"], row["solution"], row["output"]) for n, row in rows]
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise EvaluationError(
+            f"{path} holds no results of CamReasoner's evaluation ({type(error).__name__}: {error})"
+        ) from error
+    for number, (name, question, solution, output) in enumerate(said, start=1):
+        where = f"{path}, result {number}"
+        if name not in by_id:
+            raise EvaluationError(f"{where}: this benchmark has no question {name!r}")
+        truth = str(solution).removeprefix("<answer>").removesuffix("</answer>")
+        _check(where, by_id[name], truth, str(question))
+        yield Given(where, by_id[name], None if output == UNANSWERED else _text(output))
 
 
 def _first(answer: Any) -> Any:

@@ -16,6 +16,7 @@ import yaml
 from eval_fixtures import make_config, response, sample
 from PIL import Image
 
+from data_builders import camerabench
 from data_builders.decoding import read_all, write_lossless
 from data_builders.sample import Sample
 from orchestrator.evaluation.collect import collect
@@ -81,7 +82,22 @@ def vlmevalkit(folder: Path, samples: Sequence[Sample], given: dict[str, str | N
     return path
 
 
-WRITERS = pytest.mark.parametrize("write", [lmms_eval, lmms_eval_stripped, vlmevalkit])
+def camreasoner(folder: Path, samples: Sequence[Sample], given: dict[str, str | None]) -> Path:
+    """As CamReasoner's released evaluation writes results (Inference/infer/eval_bench.py:725)."""
+    rows = [
+        {"problem_id": one.id, "problem": one.question,
+         "solution": f"<answer>{one.answer}</answer>",
+         "output": "<answer>ERROR</answer>" if given[one.id] is None else given[one.id],
+         "prediction": "A", "accuracy": 1.0}
+        for one in samples if one.id in given
+    ]  # fmt: skip
+    path = folder / "qwen.json"
+    path.write_text(json.dumps({"results": rows, "metrics": {}, "meta": {}}))
+    return path
+
+
+RESULT = ("problem_id", "problem", "solution", "output")
+WRITERS = pytest.mark.parametrize("write", [lmms_eval, lmms_eval_stripped, vlmevalkit, camreasoner])
 
 
 def test_the_exported_files_hold_every_question_and_its_frames(
@@ -144,6 +160,9 @@ def test_a_question_answered_twice_is_refused(tmp_path: Path, write: Writer) -> 
     path = write(tmp_path, SAMPLES, {one.id: "A" for one in SAMPLES})
     if path.suffix == ".jsonl":
         path.write_text(path.read_text() + path.read_text().splitlines()[0] + "\n")
+    elif path.suffix == ".json":
+        results = json.loads(path.read_text())["results"]
+        path.write_text(json.dumps({"results": [*results, results[0]]}))
     else:
         book = openpyxl.load_workbook(path)
         book.active.append([cell.value for cell in book.active[2]])
@@ -164,6 +183,13 @@ def test_a_question_answered_twice_is_refused(tmp_path: Path, write: Writer) -> 
         ("x.tsv", "index\tquestion\tanswer\tprediction\n9\tq\tA\tA\n", "no question '9'"),
         ("x.xlsx", "no spreadsheet", "is no spreadsheet"),
         ("x.csv", "a", "predictions come as"),
+        ("x.json", "[]", "no results of CamReasoner"),
+        ("x.json", '{"results": [{"problem_id": "s0"}]}', "KeyError: 'problem'"),
+        (
+            "x.json",
+            json.dumps({"results": [dict.fromkeys(RESULT, "x")]}),
+            "result 1: this benchmark has no question 'x'",
+        ),
     ],
 )
 def test_malformed_files_are_named_with_their_row(
@@ -172,3 +198,16 @@ def test_malformed_files_are_named_with_their_row(
     (tmp_path / name).write_text(content)
     with pytest.raises(EvaluationError, match=message):
         read_answers(tmp_path / name, SAMPLES)
+
+
+def test_answers_to_the_released_questions_are_known_by_their_ids(tmp_path: Path) -> None:
+    folder = tmp_path / "binary_classification"
+    folder.mkdir()
+    rows = [{"image": "a.mp4", "question": "Does it pan?", "label": a} for a in ("Yes", "No")]
+    (folder / "Pan_Left.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    samples = camerabench.binary(tmp_path)
+    records = json.loads(camerabench.released_json(samples))
+    results = [{**record, "output": f"said {n}"} for n, record in enumerate(records)]
+    (tmp_path / "CamReasoner_binary.json").write_text(json.dumps({"results": results}))
+    answers = read_answers(tmp_path / "CamReasoner_binary.json", samples)
+    assert answers == {"Pan_Left_1": "said 0", "Pan_Left_2": "said 1"}

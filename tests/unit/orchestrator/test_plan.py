@@ -25,7 +25,7 @@ def changed(before: Plan, after: Plan) -> list[str]:
 @pytest.mark.parametrize("name", recipe_names())
 def test_every_recipe_can_be_planned(name: str, tmp_path: Path) -> None:
     plan = make_plan(load_recipe(name), tmp_path)
-    assert [stage.name for stage in plan.stages] == STAGES
+    assert [s.name for s in plan.stages if s.name != "benchmarks"] == STAGES
     for stage in plan.stages:
         shown = "".join([*stage.files.values(), *(a for c in stage.commands for a in c.argv)])
         assert str(OUT) not in shown
