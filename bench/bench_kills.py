@@ -26,7 +26,7 @@ from orchestrator.run.attempts import read_attempts
 from tests.integration.test_kills import differing, differing_metrics, tensors
 from tests.integration.test_pipeline import SHORT
 
-KILLS = {"data": 3, "model": 2, "sft": 6, "rl": 9, "merge": 2, "eval": 3, "report": 2}
+KILLS = {"data": 3, "model": 2, "sft": 6, "rl": 9, "eval": 3, "report": 2}
 """How often each stage is to be hit; the last ones are over before some of theirs."""
 TARGETS = ("orchestrator", "trainer", "both", "ray", "worker")
 RAY = ("gcs_server", "raylet")

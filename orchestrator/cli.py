@@ -20,6 +20,8 @@ from orchestrator.run_verbs import RUN_VERBS
 from reward_plugins.errors import CamReasonerError
 
 DEFAULT_RECIPE = "camreasoner_7b"
+STAGE = "stage"
+"""Takes the name of a stage besides."""
 SWEEP = "ablate"
 """The one verb that is about many recipes: it loads them itself."""
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -67,7 +69,11 @@ def _run(verb: str, arguments: Sequence[str], console: Console) -> None:
     if verb in OWN_ARGUMENTS:
         return OWN_ARGUMENTS[verb](arguments, console)
     name, runs, overrides = split(arguments)
-    if verb == SWEEP:
+    if verb == STAGE:
+        names = [word.partition("=")[2] for word in overrides if word.startswith("name=")]
+        others = [word for word in overrides if not word.startswith("name=")]
+        verbs.stage(load_recipe(name, others), runs, console, *names[:1])
+    elif verb == SWEEP:
         ablate(name, overrides, runs, console)
     else:
         verbs.VERBS[verb](load_recipe(name, overrides), runs, console)

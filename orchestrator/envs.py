@@ -14,6 +14,7 @@ from orchestrator.errors import EnvironmentBuildError
 from orchestrator.plan.stage import ROOT
 from reward_plugins.files import hold, write_file
 
+LOCKS = ROOT / "envs"
 STAMP = "camreasoner.lock"
 PROMPT = "camreasoner"
 """Begins the prompt of our environments, in their pyvenv.cfg."""
@@ -37,7 +38,7 @@ def is_ready(name: str) -> bool:
 
 def lock_hash(name: str) -> str:
     """Hash of `envs/<name>.txt`; raises `EnvironmentBuildError` when there is none."""
-    path = ROOT / "envs" / f"{name}.txt"
+    path = LOCKS / f"{name}.txt"
     if not path.is_file():
         raise EnvironmentBuildError(f"environment {name!r}: no lock file {path}; run `make lock`")
     return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()

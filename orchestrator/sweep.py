@@ -28,8 +28,8 @@ class SweepSpec(Spec):
     """One arm each."""
     instead: dict[str, dict[str, Value]] = Field(default_factory=dict)
     """Overrides of an arm whose value has a name only, in place of the key."""
-    always: dict[str, Value] = Field(default={"eval.checkpoints": "[rl]"})
-    """Overrides of every arm."""
+    always: dict[str, Value] = Field(default_factory=dict)
+    """Overrides of every arm. Evaluated is the policy that is trained last."""
     paper: dict[str, tuple[float, ...]] = Field(default_factory=dict)
     """The paper's accuracy in percent by task, in the order of the values."""
 
@@ -49,7 +49,7 @@ class SweepSpec(Spec):
     def overrides(self, value: Value) -> list[str]:
         """Overrides of the arm with `value`."""
         own = self.instead.get(str(value), {self.key: value})
-        return [f"{key}={given}" for key, given in {**self.always, **own}.items()]
+        return [f"{key}={text}" for key, text in {**self.always, **own}.items()]
 
     def expected(self, task: str) -> dict[str, float]:
         """The paper's share of right answers for `task` by label, as far as it gives one."""
@@ -114,7 +114,10 @@ def expand(
     """
     always = [f"{key}={value}" for key, value in sweep.always.items()]
     seeded = [[f"seed={seed}"] for seed in seeds] or [[]]
-    own = make_plan(load_recipe(name, [*overrides, *seeded[0], *always]), runs)
+    own = load_recipe(name, [*overrides, *seeded[0], *always])
+    if not any(word.startswith("eval.checkpoints=") for word in overrides):
+        overrides = [*overrides, f"eval.checkpoints=[{own.checkpoints[-1]}]"]
+        own = load_recipe(name, [*overrides, *seeded[0], *always])
     arms: list[Arm] = []
     for label, value in zip(sweep.labels, sweep.values, strict=True):
         for seed in seeded:
@@ -122,8 +125,8 @@ def expand(
             plan = make_plan(recipe, runs)
             directory = to / f"{label.replace(':', '-')}-seed{recipe.seed}"
             arms.append(Arm(label, recipe.seed, replace(plan, directory=directory)))
-    wanted = own.stage("rl").fingerprint
-    same = [arm.label for arm in arms if arm.plan.stage("rl").fingerprint == wanted]
+    reference = make_plan(own, runs).stage("eval").fingerprint
+    same = [arm.label for arm in arms if arm.plan.stage("eval").fingerprint == reference]
     return arms, (same or [arms[0].label])[0]
 
 

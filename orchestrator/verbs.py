@@ -10,15 +10,15 @@ from rich.markup import escape
 
 from orchestrator.console import Console
 from orchestrator.doctor.examine import costs, examine
-from orchestrator.errors import UnreadyError
+from orchestrator.errors import RecipeError, UnreadyError
 from orchestrator.plan.make import Plan, make_plan
+from orchestrator.plan.outputs import modified_outputs
 from orchestrator.plan.stage import Stage
 from orchestrator.recipe import Recipe
 from orchestrator.run import store
-from orchestrator.run.outputs import altered
 from orchestrator.show import show_deviations, show_plan, show_views
 
-Verb = Callable[[Recipe, Path, Console], None]
+Verb = Callable[..., None]
 
 
 def run(recipe: Recipe, directory: Path, console: Console) -> None:
@@ -96,7 +96,7 @@ def status(recipe: Recipe, directory: Path, console: Console) -> None:
             console.say(f"[green]✔ {stage.name}[/]  done, fingerprint {stage.fingerprint}")
             for sentence in store.lacking(stage):
                 console.say(f"    {_lacking(stage, sentence)}")
-            if names := [*altered(stage.directory)]:
+            if names := [*modified_outputs(stage.directory)]:
                 shown = escape(", ".join(names[:5]))
                 console.say(f"    [yellow]changed since; what reads it runs again: {shown}[/]")
         elif changed := store.stale_ingredients(made, stage):
@@ -105,6 +105,27 @@ def status(recipe: Recipe, directory: Path, console: Console) -> None:
                 console.say(f"    [dim]{escape(key)}[/]")
         else:
             console.say(f"• {stage.name}  not run yet")
+
+
+def stage(recipe: Recipe, directory: Path, console: Console, name: str = "") -> None:
+    """One training stage, with what it needs first: name=<stage>."""
+    if name not in recipe.stages:
+        known = ", ".join(recipe.stages) or "none"
+        raise RecipeError(f"stage name={name}: recipe {recipe.name!r} has no such stage ({known})")
+    _bring(recipe, directory, console, name)
+
+
+def _last(kind: str, description: str) -> Verb:
+    """Until the last stage of a kind."""
+
+    def verb(recipe: Recipe, directory: Path, console: Console) -> None:
+        names = [name for name, spec in recipe.stages.items() if spec.kind == kind]
+        if not names:
+            raise RecipeError(f"recipe {recipe.name!r} has no stage of kind {kind}")
+        _bring(recipe, directory, console, names[-1])
+
+    verb.__doc__ = description
+    return verb
 
 
 def _until(name: str, description: str) -> Verb:
@@ -147,9 +168,9 @@ VERBS: dict[str, Verb] = {
     "data": _until("data", "Clips and questions."),
     "review": review,
     "model": _until("model", "The base model: build the tiny one, or fetch it from the Hub."),
-    "sft": _until("sft", "Supervised fine-tuning in LLaMA-Factory."),
-    "rl": _until("rl", "GRPO in verl or EasyR1."),
-    "merge": _until("merge", "Sharded RL checkpoint to Hugging Face format."),
+    "sft": _last("sft", "Supervised fine-tuning in LLaMA-Factory, to the last such stage."),
+    "rl": _last("rl", "GRPO in verl or EasyR1, to the last such stage."),
+    "stage": stage,
     "eval": _until("eval", "Evaluate the recipe's checkpoints on held-out questions."),
     "export": export,
     "report": _until("report", "Write the report page."),

@@ -19,7 +19,7 @@ from orchestrator.recipe.rules import broken_rules
 OWN_REWARD = "examples/rewards/length_window.py:compute_score"
 POOL: tuple[Any, ...] = (
     *(True, False, None, 0, 1, 2, 3, 4, 5, 7, 16, 64, 100_000, 0.25, 0.5, 0.75, 1.5),
-    *("x", "/x", "last", "epoch:1", "step:200", "{question} {options} x", "hf", "vllm"),
+    *("x", "/x", "base", "sft:epoch:1", "sft:step:200", "{question} {options} x", "hf", "vllm"),
     *(["x"], ["answer"], ["think", "answer"], ["base"], [0.5, 0.6], [0.01, 0.02], ["wandb"]),
     *(["synthetic"], ["camerabench"], ["shotqa"], ["static"], ["binary"], {"x": 1}, {"zoom": 7}),
     *({"synthetic": 0.5}, {"camreasoning": 0.5}, {"x": {"path": "x"}}, ["sft:last"]),
@@ -99,10 +99,8 @@ def _told(stage: Stage, recipe: Recipe) -> Iterator[tuple[str, str]]:
             yield from _flat("deepspeed", json.loads(text))
         elif own == "train.json" and recipe.rl.trainer == "verl":
             config = json.loads(text)
-            yield from (
-                (f"verl {line.partition('=')[0]}", line.partition("=")[2])
-                for line in config.pop("overrides")
-            )
+            for key, value in config.pop("overrides").items():
+                yield f"verl {key}", json.dumps(value)
             yield stage.name + " ", str(config)
         elif own == "train.json":
             config = json.loads(text)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from orchestrator.ask.errors import AskError
 from orchestrator.ask.recipe import AskRecipe, named, of_the_run
-
-BEST_FIRST = ("rl", "sft", "base")
+from orchestrator.recipe.policy import BASE
+from orchestrator.run import policies
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Checkpoint:
     """A Hugging Face checkpoint directory and the recipe it was trained by."""
 
     name: str
-    """`<run>/rl`, or the directory where it belongs to no run."""
+    """`<run>/<policy>`, or the directory where it belongs to no run."""
     path: Path
     recipe: AskRecipe
 
@@ -25,29 +25,40 @@ class Checkpoint:
 def find(wanted: str | None, recipe: str | None, runs: Path) -> Checkpoint:
     """The checkpoint a user means.
 
-    `wanted` is a run, `<run>/base|sft|rl`, or a directory; None is the newest trained one under
+    `wanted` is a run, `<run>/<policy>`, or a directory; None is the newest trained one under
     `runs`. `recipe` names the recipe of a directory that no run here made. Raises `AskError`.
     """
     if wanted is None:
         return newest(runs)
-    run, _, which = wanted.partition("/")
-    if (runs / run / "recipe.json").is_file() and which in ("", *BEST_FIRST):
-        own = of_run(runs / run)
-        if found := next((own[n] for n in BEST_FIRST if n in own and which in ("", n)), None):
-            return found
-        there = ", ".join(own) or "no checkpoint yet"
-        raise AskError(f"--model {wanted}: run {run!r} has {there}; make sft or make rl trains it")
+    run, _, policy = wanted.partition("/")
+    if (runs / run / "recipe.json").is_file():
+        return _of_run(runs / run, policy)
     path = Path(wanted)
     _check(path, runs)
     return Checkpoint(wanted, path.resolve(), _recipe_of(path, recipe, runs))
 
 
+def _of_run(run: Path, policy: str) -> Checkpoint:
+    """The policy of a run, or the one that it trained last."""
+    own = of_run(run)
+    there = ", ".join(own) or "no checkpoint yet"
+    if not policy and own:
+        return list(own.values())[-1]
+    try:
+        path = policies.place(run, policy)
+    except ValueError as error:
+        raise AskError(f"--model {run.name}/{policy}: {error}; there: {there}") from None
+    if not (path / "config.json").is_file():
+        raise AskError(f"--model {run.name}/{policy}: run {run.name!r} has {there}; train it first")
+    return Checkpoint(f"{run.name}/{policy}", path.resolve(), of_the_run(run))
+
+
 def newest(runs: Path) -> Checkpoint:
-    """The latest merged checkpoint under `runs`, or else the latest of SFT."""
-    every = [own for path in _runs(runs) for own in of_run(path).items()]
-    for name in ("rl", "sft"):
-        if trained := [found for which, found in every if which == name]:
-            return max(trained, key=lambda found: found.path.stat().st_mtime)
+    """The policy that was trained last under `runs`, as far into its recipe as any."""
+    every = [list(of_run(path).items()) for path in _runs(runs)]
+    last = [own[-1][1] for own in every if own and own[-1][0] != BASE]
+    if last:
+        return max(last, key=lambda found: found.path.stat().st_mtime)
     raise AskError(
         f"no trained checkpoint under {runs}: run `make demo` (about 15 minutes, no GPU) or "
         "`make run RECIPE=<name>`, or name a checkpoint's directory with --model"
@@ -55,17 +66,11 @@ def newest(runs: Path) -> Checkpoint:
 
 
 def of_run(run: Path) -> dict[str, Checkpoint]:
-    """What a run has trained so far, by `base`, `sft` and `rl`."""
+    """What a run has trained so far, by the policies' names, the last one at the end."""
     recipe = of_the_run(run)
-    places = {
-        "base": run / "model" / "checkpoint",
-        "sft": run / "sft" / recipe.rl.sft_checkpoint.replace(":", "-"),
-        "rl": run / "merge" / "checkpoint",
-    }
     return {
         name: Checkpoint(f"{run.name}/{name}", path.resolve(), recipe)
-        for name, path in places.items()
-        if (path / "config.json").is_file()
+        for name, path in policies.trained(run, recipe.model_dump()).items()
     }
 
 
@@ -78,7 +83,7 @@ def _recipe_of(path: Path, recipe: str | None, runs: Path) -> AskRecipe:
     if recipe is not None:
         return named(recipe)
     for run in _runs(runs):
-        made = [(run / stage).resolve() for stage in ("model", "sft", "merge")]
+        made = [(run / stage).resolve() for stage in ("model", *of_the_run(run).stages)]
         if any(path.resolve().is_relative_to(stage) for stage in made):
             return of_the_run(run)
     raise AskError(
@@ -94,7 +99,7 @@ def _check(path: Path, runs: Path) -> None:
     if not (path / "config.json").is_file():
         raise AskError(
             f"--model {path}: holds no config.json; name the directory of a Hugging Face "
-            "checkpoint, such as runs/<run>/merge/checkpoint"
+            "checkpoint, such as runs/<run>/rl/last"
         )
     if not any(path.glob("*.safetensors")) and not any(path.glob("*.bin")):
         raise AskError(f"--model {path}: holds no weights (*.safetensors or *.bin)")

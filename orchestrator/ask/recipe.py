@@ -29,8 +29,9 @@ class _Evaluation(_Part):
     max_new_tokens: int
 
 
-class _Rl(_Part):
-    sft_checkpoint: str
+class _Stage(_Part):
+    kind: str
+    start: str
 
 
 class _Cluster(_Part):
@@ -44,7 +45,7 @@ class AskRecipe(_Part):
     prompt: PromptSpec
     frames: FrameSpec
     data: _Data
-    rl: _Rl
+    stages: dict[str, _Stage]
     eval: _Evaluation
     cluster: _Cluster
 

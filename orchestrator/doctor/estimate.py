@@ -6,15 +6,16 @@ Rough by design: every formula stands in the docstring of the function that uses
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from data_builders.specs import FrameSpec, Media
 from orchestrator.doctor.backbones import Backbone, backbone, longest_clip, visual_tokens
 from orchestrator.doctor.gpus import GPUS, Gpu
 from orchestrator.doctor.memory import activations, pixel_bytes, rl_memory, sft_state, trained
 from orchestrator.recipe import Recipe, load_recipe
+from orchestrator.recipe.stages import RlStage, SftStage
 
 CLIP_SECONDS, CLIP_PIXELS = 6.0, 1280 * 720
 """A clip of CameraBench, about; ours."""
@@ -66,12 +67,16 @@ class Estimate:
 
 
 def estimate(recipe: Recipe, gpu: Gpu) -> list[Estimate]:
-    """SFT and RL of `recipe` on `gpu`; nothing for a backbone whose size is not known."""
+    """Every stage that trains, on `gpu`; nothing for a backbone whose size is not known."""
     model = backbone(recipe)
-    return [] if model is None else [_sft(recipe, model, gpu), *_rl(recipe, model, gpu)]
+    return [
+        ESTIMATES[type(spec)](recipe.at(name), name, model, gpu)
+        for name, spec in recipe.stages.items()
+        if model is not None and type(spec) in ESTIMATES
+    ]
 
 
-def _sft(recipe: Recipe, model: Backbone, gpu: Gpu) -> Estimate:
+def _sft(recipe: Recipe, name: str, model: Backbone, gpu: Gpu) -> Estimate:
     """Tokens a step = devices x batch x accumulation x (visual + question + response).
 
     FLOPs a token = 6 N of trained parameters, 2 N of frozen ones, and 2 N more where activations
@@ -92,7 +97,7 @@ def _sft(recipe: Recipe, model: Backbone, gpu: Gpu) -> Estimate:
         sft.max_length, longest_clip(spec) + TEXT_TOKENS + RESPONSE_TOKENS
     )
     return Estimate(
-        stage="sft",
+        stage=name,
         tokens_per_step=batch * sample,
         steps=steps,
         flops=flops,
@@ -102,7 +107,7 @@ def _sft(recipe: Recipe, model: Backbone, gpu: Gpu) -> Estimate:
     )
 
 
-def _rl(recipe: Recipe, model: Backbone, gpu: Gpu) -> Iterator[Estimate]:
+def _rl(recipe: Recipe, name: str, model: Backbone, gpu: Gpu) -> Estimate:
     """Tokens a step = prompts x G x (visual + question + response).
 
     FLOPs a token: 2 N for the old log-probabilities, 6 N for the update, 2 N to recompute
@@ -127,8 +132,8 @@ def _rl(recipe: Recipe, model: Backbone, gpu: Gpu) -> Iterator[Estimate]:
     moving = (3 + rl.kl.enabled) * host / HOST_BYTES_A_SECOND
     seconds = step_flops / (devices * gpu.flops * USE) + decoding + moving + STEP_SECONDS
     memory = max(rl_memory(recipe, model, gpu, devices), key=lambda parts: sum(parts.values()))
-    yield Estimate(
-        stage="rl",
+    return Estimate(
+        stage=name,
         tokens_per_step=responses * (prompt + response),
         steps=steps,
         flops=steps * step_flops,
@@ -143,6 +148,12 @@ def rl_steps(recipe: Recipe) -> int:
     """Rollout batches of RL, about."""
     rl = recipe.rl
     return rl.max_steps or rl.epochs * max(1, rl_questions(recipe) // rl.prompts_per_step)
+
+
+ESTIMATES: dict[type[Any], Callable[[Recipe, str, Backbone, Gpu], Estimate]] = {
+    SftStage: _sft,
+    RlStage: _rl,
+}
 
 
 def proposal(recipe: Recipe, gpu: Gpu) -> str | None:
@@ -174,8 +185,17 @@ def _alternatives(recipe: Recipe) -> Iterator[tuple[str, Recipe]]:
         yield f"cluster.nodes={factor * cluster.nodes}", _with(recipe, cluster=more)
 
 
-def _with(recipe: Recipe, **sections: object) -> Recipe:
-    return recipe.model_copy(update=sections)
+def _with(recipe: Recipe, **sections: Any) -> Recipe:
+    """The recipe with other sections, and what changed in them in every stage of their kind."""
+    stages = dict(recipe.stages)
+    for kind, section in sections.items():
+        old = getattr(recipe, kind)
+        fields = {key: getattr(section, key) for key in type(old).model_fields}
+        changed = {key: value for key, value in fields.items() if getattr(old, key) != value}
+        for name, spec in stages.items():
+            if spec.kind == kind:
+                stages[name] = spec.model_copy(update=changed)
+    return recipe.model_copy(update={**sections, "stages": stages})
 
 
 class View(NamedTuple):
@@ -192,7 +212,8 @@ class View(NamedTuple):
 
 def views(recipe: Recipe) -> list[View]:
     """Each stage's view of a usual clip: where they differ, tests ask what was not trained."""
-    own = {"sft": recipe.sft.frames, "rl": recipe.rl.frames, "eval": recipe.eval.frames}
+    own = {name: spec.frames for name, spec in recipe.stages.items()}
+    own["eval"] = recipe.eval.frames
     return [view(recipe, stage, spec or recipe.frames) for stage, spec in own.items()]
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import psutil
-
 from orchestrator.doctor import frame_cache
 from orchestrator.doctor.advice import advice
 from orchestrator.doctor.estimate import Estimate, estimate, fits, paper_check, proposal
@@ -53,6 +51,8 @@ def memory(recipe: Recipe, gpu: Gpu) -> Iterator[Verdict]:
             )
         yield fits(stage, gpu), text
         if recipe.cluster.address is None:
+            import psutil  # not needed to plan
+
             yield from _host(stage, psutil.virtual_memory().total)
     longest = recipe.rl.longest
     if (room := kv_tokens(recipe, gpu)) < longest:

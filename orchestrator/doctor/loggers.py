@@ -11,14 +11,13 @@ from orchestrator.plan.loggers import unavailable
 from orchestrator.plan.make import Plan
 from orchestrator.plan.stage import ROOT, Stage
 
-TRAINED = ("sft", "rl")
 LOCKS = ROOT / "envs"
 REQUIREMENTS = {"swanlab": "swanlab<0.8"}
 """Later ones refuse `get_run` before `init`, which transformers 5.6 calls."""
 CONFLICTS = {
     ("sft", "trackio"): (
         "LLaMA-Factory 0.9.5 needs gradio 5 and trackio gradio 6: use it where RL alone runs "
-        "(make rl with rl.start=base), or "
+        "(stages.rl.start=base), or "
     )
 }
 """What can't be installed together, by environment and logger, and what to do about it."""
@@ -46,5 +45,4 @@ def missing(plan: Plan, stages: Iterable[Stage], locks: Path = LOCKS) -> Iterato
 
 def _environments(stages: Iterable[Stage]) -> list[str]:
     """What the trainers run in; our own environment has none."""
-    used = (stage.commands[-1].environment for stage in stages if stage.name in TRAINED)
-    return [name for name in dict.fromkeys(used) if name != "orchestrator"]
+    return [*dict.fromkeys(stage.training.environment for stage in stages if stage.training)]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.doctor import report
+from reward_plugins.verl_plugin.overrides import to_hydra
 
 
 def parse(path: str) -> list[str]:
@@ -18,7 +19,7 @@ def parse(path: str) -> list[str]:
     """
     # Whatever the recipe's device, no plugin and no accelerator is needed to read a config.
     os.environ |= {"VERL_PLATFORM": "cpu", "VERL_USE_EXTERNAL_PLUGINS": "none"}
-    validate(compose(json.loads(Path(path).read_text())["overrides"]))
+    validate(compose(to_hydra(json.loads(Path(path).read_text())["overrides"])))
     return []
 
 

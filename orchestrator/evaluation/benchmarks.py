@@ -21,6 +21,7 @@ from data_builders.sample import Sample, write_samples
 from data_builders.source_specs import BenchmarkName, Repository
 from data_builders.specs import Spec, SyntheticSpec
 from data_builders.synthetic.build import build as build_synthetic
+from reward_plugins.files import replacement
 from reward_plugins.own import OwnCodeError, load_function
 
 log = logging.getLogger(__name__)
@@ -34,10 +35,10 @@ class BenchmarksConfig(Spec):
     """By name, `path/to/file.py:function`: it puts clips below the folder that it is given, and
     returns samples whose clips are relative to that folder."""
     synthetic: SyntheticSpec | None
-    models: tuple[ModelConfig, ...]
-    """Checkpoints that are compared with, and where each is to be."""
-    predictions: tuple[tuple[Repository, Path], ...]
-    """Answers that others published, and the folders they go to."""
+    models: dict[str, ModelConfig]
+    """Checkpoints that are compared with and where each is kept, by its folder below `out`."""
+    predictions: dict[str, tuple[Repository, Path]]
+    """Answers that others published and where they are kept, by their folder below `out`."""
     downloads: Path
     """Where published questions and clips are kept; clip paths are relative to it."""
     workers: int
@@ -86,10 +87,12 @@ BENCHMARKS: dict[BenchmarkName, Benchmark] = {
 def build(config: BenchmarksConfig) -> dict[str, int]:
     """Write the questions of every benchmark and return their numbers; fetch the models."""
     progress = config.out / "progress.jsonl"
-    for model in config.models:
+    for name, model in config.models.items():
         obtain(model, Meter(progress, f"fetching {model.path}"))
-    for repository, folder in config.predictions:
+        _link(config.out / "models" / name, model.out)
+    for name, (repository, folder) in config.predictions.items():
         fetch(repository, folder, Meter(progress, f"fetching {repository.repo}"))
+        _link(config.out / "predictions" / name, folder)
     counts: dict[str, int] = {}
     for name in config.benchmarks:
         samples = BENCHMARKS[name].fetch(config, Meter(progress, f"fetching {name}"))
@@ -97,6 +100,12 @@ def build(config: BenchmarksConfig) -> dict[str, int]:
     for own, function in config.own.items():
         counts[own] = write_samples(config.out / f"{own}.parquet", _own(function, config.out))
     return counts
+
+
+def _link(path: Path, kept: Path) -> None:
+    """Name in the stage what is kept for all runs."""
+    with replacement(path) as link:
+        link.symlink_to(kept.resolve())
 
 
 def _own(function: str, folder: Path) -> Iterable[Sample]:

@@ -13,7 +13,7 @@ from data_builders.progress import log_to_terminal
 from data_builders.specs import FrameSpec, PromptSpec, Spec
 from data_builders.trajectory_specs import EndpointSpec
 from orchestrator.evaluation.judge_specs import JudgeSpec
-from orchestrator.run.outputs import LACKING
+from orchestrator.plan.outputs import LACKING
 from reward_plugins.errors import CamReasonerError
 
 log = logging.getLogger(__name__)

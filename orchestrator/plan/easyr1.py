@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-import reward_plugins
-from orchestrator.plan import drafts, loggers, own_reward, stages
+from orchestrator.plan import loggers, own_reward
+from orchestrator.plan.context import ALL_FRAMES
 from orchestrator.plan.extra import merged
-from orchestrator.plan.stage import OUT, Draft
+from orchestrator.plan.stage import OUT, Joined, Layout, Output, ProjectFile, RunTime
 from orchestrator.recipe import Recipe
 
-REWARD = Path(reward_plugins.__file__).parent / "reward.py"
+ENTRY, SCORE = "launch", "reward/overall"
+"""Module of the plugin that reads the config, and the key of the mean reward in its metrics."""
+LAYOUT = Layout("global_step_", "dataloader.pt", "actor/model_*.pt", "checkpoint_tracker.json")
 LOSS_AGGREGATION = {
     "token-mean": "token",
     "seq-mean-token-mean": "seq",
@@ -19,24 +20,14 @@ LOSS_AGGREGATION = {
 }
 
 
-def rl(recipe: Recipe, done: dict[str, Path]) -> Draft:
-    """Check the config, export the questions in EasyR1's format, then reinforce.
-
-    EasyR1 is on no registry: `EASYR1_HOME` names a checkout on the node that runs the stage.
-    """
-    return drafts.rl(
-        recipe, done, train_config(recipe, done), entry="launch", score="reward/overall"
-    )
-
-
-def train_config(recipe: Recipe, done: dict[str, Path]) -> dict[str, Any]:
+def train_config(recipe: Recipe, start: Output) -> dict[str, Any]:
     """What `reward_plugins.easyr1_plugin.launch` reads."""
     rl = recipe.rl
     config: dict[str, Any] = {
         "data": _data(recipe),
         "algorithm": _algorithm(recipe),
         "worker": {
-            "actor": _actor(recipe, done),
+            "actor": _actor(recipe, start),
             "ref": {"fsdp": dict.fromkeys(("torch_dtype", "mp_param_dtype"), recipe.rl.precision)},
             "rollout": _rollout(recipe),
             "reward": _reward(recipe),
@@ -47,21 +38,23 @@ def train_config(recipe: Recipe, done: dict[str, Path]) -> dict[str, Any]:
         "easyr1": merged(config, recipe.rl.extra, "rl.extra"),
         "ema": recipe.rl.ema.model_dump(),
         "system": recipe.prompt.system,
-        "keep": {"last": rl.keep_last, "every": rl.keep_every and rl.keep_every * rl.save_every},
-        "env": loggers.environ(recipe.loggers),
+        "keep": RunTime(
+            {"last": rl.keep_last, "every": rl.keep_every and rl.keep_every * rl.save_every}
+        ),
+        "env": loggers.environ(recipe),
     }
 
 
 def _data(recipe: Recipe) -> dict[str, Any]:
     spec = recipe.rl.frames or recipe.frames
-    questions = str(OUT / "data" / "rl.json")
+    questions = OUT / "data/rl.json"
     return {
         "train_files": questions,
         "val_files": questions,
         "prompt_key": "problem",
         "answer_key": "answer",
         "video_key": "videos",
-        "video_fps": stages.ALL_FRAMES,
+        "video_fps": ALL_FRAMES,
         "min_pixels": spec.min_pixels,
         "max_pixels": spec.max_pixels,
         "max_prompt_length": recipe.rl.max_prompt_length,
@@ -90,7 +83,7 @@ def _algorithm(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def _actor(recipe: Recipe, done: dict[str, Path]) -> dict[str, Any]:
+def _actor(recipe: Recipe, start: Output) -> dict[str, Any]:
     rl = recipe.rl
     return {
         "global_batch_size": rl.minibatch_prompts,
@@ -104,7 +97,7 @@ def _actor(recipe: Recipe, done: dict[str, Path]) -> dict[str, Any]:
         "padding_free": rl.padding_free,
         "dynamic_batching": rl.dynamic_batching,
         "model": {
-            "model_path": str(stages.starting_policy(recipe, done)),
+            "model_path": start,
             "enable_gradient_checkpointing": rl.gradient_checkpointing,
             "trust_remote_code": False,
             "freeze_vision_tower": rl.freeze_vision_tower,
@@ -137,7 +130,7 @@ def _rollout(recipe: Recipe) -> dict[str, Any]:
 
 def _reward(recipe: Recipe) -> dict[str, Any]:
     return {
-        "reward_function": f"{REWARD}:compute_scores",
+        "reward_function": Joined((ProjectFile("reward_plugins/reward.py"), ":compute_scores")),
         "reward_function_kwargs": own_reward.trainer_arguments(recipe),
     }
 
@@ -148,14 +141,14 @@ def _trainer(recipe: Recipe) -> dict[str, Any]:
         "total_epochs": rl.epochs,
         "max_steps": rl.max_steps,
         **loggers.run_name(recipe, "project_name", "experiment_name"),
-        "logger": ["file", "console", *recipe.loggers],
+        "logger": RunTime(["file", "console", *recipe.loggers]),
         "nnodes": recipe.cluster.nodes,
         "n_gpus_per_node": recipe.cluster.gpus_per_node,
         "max_try_make_batch": rl.filter.max_refills,
         "val_freq": -1,
         "val_before_train": False,
-        "save_freq": rl.save_every,
+        "save_freq": RunTime(rl.save_every),
         "save_limit": -1,  # `keep` says what stays
-        "save_checkpoint_path": str(OUT / "checkpoints"),
+        "save_checkpoint_path": OUT / "checkpoints",
         "find_last_checkpoint": True,
     }

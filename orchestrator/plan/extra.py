@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.errors import RecipeError
+from orchestrator.plan.stage import RunTime
 
 
 def merged(ours: Mapping[str, Any], extra: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -17,6 +18,7 @@ def merged(ours: Mapping[str, Any], extra: Mapping[str, Any], where: str) -> dic
     result = dict(ours)
     for key, value in extra.items():
         known, name = result.get(key), f"{where}.{key}"
+        known = known.value if isinstance(known, RunTime) else known
         if isinstance(known, Mapping) and isinstance(value, Mapping):
             result[key] = merged(known, value, name)
         elif known is None or known == value:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-import yaml
-
-from orchestrator.errors import StageError
-from orchestrator.plan import drafts, extra, loggers, stages
-from orchestrator.plan.stage import OUT, Command, Draft, Progress, Resources, Stage
+from orchestrator.plan import extra, loggers
+from orchestrator.plan.context import ALL_FRAMES, PREPARED, Context, module, parser
+from orchestrator.plan.stage import OUT, Command, Layout, Output, Progress, RunTime, Stage
 from orchestrator.recipe import Recipe
-from orchestrator.run import history
-from reward_plugins.files import replacement, write_file
+from orchestrator.recipe.stages import SftStage
 
+LAYOUT = Layout("checkpoint-", "trainer_state.json", "*")
+PROGRESS = Progress(
+    path=OUT / "checkpoints/trainer_log.jsonl",
+    step="current_steps",
+    total="total_steps",
+    metric="loss",
+)
+RESUME = "model_name_or_path={checkpoint}"
+"""The trainer resumes by `load_state_dict(strict=False)` (transformers 5.6.0, trainer.py:3378), but
+a Qwen2.5-VL is saved under other names than it has in memory: not one tensor is loaded, and nothing
+is said. So the model is built from the checkpoint, which converts the names."""
 ENVIRON = {
     "OMP_NUM_THREADS": "1",
     "HF_HUB_OFFLINE": "1",
@@ -24,42 +30,38 @@ ENVIRON = {
 }
 
 
-def sft(recipe: Recipe, done: dict[str, Path]) -> Draft:
+def sft(context: Context, name: str, spec: SftStage) -> Stage:
     """Check the config, export the traces in LLaMA-Factory's format, then train on them."""
-    written = OUT / "train.yaml"
-    files = {
-        str(OUT / "prepare.json"): stages.prepare_config(
-            recipe, done, "llamafactory", recipe.sft.frames, "sft", prompt=recipe.sft.prompt
+    recipe = context.recipe.at(name)
+    files: dict[str, Any] = {
+        "prepare.json": context.prepare(
+            "llamafactory", "sft", spec.questions, spec.frames, recipe.prompt
         ),
-        str(written): yaml.safe_dump(train_config(recipe, done), sort_keys=False),
+        "train.yaml": train_config(recipe, context.policy(spec.start)),
     }
-    if recipe.sft.zero_stage is not None:
-        files[str(OUT / "deepspeed.json")] = stages.to_json(deepspeed_config(recipe))
+    if spec.zero_stage is not None:
+        files["deepspeed.json"] = deepspeed_config(recipe)
+    environment = context.environment("sft")
     train = Command(
-        stages.environment(recipe, "sft"),
-        ("-m", "reward_plugins.llamafactory_plugin.launch", "train", str(written)),
-        {**ENVIRON, **loggers.environ(recipe.loggers), **_torchrun(recipe)},
-        Progress(
-            path=str(OUT / "checkpoints" / "trainer_log.jsonl"),
-            step="current_steps",
-            total="total_steps",
-            metric="loss",
-            whole="early_stopping_steps" not in recipe.sft.extra,
-        ),
+        environment,
+        ("-m", "reward_plugins.llamafactory_plugin.launch", "train", OUT / "train.yaml"),
+        {**ENVIRON, **loggers.environ(recipe), **_torchrun(recipe)},
+        replace(PROGRESS, whole="early_stopping_steps" not in spec.extra),
         nodes=recipe.cluster.nodes,
+        resume=RESUME,
     )
-    return Draft(
-        name="sft",
-        commands=drafts.commands(train, "parse_llamafactory", written),
-        files=files,
-        resources=Resources(
-            recipe.cluster.cpus_per_stage,
-            stages.gpus_of_one_node(recipe),
-            recipe.cluster.pin,
-            recipe.cluster.nodes,
+    return context.add(
+        name,
+        (
+            parser(environment, "parse_llamafactory", "train.yaml"),
+            module("orchestrator", "data_builders.prepare", "prepare.json"),
+            train,
+            Command("orchestrator", ("-m", "orchestrator.run.sft_outputs", OUT)),
         ),
-        sources=(*stages.GIVEN, "reward_plugins/llamafactory_plugin"),
-        needs=(done["data"] / "sft.parquet", done["model"] / "checkpoint"),
+        files,
+        (*PREPARED, "reward_plugins/llamafactory_plugin"),
+        replace(context.resources(context.node_gpus), nodes=recipe.cluster.nodes),
+        layout=replace(LAYOUT, ranks=recipe.devices),
     )
 
 
@@ -74,23 +76,23 @@ def _torchrun(recipe: Recipe) -> dict[str, str]:
     return {"FORCE_TORCHRUN": "1", **{name: str(count) for name, count in counts.items()}}
 
 
-def train_config(recipe: Recipe, done: dict[str, Path]) -> dict[str, Any]:
+def train_config(recipe: Recipe, start: Output) -> dict[str, Any]:
     """Every key given to LLaMA-Factory (its `hparams/*.py` name them)."""
     config = {
-        **_model(recipe, done),
+        **_model(recipe, start),
         **_data(recipe),
         **_logging(recipe),
         **_optimisation(recipe),
         **_saving(recipe.sft.save_every),
     }
     config = extra.merged(config, recipe.sft.extra, "sft.extra")
-    return {key: value for key, value in config.items() if value is not None}
+    return {key: value for key, value in config.items() if value not in (None, RunTime(None))}
 
 
-def _model(recipe: Recipe, done: dict[str, Path]) -> dict[str, Any]:
+def _model(recipe: Recipe, start: Output) -> dict[str, Any]:
     sft = recipe.sft
     return {
-        "model_name_or_path": str(done["model"] / "checkpoint"),
+        "model_name_or_path": start,
         "stage": "sft",
         "do_train": True,
         "finetuning_type": "full",
@@ -105,29 +107,29 @@ def _data(recipe: Recipe) -> dict[str, Any]:
     still = spec.of("image")
     return {
         "dataset": "sft",
-        "dataset_dir": str(OUT / "data"),
+        "dataset_dir": OUT / "data",
         "template": sft.template,
         "default_system": (sft.prompt or recipe.prompt).system,
         "cutoff_len": sft.max_length,
         "max_samples": sft.max_samples,
-        "video_fps": stages.ALL_FRAMES,
-        "video_maxlen": stages.ALL_FRAMES,
+        "video_fps": ALL_FRAMES,
+        "video_maxlen": ALL_FRAMES,
         "video_max_pixels": spec.max_pixels,
         "video_min_pixels": spec.min_pixels,
         "image_max_pixels": max(still.max_pixels, spec.max_pixels),  # a frame may be an image
         "image_min_pixels": min(still.min_pixels, spec.min_pixels),
-        "preprocessing_num_workers": recipe.data.workers,
-        "dataloader_num_workers": sft.loader_workers,
+        "preprocessing_num_workers": RunTime(recipe.data.workers),
+        "dataloader_num_workers": RunTime(sft.loader_workers),
     }
 
 
 def _logging(recipe: Recipe) -> dict[str, Any]:
     sft = recipe.sft
     return {
-        "output_dir": str(OUT / "checkpoints"),
-        "logging_steps": sft.log_every,
-        "save_total_limit": sft.keep_last,
-        "report_to": list(recipe.loggers) or "none",
+        "output_dir": OUT / "checkpoints",
+        "logging_steps": RunTime(sft.log_every),
+        "save_total_limit": RunTime(sft.keep_last),
+        "report_to": RunTime(list(recipe.loggers) or "none"),
         **loggers.run_name(recipe, "project", "run_name"),
         "disable_tqdm": True,  # its rows come through trainer_log.jsonl
     }
@@ -149,7 +151,7 @@ def _optimisation(recipe: Recipe) -> dict[str, Any]:
         "bf16": sft.precision == "bf16",
         "disable_gradient_checkpointing": not sft.gradient_checkpointing,
         "use_cpu": recipe.cluster.device == "cpu",
-        "deepspeed": None if sft.zero_stage is None else str(OUT / "deepspeed.json"),
+        "deepspeed": None if sft.zero_stage is None else OUT / "deepspeed.json",
         "seed": recipe.seed,
     }
 
@@ -175,52 +177,7 @@ def deepspeed_config(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def resumed(stage: Stage, checkpoint: Path) -> Stage:
-    """The stage with its training to go on from `checkpoint`, weights included.
-
-    The trainer resumes by `load_state_dict(strict=False)` (transformers 5.6.0, trainer.py:3378),
-    but a Qwen2.5-VL is saved under other names than it has in memory: not one tensor is loaded, and
-    nothing is said. So the model is built from the checkpoint, which converts the names.
-    """
-    *before, train = stage.commands
-    weights = f"model_name_or_path={checkpoint}"
-    return replace(stage, commands=(*before, replace(train, argv=(*train.argv, weights))))
-
-
-def finish(directory: Path) -> None:
-    """Give a finished SFT stage names for its checkpoints, and its metrics in the common form."""
-    name_checkpoints(directory)
-    rows = history.sft(directory / "checkpoints")
-    write_file(directory / history.FILE, history.to_text(rows))
-
-
-def name_checkpoints(directory: Path) -> list[str]:
-    """Link `last`, `step-N` and `epoch-N` in a finished SFT stage to its checkpoints.
-
-    The step at which an epoch ends is known only once the trainer has counted the samples.
-    Raises `StageError` when the trainer left no checkpoint.
-    """
-    names: dict[str, Path] = {}
-    checkpoints = sorted((directory / "checkpoints").glob("checkpoint-*"), key=_step)
-    if not checkpoints:
-        raise StageError(f"{directory}: LLaMA-Factory ended without a checkpoint; see its log")
-    for path in checkpoints:
-        state = json.loads((path / "trainer_state.json").read_text())
-        names[f"step-{_step(path)}"] = path
-        if float(state["epoch"]).is_integer():
-            names[f"epoch-{int(state['epoch'])}"] = path
-        names["last"] = path
-    for name, path in names.items():
-        with replacement(directory / name) as link:
-            link.symlink_to(path.relative_to(directory))
-    return sorted(names)
-
-
-def _step(path: Path) -> int:
-    return int(path.name.rpartition("-")[2])
-
-
 def _saving(save_every: int | str) -> dict[str, Any]:
     if save_every == "epoch":
-        return {"save_strategy": "epoch"}
-    return {"save_strategy": "steps", "save_steps": save_every}
+        return {"save_strategy": RunTime("epoch")}
+    return {"save_strategy": RunTime("steps"), "save_steps": RunTime(save_every)}

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from orchestrator.plan.stage import OUT
+from orchestrator.plan.stage import OUT, RunTime
 from orchestrator.recipe import Recipe
 
 PROJECT = "camreasoner"
@@ -28,19 +28,17 @@ SERVICES = {
 KNOCK_SECONDS = 3.0
 
 
-def environ(loggers: Sequence[str]) -> dict[str, str]:
+def environ(recipe: Recipe) -> dict[str, RunTime]:
     """What a training command reads from the environment: everything stays in the stage."""
-    folders = {v: str(OUT / name) for name in loggers for v in LOCAL_ENVIRON[name]}
-    projects = {f"{SERVICES[name][0]}_PROJECT": PROJECT for name in loggers if name in SERVICES}
-    return {**folders, **projects}
+    used = recipe.loggers
+    folders = {v: OUT / name for name in used for v in LOCAL_ENVIRON[name]}
+    projects = {f"{SERVICES[name][0]}_PROJECT": PROJECT for name in used if name in SERVICES}
+    return {key: RunTime(value) for key, value in {**folders, **projects}.items()}
 
 
-def run_name(recipe: Recipe, project: str, run: str) -> dict[str, str]:
-    """What loggers call the run, by a trainer's keys; TensorBoard has its folder, and no names.
-
-    Without a logger that shows the name, another name reruns nothing.
-    """
-    return {project: PROJECT, run: recipe.name} if {*recipe.loggers} - {"tensorboard"} else {}
+def run_name(recipe: Recipe, project: str, run: str) -> dict[str, RunTime]:
+    """What loggers call the run, by a trainer's keys."""
+    return {project: RunTime(PROJECT), run: RunTime(recipe.name)}
 
 
 def offline(loggers: Sequence[str], given: Mapping[str, str] = os.environ) -> dict[str, str]:

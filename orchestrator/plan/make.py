@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from orchestrator.plan import easyr1, evaluation, llamafactory, stages, verl
-from orchestrator.plan.contents import contents
-from orchestrator.plan.stage import ROOT, Draft, Stage, seal
+from orchestrator.plan import data, evaluation, llamafactory, reinforce, report, sample
+from orchestrator.plan.context import Context
+from orchestrator.plan.stage import Stage
 from orchestrator.recipe import Recipe
+from orchestrator.recipe.stages import RlStage, SampleStage, SftStage, ordered
 
-ENVIRONMENTS = ROOT / "envs"
+KINDS: dict[type[Any], Callable[[Context, str, Any], Stage]] = {
+    SftStage: llamafactory.sft,
+    RlStage: reinforce.rl,
+    SampleStage: sample.sample,
+}
+"""How a stage of each kind is made."""
 
 
 @dataclass(frozen=True)
@@ -29,40 +35,25 @@ class Plan:
 
     def until(self, name: str) -> tuple[Stage, ...]:
         """The stages that must be done for `name` to be, itself last."""
-        wanted = {name}
+        needed = {name}
         for stage in reversed(self.stages):
-            if stage.name in wanted:
-                wanted |= {s.name for s in self.stages if s is not stage and stage.reads(s)}
-        return tuple(stage for stage in self.stages if stage.name in wanted)
+            if stage.name in needed:
+                needed |= {earlier.name for earlier in stage.inputs}
+        return tuple(stage for stage in self.stages if stage.name in needed)
 
 
 def make_plan(recipe: Recipe, runs: Path) -> Plan:
-    """All stages of `recipe`, each sealed with the directories of the ones before it."""
-    locks = {path.stem: _lock_hash(path) for path in ENVIRONMENTS.glob("*.txt")}
-    done: dict[str, Path] = {}
-    sealed: list[Stage] = []
-    for draft in _drafters(recipe):
-        drafted = draft(recipe, done)
-        stage = seal(drafted, runs / ".stages", locks, contents(drafted, sealed))
-        done[stage.name] = stage.directory
-        sealed.append(stage)
-    return Plan(recipe, tuple(sealed), runs / recipe.name)
-
-
-def _drafters(recipe: Recipe) -> list[Callable[[Recipe, dict[str, Path]], Draft]]:
-    trainer = {"verl": verl, "easyr1": easyr1}[recipe.rl.trainer]
-    return [
-        stages.data,
-        *([evaluation.benchmarks] if evaluation.has_benchmarks(recipe) else []),
-        stages.model,
-        llamafactory.sft,
-        trainer.rl,
-        stages.merge,
-        *([evaluation.external] if recipe.eval.external else []),
-        evaluation.evaluation,
-        stages.report,
-    ]
-
-
-def _lock_hash(path: Path) -> str:
-    return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
+    """All stages of `recipe`, each with the ones before it."""
+    context = Context(recipe, runs / ".stages")
+    data.questions(context)
+    if evaluation.has_benchmarks(recipe):
+        evaluation.benchmarks(context)
+    data.model(context)
+    for name in ordered(recipe.stages):
+        spec = recipe.stages[name]
+        KINDS[type(spec)](context, name, spec)
+    if recipe.eval.external:
+        evaluation.external(context)
+    evaluation.evaluation(context)
+    report.report(context)
+    return Plan(recipe, tuple(context.stages.values()), runs / recipe.name)

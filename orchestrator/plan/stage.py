@@ -1,23 +1,92 @@
-"""What a stage is: a pure value that says which files and commands would run, and where."""
+"""What a stage is: a value that says which files and commands would run, and where.
+
+Paths in it are values too (an output of an earlier stage, a file of the user's), so the stages it
+depends on, its rendered files and its fingerprint all follow from one walk of it.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-OUT = Path("@OUT@")
-"""Stands for the stage's own directory until its fingerprint, and so its path, is known."""
+import yaml
+
+from orchestrator.plan import digests
+from orchestrator.plan.outputs import modified_outputs
+
+ROOT = digests.ROOT
+
+
+@dataclass(frozen=True)
+class Output:
+    """A path below an earlier stage's directory, or below one's own where `stage` is None."""
+
+    stage: Stage | None = None
+    path: str = ""
+
+    def __truediv__(self, name: str) -> Output:
+        return Output(self.stage, f"{self.path}/{name}".lstrip("/"))
+
+
+OUT = Output()
+"""The stage's own directory."""
+
+
+@dataclass(frozen=True)
+class UserFile:
+    """A file or folder of the user's, which decides the result by its content."""
+
+    path: Path
+    only: tuple[str, ...] = ()
+    """Of a folder, the files that count; empty for all."""
+
+    @cached_property
+    def digest(self) -> str:
+        """Hash of the content; that of nothing where there is none."""
+        if self.only:
+            return digests.of_rows(
+                (name, digests.of_content(self.path / name)) for name in self.only
+            )
+        return digests.of_content(self.path)
+
+
+@dataclass(frozen=True)
+class ProjectFile:
+    """A file of this project, by its path in it: `code` of the stage tells its content."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """The text of a Python file of the user's, which decides the result by what it does."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class RunTime:
+    """A value that the result of the stage does not depend on: workers, logs, retention."""
+
+    value: Any
+
+
+@dataclass(frozen=True)
+class Joined:
+    """One text of several parts, some of which are paths."""
+
+    parts: tuple[Any, ...]
 
 
 @dataclass(frozen=True)
 class Progress:
     """How to read a command's progress from a file with one JSON object a line."""
 
-    path: str
+    path: Any
     step: str
     """Key of the step, dotted into nested objects."""
     total: int | str
@@ -35,11 +104,28 @@ class Command:
     """One process of a stage. `argv` follows the interpreter of `environment`."""
 
     environment: str
-    argv: tuple[str, ...]
-    environ: Mapping[str, str] = field(default_factory=dict)
+    argv: tuple[Any, ...]
+    environ: Mapping[str, Any] = field(default_factory=dict)
     progress: Progress | None = None
     nodes: int = 1
     """Nodes that run it at once, each told its rank and where the first one is."""
+    resume: str = ""
+    """Added to `argv` where the stage goes on from a checkpoint, whose path `{checkpoint}` is."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a trainer lays out its checkpoints, in `checkpoints/` of the stage."""
+
+    prefix: str
+    last_file: str
+    """Written when all else is."""
+    weights: str
+    """Pattern of what must be there besides: a trainer may have removed it."""
+    tracker: str | None = None
+    """Names the checkpoint to resume from."""
+    ranks: int = 1
+    """Processes that save a part each."""
 
 
 @dataclass(frozen=True)
@@ -58,100 +144,197 @@ class Resources:
         return {"CPU": self.cpus, **({"GPU": self.gpus} if self.gpus else {}), **pin}
 
 
-@dataclass(frozen=True)
-class Draft:
-    """A stage before its directory is known: paths under it start with `OUT`."""
-
-    name: str
-    commands: tuple[Command, ...]
-    files: Mapping[str, str]
-    resources: Resources
-    sources: tuple[str, ...]
-    """Packages of ours that decide the result: a change in them makes the stage stale."""
-    needs: tuple[Path, ...] = ()
-    """What must exist before the stage can start, left there by earlier stages."""
-    given: tuple[Path, ...] = ()
-    """The user's own files and folders that decide the result, besides the recipe."""
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Stage:
-    """A stage with its directory. Equal fingerprints mean equal results."""
+    """A stage of a plan. Equal fingerprints mean equal results."""
 
     name: str
-    fingerprint: str
-    directory: Path
-    commands: tuple[Command, ...]
-    files: Mapping[str, str]
+    store: Path
+    """Where the directories of all stages are."""
+    steps: tuple[Command, ...]
+    """What runs, one after the other; `commands` are they with paths as text."""
+    contents: Mapping[str, Any]
+    """What is written first, by name: a tree for `.json` and `.yaml`, else a text; `files` are the
+    texts."""
     resources: Resources
-    needs: tuple[Path, ...]
-    ingredients: Mapping[str, str]
-    """Hash of everything that went into the fingerprint, by name: tells why a stage is stale."""
+    code: tuple[str, ...] = ()
+    """Files and packages of ours that decide the result, relative to the project."""
+    locks: Mapping[str, str] = field(default_factory=dict)
+    """Hash of the lock of each environment that a command runs in."""
+    layout: Layout | None = None
+    """Of a trainer's checkpoints; None for a stage that has none to go on from."""
+    variant: str = ""
+    """Tells apart two results of the same recipe that keep other checkpoints."""
+
+    @cached_property
+    def ingredients(self) -> dict[str, str]:
+        """Hash of everything that decides the result, by name: tells why a stage is stale."""
+        commands = [[c.environment, c.argv, c.environ] for c in self.steps]
+        modified = {stage.name: self._modified(stage) for stage in self.inputs}
+        return {
+            "commands": _digest(commands),
+            **{f"file {name}": _digest(tree) for name, tree in sorted(self.contents.items())},
+            **{f"content {file.path}": file.digest for file in self._leaves(UserFile)},
+            **{f"source {name}": digests.of_code(name) for name in self.code},
+            **{f"environment {name}": digest for name, digest in self.locks.items()},
+            **{f"stage {stage.name}": stage.fingerprint for stage in self.inputs},
+            **{f"changed in {name}": _digest(rows) for name, rows in modified.items() if rows},
+            **({"variant": self.variant} if self.variant else {}),
+        }
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of all ingredients."""
+        return _digest(self.ingredients)[:16]
+
+    @cached_property
+    def directory(self) -> Path:
+        """Where the stage runs, and leaves its result."""
+        return self.store / self.name / self.fingerprint
+
+    @property
+    def training(self) -> Command | None:
+        """The command that trains, which reports a metric step by step."""
+        return next((c for c in self.commands if c.progress and c.progress.metric), None)
+
+    @cached_property
+    def inputs(self) -> tuple[Stage, ...]:
+        """The stages that it reads, each once, in the order in which it names them."""
+        return tuple(dict.fromkeys(leaf.stage for leaf in self._leaves(Output) if leaf.stage))
+
+    @cached_property
+    def needs(self) -> tuple[Path, ...]:
+        """What must exist before it starts, left there by the stages that it reads."""
+        paths = (self._path(leaf) for leaf in self._leaves(Output) if leaf.stage)
+        return tuple(dict.fromkeys(paths))
+
+    @cached_property
+    def files(self) -> dict[str, str]:
+        """Texts by path, with every path in them as it is on this machine."""
+        trees = self.contents.items()
+        return {str(self.directory / name): _text(name, self.render(tree)) for name, tree in trees}
+
+    @cached_property
+    def commands(self) -> tuple[Command, ...]:
+        """The steps with their paths as text."""
+        return tuple(
+            replace(
+                command,
+                argv=tuple(str(word) for word in self.render(command.argv)),
+                environ={key: str(self.render(v)) for key, v in command.environ.items()},
+                progress=command.progress
+                and replace(command.progress, path=self.render(command.progress.path)),
+            )
+            for command in self.steps
+        )
+
+    def render(self, value: Any) -> Any:
+        """`value` with text in place of every path."""
+        return _replaced(value, self._render_leaf)
+
+    def _render_leaf(self, leaf: Any) -> Any:
+        match leaf:
+            case Output():
+                return str(self._path(leaf))
+            case UserFile():
+                return str(leaf.path)
+            case ProjectFile():
+                return str(ROOT / leaf.path)
+            case Source():
+                return leaf.text
+            case RunTime():
+                return self.render(leaf.value)
+            case Joined():
+                return "".join(str(self.render(part)) for part in leaf.parts)
+        return leaf
+
+    def _path(self, output: Output) -> Path:
+        return (output.stage or self).directory / output.path
 
     def reads(self, other: Stage) -> bool:
-        """Whether this stage needs the directory of `other`, or names it in a file or command."""
-        needed = any(path.is_relative_to(other.directory) for path in self.needs)
-        return needed or str(other.directory) in text_of(self)
+        """Whether this stage names anything of `other`."""
+        return other in self.inputs
+
+    def _leaves(self, kind: type[Any]) -> list[Any]:
+        trees = [*self.contents.values(), *((c.argv, c.environ) for c in self.steps)]
+        return list(dict.fromkeys(leaf for leaf in _leaves(trees) if isinstance(leaf, kind)))
+
+    def _modified(self, stage: Stage) -> list[tuple[str, str]]:
+        """Files of `stage` that are other than it left them, and that this stage reads."""
+        files = stage.modified
+        if not files:
+            return []
+        named = [leaf.path for leaf in self._leaves(Output) if leaf.stage is stage]
+        read = [(stage.directory / path).resolve() for path in named]
+        paths = {name: (stage.directory / name).resolve() for name in files}
+        return sorted(
+            (name, files[name])
+            for name, path in paths.items()
+            if any(path == known or known in path.parents for known in read)
+        )
+
+    @cached_property
+    def modified(self) -> dict[str, str]:
+        """Hash by name of files that are no longer as the finished stage left them."""
+        return {name: new for name, new in modified_outputs(self.directory).items() if new}
 
 
-def text_of(stage: Draft | Stage) -> str:
-    """All that a stage is told, in its files and arguments."""
-    return "\n".join([*stage.files.values(), *(a for c in stage.commands for a in c.argv)])
+def _replaced(value: Any, leaf: Callable[[Any], Any]) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _replaced(inner, leaf) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_replaced(inner, leaf) for inner in value]
+    return leaf(value)
 
 
-def seal(
-    draft: Draft, store: Path, environments: Mapping[str, str], contents: Mapping[str, str]
-) -> Stage:
-    """Fingerprint `draft` and put its real directory in place of `OUT`.
-
-    `environments` gives the lock hash of every environment by name, `contents` the hashes of what
-    it reads that its files and commands only name.
-    """
-    ingredients = {
-        "commands": _digest([[c.environment, c.argv, dict(c.environ)] for c in draft.commands]),
-        **{f"file {name}": _digest(text) for name, text in sorted(draft.files.items())},
-        **{f"source {name}": source_hash(name) for name in draft.sources},
-        **{f"environment {c.environment}": environments[c.environment] for c in draft.commands},
-        **contents,
-    }
-    fingerprint = _digest(ingredients)[:16]
-    directory = store / draft.name / fingerprint
-    return Stage(
-        name=draft.name,
-        fingerprint=fingerprint,
-        directory=directory,
-        commands=tuple(_place_command(c, directory) for c in draft.commands),
-        files={
-            _place(name, directory): _place(text, directory) for name, text in draft.files.items()
-        },
-        resources=draft.resources,
-        needs=draft.needs,
-        ingredients=ingredients,
-    )
+def _leaves(value: Any) -> Iterator[Any]:
+    """Every leaf, those inside values that hold others too."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    elif isinstance(value, Joined):
+        value = value.parts
+    elif isinstance(value, RunTime):
+        value = [value.value]
+    if isinstance(value, list | tuple):
+        for inner in value:
+            yield from _leaves(inner)
+    elif getattr(value, "__hash__", None) is not None:
+        yield value
 
 
-def source_hash(package: str) -> str:
-    """Hash of the code and templates below `package`, a path relative to the project."""
-    path = ROOT / package
-    below = sorted(path.rglob("*")) if path.is_dir() else [path]
-    files = [f for f in below if f.suffix in (".py", ".j2")]
-    return _digest([[str(f.relative_to(ROOT)), f.read_text()] for f in files])
+def _digest(value: Any) -> str:
+    return digests.of_tree(_named(value))
 
 
-def _place_command(command: Command, directory: Path) -> Command:
-    progress = command.progress
-    return replace(
-        command,
-        argv=tuple(_place(part, directory) for part in command.argv),
-        environ={key: _place(value, directory) for key, value in command.environ.items()},
-        progress=progress and replace(progress, path=_place(progress.path, directory)),
-    )
+def _named(value: Any) -> Any:
+    """`value` for a hash: paths by what they stand for, and nothing of what is for run time."""
+    if isinstance(value, Mapping):
+        decisive = {key: v for key, v in value.items() if not isinstance(v, RunTime)}
+        return {key: _named(inner) for key, inner in decisive.items()}
+    if isinstance(value, list | tuple):
+        return [_named(inner) for inner in value if not isinstance(inner, RunTime)]
+    return _name(value)
 
 
-def _place(text: str, directory: Path) -> str:
-    return text.replace(str(OUT), str(directory))
+def _name(leaf: Any) -> Any:
+    """What stands for a path in a hash: nothing that depends on where things are."""
+    match leaf:
+        case Output():
+            return {"output": [leaf.stage.name if leaf.stage else None, leaf.path]}
+        case UserFile():
+            return {"content": leaf.digest}
+        case ProjectFile():
+            return {"project": leaf.path}
+        case Source():
+            return {"source": digests.of_source(leaf.text)}
+        case Joined():
+            return {"joined": _named(leaf.parts)}
+    return leaf
 
 
-def _digest(value: object) -> str:
-    text = json.dumps(value, sort_keys=True).replace(str(ROOT), "@ROOT@")
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+def _text(name: str, tree: Any) -> str:
+    if name.endswith(".json"):
+        return json.dumps(tree, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    if name.endswith(".yaml"):
+        return str(yaml.safe_dump(tree, sort_keys=False, allow_unicode=True, width=10**6))
+    return str(tree)

@@ -6,45 +6,37 @@ rejects one that a new version renames.
 
 from __future__ import annotations
 
-import json
-import re
-from pathlib import Path
 from typing import Any
 
-from orchestrator.plan import drafts, loggers, own_reward, stages
+from orchestrator.plan import loggers, own_reward
 from orchestrator.plan.extra import flat, merged
-from orchestrator.plan.stage import OUT, Draft
+from orchestrator.plan.stage import OUT, Layout, Output, RunTime
 from orchestrator.recipe import Recipe
 
 PLUGIN = "reward_plugins.verl_plugin"
+ENTRY, SCORE = "train", "critic/score/mean"
+"""Module of the plugin that reads the config, and the key of the mean reward in its metrics."""
+LAYOUT = Layout("global_step_", "data.pt", "actor/model_*.pt", "latest_checkpointed_iteration.txt")
 ACTOR, ROLLOUT = "actor_rollout_ref.actor", "actor_rollout_ref.rollout"
 REF, MODEL = "actor_rollout_ref.ref", "actor_rollout_ref.model"
 
 
-def rl(recipe: Recipe, done: dict[str, Path]) -> Draft:
-    """Check the config, export the questions in verl's format, then reinforce."""
-    return drafts.rl(
-        recipe, done, train_config(recipe, done), entry="train", score="critic/score/mean"
-    )
-
-
-def train_config(recipe: Recipe, done: dict[str, Path]) -> dict[str, Any]:
+def train_config(recipe: Recipe, start: Output) -> dict[str, Any]:
     """What `reward_plugins.verl_plugin.train` reads: verl's overrides and its environment."""
-    given = overrides(recipe, done)
     return {
-        "overrides": [f"{key}={_literal(value)}" for key, value in given.items()],
+        "overrides": overrides(recipe, start),
         "env": environ(recipe),
         "fork": recipe.cluster.device == "cpu",
     }
 
 
-def environ(recipe: Recipe) -> dict[str, str]:
+def environ(recipe: Recipe) -> dict[str, Any]:
     """What all of verl's processes read from the environment."""
     shared = {
         "VERL_USE_EXTERNAL_PLUGINS": "none",
-        "VERL_FILE_LOGGER_PATH": str(OUT / "metrics.jsonl"),
+        "VERL_FILE_LOGGER_PATH": OUT / "metrics.jsonl",
         "VERL_LOGGING_LEVEL": "WARNING",
-        **loggers.environ(recipe.loggers),
+        **loggers.environ(recipe),
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
     }
@@ -53,11 +45,11 @@ def environ(recipe: Recipe) -> dict[str, str]:
     return shared
 
 
-def overrides(recipe: Recipe, done: dict[str, Path]) -> dict[str, Any]:
+def overrides(recipe: Recipe, start: Output) -> dict[str, Any]:
     """Every key given to verl, those of `rl.extra` last."""
     ours = {
         **_data(recipe),
-        **_policy(recipe, done),
+        **_policy(recipe, start),
         **_optimisation(recipe),
         **_sampling(recipe),
         **_algorithm(recipe),
@@ -72,7 +64,7 @@ def overrides(recipe: Recipe, done: dict[str, Path]) -> dict[str, Any]:
 
 
 def _data(recipe: Recipe) -> dict[str, Any]:
-    questions = str(OUT / "data" / "rl.parquet")
+    questions = OUT / "data/rl.parquet"
     return {
         "data.train_files": questions,
         "data.val_files": questions,
@@ -88,9 +80,9 @@ def _data(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def _policy(recipe: Recipe, done: dict[str, Path]) -> dict[str, Any]:
+def _policy(recipe: Recipe, start: Output) -> dict[str, Any]:
     return {
-        f"{MODEL}.path": str(stages.starting_policy(recipe, done)),
+        f"{MODEL}.path": start,
         f"{MODEL}.use_remove_padding": recipe.rl.padding_free,
         f"{MODEL}.enable_gradient_checkpointing": recipe.rl.gradient_checkpointing,
         **_precision(recipe),
@@ -203,16 +195,16 @@ def _trainer(recipe: Recipe) -> dict[str, Any]:
         # verl stops at whichever comes first; an epoch has a step at the least.
         "trainer.total_epochs": rl.max_steps or rl.epochs,
         "trainer.total_training_steps": rl.max_steps,
-        "trainer.save_freq": rl.save_every,
-        "+trainer.keep_last": rl.keep_last,
-        "+trainer.keep_every": rl.keep_every and rl.keep_every * rl.save_every,
+        "trainer.save_freq": RunTime(rl.save_every),
+        "+trainer.keep_last": RunTime(rl.keep_last),
+        "+trainer.keep_every": RunTime(rl.keep_every and rl.keep_every * rl.save_every),
         "trainer.test_freq": -1,
         "trainer.val_before_train": False,
         "trainer.resume_mode": "auto",
         **loggers.run_name(recipe, "trainer.project_name", "trainer.experiment_name"),
-        "trainer.logger": ["console", *recipe.loggers],
-        "trainer.default_local_dir": str(OUT / "checkpoints"),
-        "trainer.rollout_data_dir": str(OUT / "rollouts"),
+        "trainer.logger": RunTime(["console", *recipe.loggers]),
+        "trainer.default_local_dir": OUT / "checkpoints",
+        "trainer.rollout_data_dir": OUT / "rollouts",
     }
 
 
@@ -243,14 +235,3 @@ def _vllm(recipe: Recipe) -> dict[str, Any]:
         f"{ROLLOUT}.max_model_len": recipe.rl.longest,
         f"{ROLLOUT}.enable_chunked_prefill": False,
     }
-
-
-def _literal(value: Any) -> str:
-    """A value in Hydra's override grammar, which reads an unquoted 1 or true as what it says."""
-    if value is None or isinstance(value, bool):
-        return json.dumps(value)
-    if isinstance(value, str):
-        return value if re.fullmatch(r"[a-z_]{6,}|/[\w./@-]+", value) else json.dumps(value)
-    if isinstance(value, list | tuple):
-        return "[" + ",".join(_literal(item) for item in value) + "]"
-    return repr(value)

@@ -10,6 +10,7 @@ import jinja2
 import yaml
 from huggingface_hub import DatasetCardData, ModelCard, ModelCardData
 
+from orchestrator.recipe.policy import Policy, parse_policy
 from orchestrator.report.table import lines, percent, points, span
 from orchestrator.secrets import redact
 from orchestrator.trace.record import Record
@@ -30,19 +31,29 @@ PRIVATE = ("cluster", "review", "expected")
 
 
 def model_card(record: Record, what: str) -> str:
-    """The card of the policy after `what`: "rl" or "sft"."""
+    """The card of the policy called `what`."""
+    policy = parse_policy(what)
+    kind = record.recipe["stages"][policy.stage]["kind"]
+    made = record.manifests.get(policy.stage, {}).get("metrics", {}).get("merge", {})
     base = record.recipe["model"]["path"]
     license = base_license(record.directory / "model" / "checkpoint") if base else OWN
     data = ModelCardData(
         base_model=base if base and not Path(base).is_dir() else None,
         library_name="transformers",
         pipeline_tag="video-text-to-text",
-        tags=["camera-motion", "video", "grpo" if what == "rl" else "sft", f"arxiv:{PAPER}"],
+        tags=["camera-motion", "video", "grpo" if kind == "rl" else "sft", f"arxiv:{PAPER}"],
         license=license.get("license"),
         license_name=license.get("license_name"),
         license_link=license.get("license_link"),
     )
-    return _render("model", data.to_yaml(), record, what=what, license=license["words"], base=base)
+    facts = {"what": what, "kind": kind, "base": base, "merge": made.get(_merged(record, policy))}
+    return _render("model", data.to_yaml(), record, license=license["words"], **facts)
+
+
+def _merged(record: Record, policy: Policy) -> str:
+    """The folder of a policy by its step, as the check of the merge names it."""
+    folder = record.directory / policy.stage / policy.folder
+    return folder.resolve().name
 
 
 def data_card(record: Record) -> str:
@@ -93,7 +104,6 @@ def _render(kind: str, header: str, record: Record, **facts: Any) -> str:
         r=record.recipe,
         results=list(_results(record.scores)),
         stages=[_stage(name, manifest) for name, manifest in record.manifests.items()],
-        merge=record.manifests.get("merge", {}).get("metrics"),
         **facts,
     )
     return redact(f"---\n{header}\n---\n{text}")

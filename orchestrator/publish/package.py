@@ -9,10 +9,11 @@ from typing import Literal
 
 from orchestrator.errors import PublishError
 from orchestrator.publish.card import CARD, data_card, model_card
+from orchestrator.recipe.policy import parse_policy
+from orchestrator.run import policies
 from orchestrator.secrets import redact
 from orchestrator.trace.record import Record
 
-What = Literal["rl", "sft", "data"]
 MODEL_FILES = ("*.safetensors", "*.json", "*.jinja", "merges.txt", "*.model")
 NOT_MODEL = {"trainer_state.json", "trainer_log.jsonl", "all_results.json", "train_results.json"}
 DATA_FILES = ("*.parquet", "audit.json", "quarantine.json")
@@ -37,8 +38,8 @@ class Package:
         return sum(path.stat().st_size for path in self.files.values())
 
 
-def pack(record: Record, what: What) -> Package:
-    """The policy after RL or SFT, or the questions, of a finished run.
+def pack(record: Record, what: str) -> Package:
+    """A policy of a finished run, by its name, or its questions: `data`.
 
     Raises `PublishError` for a result that is not there, and for a file that holds a secret.
     """
@@ -49,12 +50,17 @@ def pack(record: Record, what: What) -> Package:
     return package
 
 
-def _model(record: Record, what: Literal["rl", "sft"]) -> Package:
-    places = {"rl": "merge/checkpoint", "sft": f"sft/{_starting_checkpoint(record)}"}
-    folder = record.directory / places[what]
-    stage = places[what].partition("/")[0]
+def _model(record: Record, what: str) -> Package:
+    try:
+        policy, folder = parse_policy(what), policies.place(record.directory, what)
+    except ValueError as error:
+        raise PublishError(f"what={what}: {error}, or data") from None
+    stage = policy.stage
     if stage not in record.manifests or not (folder / "config.json").is_file():
-        raise PublishError(f"{record.name} has no finished {stage}: {folder} is no checkpoint")
+        there = ", ".join(policies.trained(record.directory, record.recipe))
+        raise PublishError(
+            f"{record.name} has no finished {what}: {folder} is no checkpoint; there: {there}"
+        )
     files = {path.name: path for path in _matching(folder, MODEL_FILES)}
     if not any(name.endswith(".safetensors") for name in files):
         raise PublishError(f"{folder} holds no *.safetensors: there are no weights to publish")
@@ -81,10 +87,6 @@ def _data(record: Record) -> Package:
     return Package("dataset", files, data_card(record), (note,))
 
 
-def _starting_checkpoint(record: Record) -> str:
-    return str(record.recipe["rl"]["sft_checkpoint"]).replace(":", "-")
-
-
 def _matching(folder: Path, patterns: tuple[str, ...]) -> Iterator[Path]:
     found = {path for pattern in patterns for path in folder.glob(pattern)}
     yield from sorted(path for path in found if path.name not in {*NOT_MODEL, CARD})
@@ -105,7 +107,7 @@ def summary(package: Package) -> Iterator[str]:
 
 def same_files(package: Package, published: dict[str, str | None]) -> list[str]:
     """Names whose SHA-256 on the Hub is not that of the file here; None there: not a large file."""
-    from orchestrator.run.outputs import sha256
+    from orchestrator.plan.digests import sha256
 
     return [
         name

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import cast, get_args
 
 from rich.markup import escape
 
 from orchestrator.console import Console
 from orchestrator.errors import PublishError
 from orchestrator.publish.card import CARD
-from orchestrator.publish.package import What, pack, summary
+from orchestrator.publish.package import pack, summary
 from orchestrator.publish.upload import upload
+from orchestrator.run import policies
 from orchestrator.trace.record import Record
 from reward_plugins.files import write_file
 
@@ -25,12 +25,13 @@ def publish(record: Record, options: Mapping[str, str], console: Console) -> Non
 
     Raises `PublishError`.
     """
-    what, repo = _what(options.get("what", "rl")), options.get("repo")
+    what = options.get("what", policies.names(record.recipe)[-1])
+    repo = options.get("repo")
     private, confirmed = _flag(options, "private", "true"), _flag(options, "confirm", "false")
     if repo is not None and not REPO.fullmatch(repo):
         raise PublishError(f"repo={repo}: expected an owner and a name, like me/{record.name}")
     package = pack(record, what)
-    card = record.directory / "publish" / what / CARD
+    card = record.directory / "publish" / what.replace(":", "-") / CARD
     write_file(card, package.card)
     shown = "private" if private else "[yellow]public[/]"
     console.say(f"[bold]{shown} {package.kind}[/] {repo or '(add repo=<owner>/<name>)'}")
@@ -44,13 +45,6 @@ def publish(record: Record, options: Mapping[str, str], console: Console) -> Non
         return
     address = upload(package, repo, f"Publish {record.name}: {what}", private=private)
     console.say(f"[green]✔[/] published: {address}")
-
-
-def _what(given: str) -> What:
-    for what in get_args(What):
-        if given == what:
-            return cast(What, what)
-    raise PublishError(f"what={given}: choose one of {', '.join(get_args(What))}")
 
 
 def _flag(options: Mapping[str, str], name: str, default: str) -> bool:

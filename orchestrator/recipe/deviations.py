@@ -53,7 +53,7 @@ def value_at(recipe: Recipe, key: str) -> Any:
     """The recipe's value as YAML gives it; a stage without frames of its own has the recipe's."""
     value: Any = recipe
     for part in key.split("."):
-        inner = getattr(value, part)
+        inner = value.get(part) if isinstance(value, dict) else getattr(value, part)
         value = recipe.frames if part == "frames" and inner is None else inner
         if value is None:
             return None

@@ -7,11 +7,8 @@ from pydantic import Field, model_validator
 from data_builders.source_specs import BenchmarkName, RepositoryFile
 from data_builders.specs import FrameSpec, Spec, SyntheticSpec
 from orchestrator.evaluation.judge_specs import JudgeSpec
+from orchestrator.recipe.policy import PolicyName
 
-OwnCheckpoint = Annotated[
-    str, Field(pattern=r"^(base|rl|sft(:(last|epoch:[1-9][0-9]*|step:[1-9][0-9]*))?)$")
-]
-"""`sft` is the checkpoint that RL starts from; `sft:epoch:1`, `sft:step:500`, `sft:last` others."""
 OwnBenchmark = Annotated[str, Field(pattern=r"^[^:]+\.py:[A-Za-z_][A-Za-z0-9_]*$")]
 """`path/to/file.py:name`: a function that makes the questions of a benchmark of your own."""
 TaskName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
@@ -74,8 +71,9 @@ def short_name(benchmark: str) -> str:
 class EvalSpec(Spec):
     """Which checkpoints answer which questions, and how."""
 
-    checkpoints: tuple[OwnCheckpoint, ...]
-    """This recipe's policies to evaluate: base, sft, sft:epoch:N, sft:step:N, sft:last, rl."""
+    checkpoints: tuple[PolicyName, ...] | None
+    """This recipe's policies to evaluate, `base | <stage>[:last|epoch:N|step:N]`. Null: the base,
+    each policy that a stage starts from, and the last of each that no stage starts from."""
     models: dict[ModelName, EvaluatedModel]
     """Other models, by the name they carry in the tables."""
     benchmarks: tuple[BenchmarkName | OwnBenchmark, ...] = Field(min_length=1)
@@ -113,13 +111,15 @@ class EvalSpec(Spec):
     def _consistent(self) -> "EvalSpec":
         if self.vllm and self.engine != "vllm":
             raise ValueError("eval.vllm: has no effect without eval.engine=vllm; set it to {}")
-        if not self.checkpoints and not self.models:
+        if self.checkpoints == () and not self.models:
             raise ValueError("eval.checkpoints and eval.models are both empty: name what to ask")
-        for names in (self.checkpoints, tuple(map(short_name, self.benchmarks)), self.external):
+        for names in (
+            self.checkpoints or (),
+            tuple(map(short_name, self.benchmarks)),
+            self.external,
+        ):
             if len(set(names)) < len(names):
                 raise ValueError(f"{', '.join(names)} names something twice")
-        if taken := {"base", "sft", "rl"} & set(self.models):
-            raise ValueError(f"eval.models: {', '.join(sorted(taken))} names a checkpoint of ours")
         known = {short_name(name) for name in self.benchmarks}
         for name, model in self.models.items():
             if strange := sorted(set(model.predictions) - known):
@@ -129,7 +129,8 @@ class EvalSpec(Spec):
                 )
         if self.external_path and not self.external:
             raise ValueError("eval.external_path: name the tasks of that folder in eval.external")
-        if self.external and not (self.checkpoints or any(m.path for m in self.models.values())):
+        here = self.checkpoints != () or any(m.path for m in self.models.values())
+        if self.external and not here:
             raise ValueError("eval.external: lmms-eval needs a checkpoint, or a model with a path")
         if ("synthetic" in self.benchmarks) and self.synthetic is None:
             raise ValueError("eval.benchmarks lists synthetic, but eval.synthetic is null")

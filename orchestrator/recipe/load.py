@@ -16,10 +16,21 @@ from pydantic import BaseModel, ValidationError
 from yaml import YAMLError
 
 from orchestrator.errors import RecipeError
+from orchestrator.recipe.policy import GRAMMAR
 from orchestrator.recipe.rules import broken_rules
 from orchestrator.recipe.schema import Recipe
+from orchestrator.recipe.stages import RlStage, SampleStage, SftStage
 from orchestrator.secrets import environment_in, guard, redact, secrets_in
 
+STAGES: dict[str, type[BaseModel]] = {"sft": SftStage, "rl": RlStage, "sample": SampleStage}
+START = f"stages.<name>.start: {GRAMMAR}"
+RETIRED = {
+    "rl.start": START,
+    "rl.sft_checkpoint": f"{START}; e.g. stages.rl.start=sft:epoch:2",
+    "merge": "rl.merge_dtype: an RL stage merges its checkpoints itself",
+    "merge.dtype": "rl.merge_dtype: an RL stage merges its checkpoints itself",
+}
+"""Keys of earlier versions, and what says the same now."""
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"
 
 
@@ -47,7 +58,7 @@ def load_recipe(name: str, overrides: Sequence[str] = (), root: Path = RECIPES) 
     try:
         recipe = Recipe.model_validate(values)
     except ValidationError as error:
-        raise RecipeError(_report(name, [_explain(e) for e in error.errors()])) from None
+        raise RecipeError(_report(name, _explain(error.errors()))) from None
     if problems := broken_rules(recipe):
         raise RecipeError(_report(name, problems))
     return recipe
@@ -113,14 +124,47 @@ def _report(name: str, problems: list[str]) -> str:
     return redact("\n".join(lines))
 
 
-def _explain(error: Any) -> str:
-    key = ".".join(str(part) for part in error["loc"])
+def _explain(errors: Sequence[Any]) -> list[str]:
+    """A line an error; one that a stage has from its kind's section is told of the section."""
+    lines: dict[str, None] = {}
+    shared = {_key(error) for error in errors}
+    for error in errors:
+        key = _key(error)
+        _, section, rest = _stage_key(error)
+        if not (section and rest and f"{section}.{rest}" in shared):
+            lines[_line(key, error)] = None
+    return list(lines)
+
+
+def _line(key: str, error: Any) -> str:
+    if key in RETIRED:
+        return f"{key}: retired; now {RETIRED[key]}"
+    stage, section, _ = _stage_key(error)
+    if error["type"] == "extra_forbidden" and section:
+        known = [f"{stage}.{name}" for name in _all_keys(STAGES[section])]
+        return f"{key}: unknown key{_nearest(key, known)}"
     if error["type"] == "extra_forbidden":
         return f"{key}: unknown key{_nearest(key, _all_keys(Recipe))}"
+    if error["type"] in ("union_tag_not_found", "union_tag_invalid"):
+        return f"{key}.kind: give one of {', '.join(STAGES)}"
     if error["type"] == "missing":
-        return f"{key}: missing; add it to the recipe"
-    found = "" if isinstance(error["input"], dict) else f" (found {error['input']!r})"
-    return f"{key or 'recipe'}: {error['msg'].removeprefix('Value error, ')}{found}"
+        where = f" (or to `{section}:`, for all stages of this kind)" if section else ""
+        return f"{key}: missing; add it to the recipe{where}"
+    value = "" if isinstance(error["input"], dict) else f" (found {error['input']!r})"
+    return f"{key or 'recipe'}: {error['msg'].removeprefix('Value error, ')}{value}"
+
+
+def _key(error: Any) -> str:
+    stage, section, rest = _stage_key(error)
+    return f"{stage}.{rest}" if section else ".".join(str(part) for part in error["loc"])
+
+
+def _stage_key(error: Any) -> tuple[str, str, str]:
+    """Of an error within a stage: `stages.<name>`, its kind, and the key below it."""
+    head, *parts = error["loc"] or ("",)
+    if head != "stages" or len(parts) < 2 or parts[1] not in STAGES:
+        return "", "", ""
+    return f"stages.{parts[0]}", str(parts[1]), ".".join(map(str, parts[2:]))
 
 
 def _nearest(given: str, known: Sequence[str]) -> str:

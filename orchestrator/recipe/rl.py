@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from data_builders.specs import FrameSpec, Spec
+from data_builders.specs import FrameSpec, PromptSpec, Spec
 
 
 class EmaSpec(Spec):
@@ -87,16 +87,14 @@ class RolloutSpec(Spec):
 
 
 class RlSpec(Spec):
-    """EMA-GRPO from an SFT checkpoint, run by stock verl or EasyR1."""
+    """EMA-GRPO from an earlier policy, run by stock verl or EasyR1."""
 
     trainer: Literal["verl", "easyr1"]
     """Which back end runs the stage."""
-    start: Literal["base", "sft"]
-    """Policy to start from."""
-    sft_checkpoint: str
-    """Which SFT checkpoint: `last`, `epoch:N` or `step:N` (paper section 4.4: epoch 2)."""
     frames: FrameSpec | None
     """Frames this stage sees, when not the recipe's own; the plan then shows the skew."""
+    prompt: PromptSpec | None = None
+    """Prompt and tags of this stage, when not the recipe's own."""
     advantage: Literal["ema_grpo", "grpo"]
     """`ema_grpo` is the paper's; `grpo` divides by each group's own std."""
     ema: EmaSpec
@@ -171,6 +169,8 @@ class RlSpec(Spec):
     keep_every: int | None = Field(gt=0)
     """Every so many checkpoints one stays for ever, to go back to behind a collapse that is seen
     late; null: none does."""
+    merge_dtype: Literal["bf16", "fp32"]
+    """Type of the weights that the stage leaves: its shards are merged at its end."""
     extra: dict[str, Any]
     """Keys of the chosen trainer, dotted or nested, passed through verbatim."""
 

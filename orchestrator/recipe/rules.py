@@ -8,14 +8,32 @@ from data_builders.source_specs import BUILT_IN, TEST_SETS
 from data_builders.specs import FrameSpec
 from orchestrator.recipe.evaluation import short_name
 from orchestrator.recipe.own_code import REWARD, own_function
+from orchestrator.recipe.policy import BASE, GRAMMAR, Policy, parse_policy
 from orchestrator.recipe.rl import RewardSpec
 from orchestrator.recipe.schema import Recipe
+from orchestrator.recipe.stages import RESERVED, RlStage, SampleStage, TrainingStage, ordered
+
+SETS = ("sft", "rl", "test")
+"""Question sets that the data stage leaves."""
 
 
 def broken_rules(recipe: Recipe) -> list[str]:
     """One line a contradiction: key, what was found, how to mend it."""
-    checks = (_data, _frames, _tags, _start, _rl, _reward, _benchmarks, _devices)
-    return [problem for check in checks for problem in check(recipe)]
+    of_all = (_data, _frames, _tags, _policies, _questions, _benchmarks)
+    problems = [problem for check in of_all for problem in check(recipe)]
+    for name, spec in recipe.stages.items():
+        shared = set(_of_stage(recipe, spec.kind))
+        for problem in _of_stage(recipe.at(name), spec.kind):
+            own = problem.replace(f"{spec.kind}.", f"stages.{name}.")
+            problems.append(problem if problem in shared else own)
+    return list(dict.fromkeys(problems))
+
+
+def _of_stage(recipe: Recipe, kind: str) -> Iterator[str]:
+    """Rules of one stage, whose keys are those of its kind's section in `recipe`."""
+    checks = {"sft": (_sft,), "rl": (_rl, _reward, _devices), "sample": (_sample,)}[kind]
+    for check in checks:
+        yield from check(recipe)
 
 
 def _data(recipe: Recipe) -> Iterator[str]:
@@ -92,6 +110,7 @@ def _frames(recipe: Recipe) -> Iterator[str]:
         ("sft.frames", recipe.sft.frames),
         ("rl.frames", recipe.rl.frames),
         ("eval.frames", recipe.eval.frames),
+        *((f"stages.{name}.frames", spec.frames) for name, spec in recipe.stages.items()),
     ]
     for key, spec in specs:
         if spec is None:
@@ -119,30 +138,80 @@ def _tags(recipe: Recipe) -> Iterator[str]:
         yield f"prompt.tags, sft.prompt.tags: samples have no {', '.join(unknown)}"
 
 
-def _start(recipe: Recipe) -> Iterator[str]:
-    """RL can only start from, and evaluation ask, a checkpoint that SFT saves."""
-    yield from _saved(recipe, "rl.sft_checkpoint", recipe.rl.sft_checkpoint)
-    for name in recipe.eval.checkpoints:
-        policy, _, wanted = name.partition(":")
-        if policy == "sft" and wanted:
-            yield from _saved(recipe, "eval.checkpoints", wanted)
+def _policies(recipe: Recipe) -> Iterator[str]:
+    """A stage can only start from, and evaluation ask, a checkpoint that is saved before."""
+    if reserved := sorted(RESERVED & recipe.stages.keys()):
+        yield f"stages: {', '.join(reserved)} is the name of another part of a run; choose another"
+    for name in SETS:
+        if isinstance(recipe.stages.get(name), SampleStage):
+            yield f"stages.{name}: samples a set of questions, and {name} is one of data.sources'"
+    if taken := sorted({BASE, *recipe.stages, *recipe.checkpoints} & recipe.eval.models.keys()):
+        yield f"eval.models: {', '.join(taken)} names a policy of this recipe; choose another"
+    named = [(f"stages.{name}.start", spec.start) for name, spec in recipe.stages.items()]
+    for key, name in (*named, *(("eval.checkpoints", name) for name in recipe.checkpoints)):
+        yield from _policy(recipe, key, parse_policy(name))
+    try:
+        list(ordered(recipe.stages))
+    except ValueError as error:
+        yield f"stages: {error}"
 
 
-def _saved(recipe: Recipe, key: str, wanted: str) -> Iterator[str]:
-    sft = recipe.sft
-    kind, _, number = wanted.partition(":")
-    if wanted == "last":
-        return
-    if kind not in ("epoch", "step") or not number.isdigit() or int(number) == 0:
-        yield f"{key}: {wanted!r} is none of last, epoch:N, step:N"
-    elif kind == "epoch" and sft.save_every != "epoch":
-        yield f"{key}: {wanted} is not saved; set sft.save_every=epoch"
-    elif kind == "epoch" and sft.max_steps is None and int(number) > sft.epochs:
-        yield f"{key}: {wanted} is beyond sft.epochs {sft.epochs:g}"
-    elif kind == "step" and (sft.save_every == "epoch" or int(number) % sft.save_every):
-        yield f"{key}: {wanted} is not saved with sft.save_every={sft.save_every}"
-    elif kind == "step" and sft.max_steps is not None and int(number) > sft.max_steps:
-        yield f"{key}: {wanted} is beyond sft.max_steps {sft.max_steps}"
+def _policy(recipe: Recipe, key: str, policy: Policy) -> Iterator[str]:
+    spec = recipe.stages.get(policy.stage)
+    if spec is None and policy.stage != BASE:
+        known = ", ".join([BASE, *recipe.stages])
+        yield f"{key}: {policy} names no stage of this recipe ({known}): {GRAMMAR}"
+    elif isinstance(spec, SampleStage):
+        yield f"{key}: {policy.stage} samples questions and trains no policy"
+    elif spec is None and policy.unit != "last":
+        yield f"{key}: {policy} is the base model, which has no checkpoints"
+    elif spec is not None:
+        yield from _saved(key, policy, spec)
+
+
+def _saved(key: str, policy: Policy, spec: TrainingStage) -> Iterator[str]:
+    name, unit, number = policy.stage, policy.unit, policy.number
+    if unit == "epoch" and isinstance(spec, RlStage):
+        yield f"{key}: {policy}: {name} saves steps, not epochs; name a multiple of its save_every"
+    elif unit == "epoch" and spec.save_every != "epoch":
+        yield f"{key}: {policy} is not saved; set {spec.kind}.save_every=epoch"
+    elif unit == "epoch" and spec.max_steps is None and number > spec.epochs:
+        yield f"{key}: {policy} is beyond {spec.kind}.epochs {spec.epochs:g}"
+    elif unit == "step" and spec.max_steps is not None and number > spec.max_steps:
+        yield f"{key}: {policy} is beyond {spec.kind}.max_steps {spec.max_steps}"
+    elif unit == "step" and not _is_saved(number, spec):
+        yield f"{key}: {policy} is not saved with {spec.kind}.save_every={spec.save_every}"
+
+
+def _is_saved(step: int, spec: TrainingStage) -> bool:
+    """The end of training is saved too."""
+    return step == spec.max_steps or (spec.save_every != "epoch" and step % spec.save_every == 0)
+
+
+def _questions(recipe: Recipe) -> Iterator[str]:
+    """Question sets that a stage names exist when it starts."""
+    for name, spec in recipe.stages.items():
+        sampled = recipe.stages.get(spec.questions)
+        if sampled is None and spec.questions not in SETS:
+            sampling = [n for n, s in recipe.stages.items() if isinstance(s, SampleStage)]
+            known = ", ".join([*SETS, *sampling])
+            yield f"stages.{name}.questions: no set called {spec.questions}; there are {known}"
+        elif not isinstance(sampled, SampleStage) and spec.questions not in SETS:
+            yield f"stages.{name}.questions: {spec.questions} trains, and leaves no questions"
+
+
+def _sft(recipe: Recipe) -> Iterator[str]:
+    if recipe.cluster.device == "cpu" and recipe.sft.precision == "bf16":
+        yield "sft.precision: training on a cpu is proven in fp32 only"
+
+
+def _sample(recipe: Recipe) -> Iterator[str]:
+    own = recipe.sample
+    assert own is not None  # the stage itself
+    if own.keep == "between" and own.low >= own.high:
+        yield f"sample.low: {own.low} is not below sample.high {own.high}"
+    if own.temperature == 0 and own.responses > 1:
+        yield f"sample.responses: {own.responses} greedy ones are all the same; set a temperature"
 
 
 def _rl(recipe: Recipe) -> Iterator[str]:
@@ -213,8 +282,8 @@ def _devices(recipe: Recipe) -> Iterator[str]:
             f"rl.rollout.engine: {recipe.rl.rollout.engine} with cluster.device="
             f"{recipe.cluster.device}; use hf on a cpu and vllm on cuda"
         )
-    if cpu_only and "bf16" in (recipe.sft.precision, recipe.rl.precision):
-        yield "sft.precision, rl.precision: training on a cpu is proven in fp32 only"
+    if cpu_only and recipe.rl.precision == "bf16":
+        yield "rl.precision: training on a cpu is proven in fp32 only"
 
 
 def _engine(recipe: Recipe) -> Iterator[str]:

@@ -1,8 +1,13 @@
 """The whole recipe: sections shared by all stages, then one section a stage."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from data_builders.source_specs import (
     CameraBenchSpec,
@@ -14,8 +19,11 @@ from data_builders.source_specs import (
 from data_builders.specs import FrameSpec, PromptSpec, Spec, SyntheticSpec, TinyModelSpec
 from data_builders.trajectory_specs import TrajectorySpec
 from orchestrator.recipe.evaluation import EvalSpec
+from orchestrator.recipe.policy import Policy, StageName, parse_policy
 from orchestrator.recipe.rl import RlSpec
+from orchestrator.recipe.sample import SampleSpec
 from orchestrator.recipe.sft import SftSpec
+from orchestrator.recipe.stages import SftStage, StageSpec, evaluated, fill_stages
 
 
 class ModelSpec(Spec):
@@ -66,13 +74,6 @@ class DataSpec(Spec):
     """Share of clips that may be unreadable before the stage fails."""
     workers: int = Field(gt=0)
     """Processes that render and decode."""
-
-
-class MergeSpec(Spec):
-    """Sharded RL checkpoint to one Hugging Face checkpoint."""
-
-    dtype: Literal["bf16", "fp32"]
-    """Type of the merged weights."""
 
 
 class ReviewSpec(Spec):
@@ -127,12 +128,15 @@ class Recipe(Spec):
     """The one rule for the frames of a clip."""
     data: DataSpec
     """Questions and clips."""
+    stages: dict[StageName, StageSpec]
+    """Training stages by name. Each says its `kind` (sft, rl, sample), its `start`, its set of
+    `questions`, and what differs from the section of its kind; null drops an inherited one."""
     sft: SftSpec
-    """Stage 1: supervised fine-tuning."""
+    """Supervised fine-tuning: what all stages of this kind have in common."""
     rl: RlSpec
-    """Stage 2: GRPO."""
-    merge: MergeSpec
-    """Sharded checkpoint to Hugging Face format."""
+    """GRPO: what all stages of this kind have in common."""
+    sample: SampleSpec | None = None
+    """Sampling: what all stages of this kind have in common."""
     eval: EvalSpec
     """Answers of each checkpoint to each benchmark's questions."""
     review: ReviewSpec
@@ -145,10 +149,52 @@ class Recipe(Spec):
     """Where SFT and RL send their metrics, besides the run's own history; offline where a service
     has no key or can't be reached."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _filled(cls, values: Any) -> Any:
+        return {**values, "stages": fill_stages(values)} if isinstance(values, dict) else values
+
+    @model_serializer(mode="wrap")
+    def _stated(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Of each stage what differs from the section of its kind, as a user would write it."""
+        values: dict[str, Any] = dump(self)
+        for name, spec in values.get("stages", {}).items():
+            section = values.get(spec["kind"]) or {}
+            own = {k: v for k, v in spec.items() if k not in section or section[k] != v}
+            values["stages"][name] = own
+        return values
+
+    @property
+    def taught_tags(self) -> tuple[str, ...]:
+        """Blocks that SFT imitates of the set `sft`; none where it imitates answers alone."""
+        stages = [s for s in self.stages.values() if isinstance(s, SftStage)]
+        prompts = [spec.prompt for spec in stages if spec.questions == "sft"] or [self.sft.prompt]
+        return tuple(dict.fromkeys(tag for p in prompts for tag in (p or self.prompt).tags))
+
     @property
     def bare_answers(self) -> bool:
         """SFT imitates answers alone, so that questions without a trace teach as well."""
-        return not (self.sft.prompt or self.prompt).tags
+        return not self.taught_tags
+
+    def at(self, name: str) -> "Recipe":
+        """The recipe as the stage called `name` sees it: itself in place of its kind's section."""
+        spec = self.stages.get(name)
+        if spec is None:
+            return self
+        return self.model_copy(update={spec.kind: spec, "prompt": spec.prompt or self.prompt})
+
+    @property
+    def checkpoints(self) -> tuple[str, ...]:
+        """Names of the policies that are evaluated, in the order of the tables."""
+        if self.eval.checkpoints is not None:
+            return self.eval.checkpoints
+        return evaluated({name: (spec.kind, spec.start) for name, spec in self.stages.items()})
+
+    @property
+    def policies(self) -> tuple[Policy, ...]:
+        """Every policy that a stage starts from or that is evaluated, each once."""
+        starts = [spec.start for spec in self.stages.values()]
+        return tuple(dict.fromkeys(map(parse_policy, [*starts, *self.checkpoints])))
 
     @property
     def devices(self) -> int:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from orchestrator.report.pages import write_pages
 from orchestrator.report.sources import Run
@@ -24,7 +24,14 @@ class ReportConfig(BaseModel):
 
     recipe: dict[str, Any]
     stages: dict[str, Path]
-    """Directories of the finished stages."""
+    """Directories of the finished stages, in the order they ran."""
+
+    @field_validator("stages", mode="before")
+    @classmethod
+    def _in_order(cls, pairs: Any) -> Any:
+        """Pairs keep the order, which sorted JSON objects lose."""
+        return dict(pairs)
+
     out: Path
 
 

@@ -19,7 +19,6 @@ from orchestrator.run import store
 from orchestrator.sweep import Arm, SweepSpec
 from reward_plugins.files import write_file
 
-CHECKPOINT = "rl"
 PAPER_COLUMN = {
     "camerabench_binary": "binary",
     "camerabench_vqa_match": "multiple_choice",
@@ -89,9 +88,10 @@ def _verdicts(arms: Sequence[Arm]) -> _Verdicts | None:
 
 
 def _answers(arm: Arm) -> dict[str, tuple[float, str, tuple[str, ...]]]:
-    """By question: the score of RL's answer, the clip, and the groups it counts in."""
+    """By question: the score of the last policy's answer, the clip, and the groups it counts in."""
     run = Run(arm.plan.recipe.model_dump(), {"eval": arm.plan.stage("eval").directory})
-    scored = next(iter(run.answers.values()))[CHECKPOINT]  # on the recipe's first benchmark
+    last = arm.plan.recipe.checkpoints[-1]
+    scored = next(iter(run.answers.values()))[last]  # on the recipe's first benchmark
     pairs = zip(scored.samples, scored.scores.tolist(), strict=True)
     return {sample.id: (score, sample.clip, group_names(sample)) for sample, score in pairs}
 

@@ -19,6 +19,8 @@ from orchestrator.report.table import lines
 
 INK, FAINT = "#1f2933", "#9aa5b1"
 CHECKPOINTS = ["#b8c1cc", "#4c8eda", "#e8833a", "#57a773", "#9b6bcc"]
+WIDE = 3
+"""Panels in a row."""
 FEW_STEPS = 8
 """So few are shown as dots too: a line between two hides that there are only two."""
 STYLE = {
@@ -56,11 +58,8 @@ class Panel(NamedTuple):
 Curves = dict[str, list[tuple[float, float]]]
 """Points (step, value) by label."""
 
-SFT = (
+PANELS = (
     Panel("Loss", "nats a token", ("loss",), least=0.0),
-    Panel("Gradient norm", "L2 norm before clipping", ("grad_norm",), least=0.0),
-)
-RL = (
     Panel("Reward, overall", "mean", ("reward/score", "reward/overall", "critic/score/mean")),
     Panel("Format reward", "mean", ("reward/format", "reward/format/mean", "critic/format/mean")),
     Panel(
@@ -82,7 +81,7 @@ RL = (
         ("actor/pg_clipfrac", "actor/pg_clipfrac_higher"),
         least=0.0,
     ),
-    Panel("Gradient norm", "L2 norm before clipping", ("actor/grad_norm",), least=0.0),
+    Panel("Gradient norm", "L2 norm before clipping", ("grad_norm", "actor/grad_norm"), least=0.0),
     Panel(
         "Rollout against actor",
         "largest gap in probability",
@@ -172,12 +171,12 @@ def _matrix(
     axes.set_xlabel("answer given")
 
 
-def draw_curves(rows: Sequence[Row], panels: Sequence[Panel], path: Path, wide: int) -> bool:
-    """The panels that `rows` have values for, `wide` in a row; False where there are none."""
-    shown = curves(rows, panels)
+def draw_curves(rows: Sequence[Row], path: Path) -> int:
+    """The panels that `rows` have values for; returns how many those are."""
+    shown = curves(rows, PANELS)
     if not shown:
-        return False
-    wide = min(wide, len(shown))
+        return 0
+    wide = min(WIDE, len(shown))
     high = -(-len(shown) // wide)
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(high, wide, figsize=(3.1 * wide, 2.2 * high), squeeze=False)
@@ -188,7 +187,7 @@ def draw_curves(rows: Sequence[Row], panels: Sequence[Panel], path: Path, wide: 
                 axis.axis("off")
         figure.tight_layout()
         _save(figure, path)
-    return True
+    return len(shown)
 
 
 def _draw_panel(axes: Any, panel: Panel, found: Curves) -> None:

@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 
 import jinja2
 
+from orchestrator.recipe.stages import fill_stages
 from orchestrator.report import benchmark, beside, figures, table
 from orchestrator.report.examples import write_examples
 from orchestrator.report.overview import overview
-from orchestrator.report.rollouts import choose_rollouts
-from orchestrator.report.sources import Run, read_run
+from orchestrator.report.rollouts import Group, choose_rollouts
+from orchestrator.report.sources import Run, Training, read_run
 from reward_plugins.files import write_file
 
 NAMES = {
@@ -30,6 +31,8 @@ NAMES = {
 """How benchmarks write themselves."""
 TEMPLATES = Path(__file__).parent / "templates"
 SECONDS_TO_RELOAD = 60
+WIDTHS = {1: "min(100%, 360px)", 2: "min(100%, 720px)"}
+"""Of a figure, by its number of plots."""
 
 
 class Figure(NamedTuple):
@@ -39,6 +42,20 @@ class Figure(NamedTuple):
     file: str
     address: str
     """`data:` address of the PNG."""
+
+
+class Panel(NamedTuple):
+    """What the page shows of one stage that trains."""
+
+    name: str
+    kind: str
+    figure: Figure | None
+    """Its curves, once there are some."""
+    width: str
+    """Of the figure, in CSS: a few plots are not drawn as wide as the page."""
+    failed: int
+    """Responses that are missing because the rollout server failed."""
+    rollouts: list[Group]
 
 
 class Board(NamedTuple):
@@ -78,10 +95,9 @@ def write_pages(run: Run, out: Path, live: bool = False) -> Path:
         "benchmarks": _boards(run, out),
         "headline": list(headline(run.scores)),
         "overview": overview(run.scores, {name: _title(name) for name in _blocks(run.scores)}),
-        "figures": _curves(run, out),
+        "training": [_training(run, training, out) for training in run.training],
         "examples": _examples(run, out / "examples"),
         "settings": settings(run.recipe),
-        "rollouts": choose_rollouts(run.rollouts),
         "seconds_to_reload": SECONDS_TO_RELOAD if live else None,
         **{name: getattr(table, name) for name in ("percent", "points", "span", "p_value")},
     }
@@ -151,13 +167,16 @@ def _board(name: str, block: table.Block, calibration: dict[str, Any] | None, ou
     )
 
 
-def _curves(run: Run, out: Path) -> dict[str, Figure]:
-    return _drawn(
-        out,
-        {
-            "sft": figures.draw_curves(run.sft, figures.SFT, out / "sft.png", wide=2),
-            "rl": figures.draw_curves(run.rl, figures.RL, out / "rl.png", wide=3),
-        },
+def _training(run: Run, training: Training, out: Path) -> Panel:
+    path = out / f"{training.name}.png"
+    panels = figures.draw_curves(training.rows, path)
+    return Panel(
+        training.name,
+        str(run.recipe["stages"][training.name]["kind"]),
+        Figure(training.name, path.name, _data_address(path)) if panels else None,
+        WIDTHS.get(panels, "100%"),
+        training.failed_responses,
+        choose_rollouts(training.rollouts),
     )
 
 
@@ -185,22 +204,27 @@ def _examples(run: Run, out: Path) -> list[str]:
 
 def settings(recipe: Any) -> dict[str, str]:
     """The recipe's values that a reader asks for first; those that it has."""
-    wanted = {
+    shared = {
         "seed": "seed",
         "frames a second": "frames.fps",
         "frames": "frames.max_frames",
         "pixels a frame": "frames.max_pixels",
-        "SFT epochs": "sft.epochs",
-        "SFT steps": "sft.max_steps",
-        "RL trainer": "rl.trainer",
-        "advantage": "rl.advantage",
-        "group size G": "rl.group_size",
-        "format weight λ": "rl.reward.format_weight",
-        "EMA β": "rl.ema.beta",
-        "KL coefficient": "rl.kl.kl_coef",
-        "RL learning rate": "rl.learning_rate",
     }
-    found = {name: _dig(recipe, dotted) for name, dotted in wanted.items()}
+    own = {
+        "start": "start",
+        "epochs": "epochs",
+        "steps": "max_steps",
+        "trainer": "trainer",
+        "advantage": "advantage",
+        "group size G": "group_size",
+        "format weight λ": "reward.format_weight",
+        "EMA β": "ema.beta",
+        "KL coefficient": "kl.kl_coef",
+        "learning rate": "learning_rate",
+    }
+    found = {name: _dig(recipe, dotted) for name, dotted in shared.items()}
+    for stage, spec in fill_stages(recipe).items():
+        found |= {f"{stage}: {name}": _dig(spec, dotted) for name, dotted in own.items()}
     return {name: f"{value}" for name, value in found.items() if value is not None}
 
 

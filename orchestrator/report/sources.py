@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from data_builders.frames import FrameIndex
 from orchestrator.evaluation.config import EvalConfig
 from orchestrator.evaluation.predictions import Prediction, read_predictions
 from orchestrator.evaluation.questions import asked
 from orchestrator.evaluation.scoring import Scored, score_predictions
+from orchestrator.recipe.stages import fill_stages
 from orchestrator.run import history
 from reward_plugins.errors import CamReasonerError
 
@@ -23,6 +24,21 @@ Row = dict[str, Any]
 
 class ReportError(CamReasonerError, ValueError):
     """A run directory whose files can't be read."""
+
+
+class Training(NamedTuple):
+    """What a stage that trains has logged so far."""
+
+    name: str
+    rows: list[Row]
+    """Metrics by step: the trainer's own keys, and `step`."""
+    rollouts: dict[int, Path]
+    """Files of sampled responses, by step, as verl writes them: one response a line."""
+
+    @property
+    def failed_responses(self) -> int:
+        """Responses of all steps that are missing because the rollout server failed."""
+        return int(sum(row.get("training/failed_responses", 0) for row in self.rows))
 
 
 @dataclass(frozen=True)
@@ -72,26 +88,18 @@ class Run:
         return {name: each for (name, condition), each in scored.items() if condition == "shown"}
 
     @cached_property
-    def sft(self) -> list[Row]:
-        """Rows of the SFT log, by step: `step`, `loss`, and `grad_norm` where it was kept."""
-        return history.read(self._directory("sft"))
-
-    @cached_property
-    def rl(self) -> list[Row]:
-        """Rows of the RL metrics, by step: the trainer's own keys, and `step`."""
-        batch = (self.recipe.get("rl") or {}).get("prompts_per_step")
-        return [_with_kept_share(row, batch) for row in history.read(self._directory("rl"))]
-
-    @property
-    def failed_responses(self) -> int:
-        """Responses of all steps that are missing because the rollout server failed."""
-        return int(sum(row.get("training/failed_responses", 0) for row in self.rl))
-
-    @property
-    def rollouts(self) -> dict[int, Path]:
-        """Files of sampled responses, by step, as verl writes them: one response a line."""
-        files = self._directory("rl").glob("rollouts/*.jsonl")
-        return dict(sorted((int(file.stem), file) for file in files))
+    def training(self) -> list[Training]:
+        """The stages that train, in the order they run."""
+        specs = fill_stages(self.recipe)
+        return [
+            Training(
+                name,
+                [_with_kept_share(row, spec.get("prompts_per_step")) for row in history.read(path)],
+                dict(sorted((int(f.stem), f) for f in path.glob("rollouts/*.jsonl"))),
+            )
+            for name, path in self.stages.items()
+            if (spec := specs.get(name)) is not None and spec["kind"] != "sample"
+        ]
 
     @cached_property
     def manifests(self) -> dict[str, Row]:
@@ -118,8 +126,9 @@ def read_run(directory: Path) -> Run:
     recipe = directory / "recipe.json"
     if not recipe.is_file():
         raise FileNotFoundError(f"{directory} is no run directory: it has no recipe.json")
-    names = ("data", "model", "sft", "rl", "merge", "eval")
-    return Run(read_json(recipe), {name: directory / name for name in names})
+    content = read_json(recipe)
+    names = ("data", "model", *(content.get("stages") or ()), "eval")
+    return Run(content, {name: directory / name for name in names})
 
 
 def read_json(path: Path) -> Row:

@@ -10,47 +10,21 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from rich.markup import escape
 
 from orchestrator.console import Console
-from orchestrator.plan.stage import Stage
-from orchestrator.recipe import Recipe
+from orchestrator.plan.stage import Layout, Stage
 from reward_plugins.files import remove, write_file
 
 
-@dataclass(frozen=True)
-class Layout:
-    """How a trainer lays out its checkpoints."""
-
-    prefix: str
-    last_file: str
-    """Written when all else is."""
-    weights: str
-    """Pattern of what must be there besides: a trainer may have removed it."""
-    tracker: str | None = None
-    """Names the checkpoint to resume from."""
-
-
-LAYOUTS = {
-    "sft": Layout("checkpoint-", "trainer_state.json", "*"),
-    "verl": Layout(
-        "global_step_", "data.pt", "actor/model_*.pt", "latest_checkpointed_iteration.txt"
-    ),
-    "easyr1": Layout(
-        "global_step_", "dataloader.pt", "actor/model_*.pt", "checkpoint_tracker.json"
-    ),
-}
-
-
-def newest(recipe: Recipe, stage: Stage, console: Console) -> Path | None:
+def newest(stage: Stage, console: Console) -> Path | None:
     """The newest whole checkpoint of `stage`, which its trainer will go on from.
 
     Removes the torn ones that are newer, says so, and has the tracker name the whole one.
     """
-    layout = LAYOUTS.get(recipe.rl.trainer if stage.name == "rl" else stage.name)
+    layout = stage.layout
     directory = stage.directory / "checkpoints"
     if layout is None or not directory.is_dir():
         return None
@@ -58,7 +32,7 @@ def newest(recipe: Recipe, stage: Stage, console: Console) -> Path | None:
     found = (path for path in copies if path.name.removeprefix(layout.prefix).isdigit())
     whole = None
     for path in sorted(found, key=_step, reverse=True):
-        why = next(damage(path, layout, recipe.devices), None)
+        why = next(damage(path, layout), None)
         if why is None:
             whole = path
             break
@@ -71,15 +45,15 @@ def newest(recipe: Recipe, stage: Stage, console: Console) -> Path | None:
     return whole
 
 
-def damage(checkpoint: Path, layout: Layout, devices: int) -> Iterator[str]:
+def damage(checkpoint: Path, layout: Layout) -> Iterator[str]:
     """What shows that `checkpoint` was not written to its end."""
     if not (checkpoint / layout.last_file).is_file():
         yield f"no {layout.last_file}"
     if not any(checkpoint.glob(layout.weights)):
         yield f"no {layout.weights}"
     ranks = len(list(checkpoint.glob("rng_state_*.pth")))
-    if 0 < ranks < devices:  # each rank writes its own, and rank 0 waits for none of them
-        yield f"rng_state of {ranks} of {devices} ranks"
+    if 0 < ranks < layout.ranks:  # each rank writes its own, and rank 0 waits for none of them
+        yield f"rng_state of {ranks} of {layout.ranks} ranks"
     for path in sorted(p for p in checkpoint.rglob("*") if p.is_file()):
         if not is_whole(path):
             yield f"{path.relative_to(checkpoint)} is cut short"

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from uuid import uuid4
 
 from data_builders.frame_cache import is_ours
-from orchestrator.run.outputs import MANIFEST
+from orchestrator.plan.outputs import MANIFEST
 from orchestrator.run.store import LOCK
 from reward_plugins import files
 from reward_plugins.files import hold

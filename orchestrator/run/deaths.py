@@ -58,13 +58,15 @@ def explain(
     cuts the log short too. `memory_kills`: processes that the kernel killed for memory on the
     stage's node meanwhile.
     """
+    spec = recipe.stages.get(stage)
+    recipe, kind = recipe.at(stage), spec.kind if spec else stage
     ended = f"signal {code - SIGNALLED}" if code > SIGNALLED else f"exit code {code}"
     if ENGINE_MEMORY.search(tail):
         return f"{ended}: vLLM's share of the GPU is too small or too large", _engine(recipe), True
     if GPU_MEMORY.search(tail):
-        return f"{ended}: out of GPU memory", tuple(_gpu(recipe, stage)), True
+        return f"{ended}: out of GPU memory", tuple(_gpu(recipe, kind)), True
     if HOST_MEMORY.search(tail) or (code == SIGNALLED + 9 and memory_kills):
-        return f"{ended}: out of host memory", tuple(_host(recipe, stage)), True
+        return f"{ended}: out of host memory", tuple(_host(recipe, kind)), True
     if DISK.search(tail) or free < NO_ROOM:
         return f"{ended}: the disk is full", (ROOM,), False
     return ended, (), True
@@ -87,10 +89,10 @@ def _engine(recipe: Recipe) -> tuple[str, ...]:
     )
 
 
-def _gpu(recipe: Recipe, stage: str) -> Iterator[str]:
+def _gpu(recipe: Recipe, kind: str) -> Iterator[str]:
     """Overrides that lower a stage's need of GPU memory, those that keep the result first."""
     sft, rl = recipe.sft, recipe.rl
-    if stage == "sft":
+    if kind == "sft":
         if not sft.gradient_checkpointing:
             yield "sft.gradient_checkpointing=true"
         if sft.batch_size_per_device > 1:
@@ -100,7 +102,7 @@ def _gpu(recipe: Recipe, stage: str) -> Iterator[str]:
         if sft.zero_stage != 3 and recipe.cluster.device == "cuda":
             yield "sft.zero_stage=3"
         yield f"sft.max_length={sft.max_length // 2}, or fewer frames or pixels"
-    elif stage == "rl":
+    elif kind == "rl":
         if not rl.gradient_checkpointing:
             yield "rl.gradient_checkpointing=true"
         if rl.dynamic_batching and rl.trainer == "verl":
@@ -113,14 +115,14 @@ def _gpu(recipe: Recipe, stage: str) -> Iterator[str]:
             lower = rl.rollout.gpu_memory_utilization * 0.8
             yield f"rl.rollout.gpu_memory_utilization={lower:.2g}"
         yield f"rl.max_response_length={rl.max_response_length // 2}, or fewer frames or pixels"
-    elif stage == "eval" and recipe.eval.batch_size > 1:
+    elif kind == "eval" and recipe.eval.batch_size > 1:
         yield f"eval.batch_size={recipe.eval.batch_size // 2}"
 
 
-def _host(recipe: Recipe, stage: str) -> Iterator[str]:
+def _host(recipe: Recipe, kind: str) -> Iterator[str]:
     if recipe.data.workers > 1:
         yield f"data.workers={recipe.data.workers // 2}"
-    if stage == "sft" and recipe.sft.loader_workers > 1:
+    if kind == "sft" and recipe.sft.loader_workers > 1:
         yield f"sft.loader_workers={recipe.sft.loader_workers // 2}"
     if recipe.cluster.device == "cpu":  # there, what fills a GPU fills the host
-        yield from _gpu(recipe, stage)
+        yield from _gpu(recipe, kind)

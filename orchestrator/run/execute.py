@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,16 +51,25 @@ class Attempted:
 
 
 def attempt(
-    recipe: Recipe, stage: Stage, session: Session, log: Path, console: Console
+    recipe: Recipe,
+    stage: Stage,
+    newest: Path | None,
+    session: Session,
+    log: Path,
+    console: Console,
 ) -> Attempted:
-    """Run every command of `stage` once; raises `AttemptError` when one dies or stands still."""
+    """Run every command of `stage` once, from the checkpoint `newest`.
+
+    Raises `AttemptError` when one dies or stands still.
+    """
     from ray.exceptions import RayError
 
     address = session.address()
     try:
         with _reserved(stage, session) as nodes:
             machine = nodes.machine(session.alive)
-            runs = [_Run(recipe, stage, command, session, log) for command in stage.commands]
+            commands = [resumed(command, newest) for command in stage.commands]
+            runs = [_Run(recipe, stage, command, session, log) for command in commands]
             return Attempted(machine, [run.to_end(nodes, address, console) for run in runs])
     except (RayError, NodeLostError, ConnectionError) as error:
         raise AttemptError(of_ray(error, str(log.parent)), log) from error
@@ -83,6 +92,13 @@ def _reserved(stage: Stage, session: Session) -> Iterator[Nodes]:
             if session.alive():
                 nodes.stop()
                 nodes.release()
+
+
+def resumed(command: Command, newest: Path | None) -> Command:
+    """The command that goes on from `newest`, where it is to be told which checkpoint that is."""
+    if newest is None or not command.resume:
+        return command
+    return replace(command, argv=(*command.argv, command.resume.format(checkpoint=newest)))
 
 
 class _Run:

@@ -15,7 +15,6 @@ from orchestrator import envs
 from orchestrator.console import Console
 from orchestrator.doctor.loggers import missing
 from orchestrator.errors import StageError, UnreadyError
-from orchestrator.plan import llamafactory
 from orchestrator.plan.make import Plan
 from orchestrator.plan.stage import ROOT, Stage
 from orchestrator.run import checkpoints, cluster, manifest, store
@@ -81,13 +80,12 @@ def _bring(plan: Plan, stage: Stage, session: cluster.Session, console: Console)
     attempts, most = Attempts(stage.directory), plan.recipe.recovery.max_attempts
     started, deaths = time.time(), list[Death]()
     while True:
-        newest = checkpoints.newest(plan.recipe, stage, console)
+        newest = checkpoints.newest(stage, console)
         log = attempts.start(newest)
         console.started(stage, log)
-        going = llamafactory.resumed(stage, newest) if newest and stage.name == "sft" else stage
         try:
             with _noted(attempts):
-                done = attempt(plan.recipe, going, session, log, console)
+                done = attempt(plan.recipe, stage, newest, session, log, console)
             break
         except AttemptError as error:
             deaths.append(error.death)
@@ -95,8 +93,6 @@ def _bring(plan: Plan, stage: Stage, session: cluster.Session, console: Console)
                 raise StageError(_failure(stage, deaths, why, error.log)) from None
             console.say(_again(stage, deaths, most))
             session.drop()  # with all that the dead attempt may have left in it
-    if stage.name == "sft":
-        llamafactory.finish(stage.directory)
     took = time.time() - started
     facts = {"started": started, "seconds": took, "log": str(log), **asdict(done)}
     store.finish(stage, {**facts, **origin, **manifest.result(stage)})
@@ -145,7 +141,7 @@ def _check_needs(stage: Stage) -> None:
             raise StageError(
                 f"stage {stage.name!r} needs {path}, which does not exist; "
                 f"{path.parent} holds: {', '.join(there) or 'nothing'}. "
-                "Choose another checkpoint (rl.sft_checkpoint), or save it (sft.save_every)."
+                "Choose another checkpoint, or save it (save_every of its stage)."
             )
 
 

@@ -14,9 +14,9 @@ from time import monotonic
 from typing import Any
 
 from orchestrator.plan.make import Plan
+from orchestrator.plan.outputs import LISTING, MANIFEST, hash_outputs, modified_outputs
 from orchestrator.plan.stage import Stage
 from orchestrator.run import provenance
-from orchestrator.run.outputs import LISTING, MANIFEST, altered, hash_outputs
 from reward_plugins.files import write_file
 
 FOLDER = "provenance"
@@ -62,22 +62,22 @@ def attempts(directory: Path) -> list[dict[str, Any]]:
 
 
 def metrics(stage: Stage) -> dict[str, Any]:
-    """Scores of an evaluation, the check of a merge, or a trainer's last row of numbers."""
+    """Scores of an evaluation, or a trainer's last row of numbers and the check of its merge."""
     scores = stage.directory / "scores.json"
     if scores.is_file():
         return _overall(json.loads(scores.read_text()))
     check = stage.directory / "check.json"
-    if check.is_file():
-        checked: dict[str, Any] = json.loads(check.read_text())
-        return checked
-    for command in reversed(stage.commands):
-        spec = command.progress
-        if spec is None or not spec.metric or not Path(spec.path).is_file():
-            continue
-        key = spec.metric.rpartition(".")[2]
-        rows = [line for line in Path(spec.path).read_text().splitlines() if f'"{key}"' in line]
-        return json.loads(rows[-1]) if rows else {}
-    return {}
+    merge = {"merge": json.loads(check.read_text())} if check.is_file() else {}
+    return {**_last_row(stage), **merge}
+
+
+def _last_row(stage: Stage) -> dict[str, Any]:
+    spec = stage.training.progress if stage.training else None
+    if spec is None or not Path(spec.path).is_file():
+        return {}
+    key = spec.metric.rpartition(".")[2]
+    rows = [line for line in Path(spec.path).read_text().splitlines() if f'"{key}"' in line]
+    return json.loads(rows[-1]) if rows else {}
 
 
 def _overall(scores: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,7 +117,7 @@ def _inputs(plan: Plan, stage: Stage) -> dict[str, dict[str, Any]]:
 def _input(other: Stage) -> dict[str, Any]:
     path = other.directory / MANIFEST
     made = json.loads(path.read_text()) if path.is_file() else {}
-    changed = altered(other.directory)
+    changed = modified_outputs(other.directory)
     return {
         "fingerprint": other.fingerprint,
         "sha256": made.get("outputs", {}).get("sha256"),

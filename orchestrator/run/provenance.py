@@ -14,8 +14,8 @@ from typing import Any
 import psutil
 
 from orchestrator import envs
+from orchestrator.plan.digests import sha256
 from orchestrator.plan.stage import ROOT
-from orchestrator.run.outputs import sha256
 from orchestrator.secrets import redact
 
 CODE = (".py", ".yaml", ".j2", ".txt", ".in", ".toml")

@@ -17,7 +17,6 @@ from orchestrator.plan.make import Plan
 from orchestrator.plan.stage import ROOT, Stage
 from orchestrator.run import store
 
-TRAINED = ("sft", "rl")
 SHARE = 0.01
 """Of one core, over the time that the stage has run."""
 FIRST_SECONDS = 3.0
@@ -29,7 +28,7 @@ LOOK_SECONDS = 5.0
 def refreshed(plan: Plan, stage: Stage, console: Console) -> Iterator[None]:
     """Write the report again and again while `stage` trains; nothing for other stages."""
     names = [other.name for other in plan.stages]
-    if stage.name not in TRAINED or "report" not in names or store.is_done(stage):
+    if stage.training is None or "report" not in names or store.is_done(stage):
         yield
         return
     report = plan.stage("report")

@@ -14,8 +14,8 @@ from typing import Any
 from orchestrator.errors import RunLockedError
 from orchestrator.plan.extra import flat
 from orchestrator.plan.make import Plan
+from orchestrator.plan.outputs import LACKING, MANIFEST
 from orchestrator.plan.stage import Stage
-from orchestrator.run.outputs import LACKING, MANIFEST
 from reward_plugins.files import hold, remove_abandoned, replacement, write_file
 
 LOCK = ".lock"

@@ -9,9 +9,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from orchestrator.console import Console
+from orchestrator.plan.outputs import modified_outputs
 from orchestrator.report.table import summary_table
+from orchestrator.run import policies
 from orchestrator.run.manifest import FOLDER, PATCH
-from orchestrator.run.outputs import altered
 from orchestrator.run.progress import clock
 from orchestrator.trace.record import Record, headline
 
@@ -26,7 +27,7 @@ def show(record: Record, console: Console) -> None:
     for words, text in _origins(record):
         console.say(f"[bold]{words}[/]  {escape(text)}")
     for stage in record.manifests:
-        if names := altered(record.directory / stage):
+        if names := modified_outputs(record.directory / stage):
             shown = ", ".join([*names][:5])
             console.say(f"[yellow]{stage}: changed since it finished: {escape(shown)}[/]")
     if record.scores is not None:
@@ -95,11 +96,7 @@ def _code(code: dict[str, Any]) -> str:
 
 
 def _places(record: Record) -> list[tuple[str, str]]:
-    wanted = {
-        "policy": "merge/checkpoint",
-        "SFT checkpoints": "sft",
-        "answers": "eval/predictions.parquet",
-        "report": "report/report.html",
-    }
-    paths = {words: record.directory / name for words, name in wanted.items()}
+    paths = {f"policy {n}": p for n, p in policies.trained(record.directory, record.recipe).items()}
+    paths["answers"] = record.directory / "eval" / "predictions.parquet"
+    paths["report"] = record.directory / "report" / "report.html"
     return [(words, str(path)) for words, path in paths.items() if path.exists()]

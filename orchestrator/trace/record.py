@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import UnknownRunError
+from orchestrator.plan.outputs import MANIFEST, read_listing
 from orchestrator.run.manifest import FOLDER
-from orchestrator.run.outputs import MANIFEST, read_listing
 
-STAGES = ("data", "benchmarks", "model", "sft", "rl", "merge", "eval", "report")
 Manifest = dict[str, Any]
 
 
@@ -55,9 +54,13 @@ def read_record(runs: Path, name: str) -> Record:
         raise UnknownRunError(
             f"{directory} is no run: it has no recipe.json; runs here: {', '.join(known) or 'none'}"
         )
-    paths = {stage: directory / stage / MANIFEST for stage in STAGES}
-    manifests = {s: json.loads(path.read_text()) for s, path in paths.items() if path.is_file()}
-    return Record(name, directory, json.loads(recipe.read_text()), manifests)
+    return Record(name, directory, json.loads(recipe.read_text()), _manifests(directory))
+
+
+def _manifests(directory: Path) -> dict[str, Manifest]:
+    """Of the finished stages, each after those whose results it read."""
+    found = {p.parent.name: json.loads(p.read_text()) for p in directory.glob(f"*/{MANIFEST}")}
+    return dict(sorted(found.items(), key=lambda item: float(item[1]["started"])))
 
 
 def headline(manifest: Mapping[str, Any]) -> str:

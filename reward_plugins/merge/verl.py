@@ -12,8 +12,9 @@ import logging
 import pickle
 import shutil
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict
@@ -25,64 +26,85 @@ from reward_plugins.merge.check import MergeError, compare, encode
 logger = logging.getLogger(__name__)
 
 CHECK = "check.json"
-"""Beside the merged checkpoint: how it compares with its source."""
+"""Beside the merged checkpoints: how each compares with its source."""
 
 
 class MergeConfig(BaseModel):
-    """What the stage reads and writes."""
+    """What the command reads and writes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     source: Path
-    """verl's checkpoint directory; the checkpoint it calls the latest is merged."""
+    """The trainer's checkpoint directory."""
     target: Path
-    """Checkpoint directory with tokenizer, processor and chat template; replaced if it exists."""
+    """Where `step-N` goes for each checkpoint that was kept, and `last`, a link to the newest."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     """Of the merged weights."""
 
 
-def merge(config: MergeConfig) -> int:
-    """Write the merged checkpoint, atomically and checked, and return its number of parameters.
+def merge_all(config: MergeConfig, actors: Mapping[int, Path]) -> int:
+    """Merge every checkpoint of `actors` (folder by step); returns the parameters of the last."""
+    checks = {}
+    for step, actor in sorted(actors.items()):
+        checks[f"step-{step}"] = merge(actor, config.target / f"step-{step}", config.dtype)
+        logger.info("merged step %d into %s", step, config.target / f"step-{step}")
+    name, check = next(reversed(checks.items()))
+    with replacement(config.target / "last") as link:
+        link.symlink_to(name)
+    write_file(config.target / CHECK, json.dumps(checks, indent=2) + "\n")
+    return int(check["parameters"])
+
+
+def merge(actor: Path, target: Path, dtype: str) -> dict[str, Any]:
+    """Write the merged checkpoint of `actor`, atomically; returns how it compares with its source.
 
     Raises:
         MergeError: shards are missing, or aren't the weights of the model they belong to, or what
             was written is not what was trained.
     """
-    actor = latest_actor(config.source)
     weights = read_shards(actor)
-    dtype = getattr(torch, config.dtype)
-    with replacement(config.target) as partial:
+    as_written = getattr(torch, dtype)
+    with replacement(target) as partial:
         shutil.copytree(actor / "huggingface", partial)
         prompt = encode(partial)
-        save(partial, {name: tensor.to(dtype) for name, tensor in weights.items()}, dtype)
-        found = compare(partial, weights, prompt, dtype)
-        write_file(config.target.parent / CHECK, json.dumps(found, indent=2) + "\n")
-        remove(config.target)
-    return int(found["parameters"])
+        save(partial, {name: tensor.to(as_written) for name, tensor in weights.items()}, as_written)
+        check = compare(partial, weights, prompt, as_written)
+        remove(target)
+    return check
 
 
-def latest_actor(checkpoints: Path) -> Path:
-    """`global_step_N/actor` of the newest checkpoint that verl finished writing."""
-    named = checkpoints / "latest_checkpointed_iteration.txt"
-    if not named.is_file():
-        raise MergeError(f"{checkpoints} has no {named.name}: verl finished no checkpoint there")
-    return checkpoints / f"global_step_{named.read_text().strip()}" / "actor"
+def actors(checkpoints: Path) -> dict[int, Path]:
+    """`global_step_N/actor` by step, of the checkpoints that verl finished and kept."""
+    tracker = checkpoints / "latest_checkpointed_iteration.txt"
+    if not tracker.is_file():
+        raise MergeError(f"{checkpoints} has no {tracker.name}: verl finished no checkpoint there")
+    return kept_actors(checkpoints, int(tracker.read_text()))
+
+
+def kept_actors(checkpoints: Path, latest: int) -> dict[int, Path]:
+    """Folders of `actor` by step, up to the `latest`, which must be there."""
+    folders = {int(p.parent.name[12:]): p for p in checkpoints.glob("global_step_*/actor")}
+    kept = {step: path for step, path in folders.items() if step < latest}
+    return {**kept, latest: checkpoints / f"global_step_{latest}" / "actor"}
 
 
 def read_shards(source: Path) -> dict[str, torch.Tensor]:
     """The whole tensors of `source`, in the precision they were trained in."""
-    described = source / "fsdp_config.json"
-    if not described.is_file():
-        raise MergeError(
-            f"{source} has no {described.name}: it isn't the actor of a verl checkpoint"
-        )
-    ranks = json.loads(described.read_text())["world_size"]
+    ranks = count_ranks(source)
     paths = [source / f"model_world_size_{ranks}_rank_{rank}.pt" for rank in range(ranks)]
     missing = [path.name for path in paths if not path.is_file()]
     if missing:
         raise MergeError(f"{source} lacks {', '.join(missing)}: merge where all shards are")
     shards = [_read(path) for path in paths]
     return {name: _join(name, [shard[name] for shard in shards]) for name in shards[0]}
+
+
+def count_ranks(actor: Path) -> int:
+    """How many ranks saved shards, as the name of the first one's tells."""
+    first = next(actor.glob("model_world_size_*_rank_0.pt"), None)
+    if first is None:
+        raise MergeError(f"{actor} has no model_world_size_*_rank_0.pt: it is no trainer's actor")
+    return int(first.name.split("_")[3])
 
 
 def _read(path: Path) -> dict[str, torch.Tensor]:
@@ -123,7 +145,12 @@ def save(directory: Path, state: dict[str, torch.Tensor], dtype: torch.dtype) ->
     model.save_pretrained(directory)
 
 
-if __name__ == "__main__":
+def run(actors_of: Callable[[Path], Mapping[int, Path]]) -> None:
+    """The command: merge what the config named on the command line says."""
     logging.basicConfig(level=logging.INFO)
-    settings = MergeConfig.model_validate_json(Path(sys.argv[1]).read_text())
-    logger.info("merged %d parameters into %s", merge(settings), settings.target)
+    config = MergeConfig.model_validate_json(Path(sys.argv[1]).read_text())
+    logger.info("merged %d parameters", merge_all(config, actors_of(config.source)))
+
+
+if __name__ == "__main__":
+    run(actors)

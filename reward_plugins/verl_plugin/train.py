@@ -19,6 +19,7 @@ import ray
 from pydantic import BaseModel, ConfigDict
 
 from reward_plugins.logger_modes import logger_modes
+from reward_plugins.verl_plugin.overrides import to_hydra
 
 PLUGINS = "reward_plugins.verl_plugin.register"
 FORK_SERVER = Path(__file__).parent / "cpu" / "forkserver.py"
@@ -31,8 +32,8 @@ class TrainConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    overrides: tuple[str, ...]
-    """Hydra overrides of verl's `ppo_trainer`."""
+    overrides: Mapping[str, Any]
+    """Values by key of verl's `ppo_trainer`; a key that it lacks starts with `+`."""
     address: str | None = None
     """The Ray cluster to join (none: `RAY_ADDRESS`, else a new local one)."""
     local: Mapping[str, Any] = {}
@@ -58,7 +59,7 @@ def main(path: str) -> None:
     where = {"address": address} if address else {"address": "local", **config.local}
     ray.init(**where, runtime_env=config.runtime_env())
     try:
-        ray.get(_train.remote(list(config.overrides)))
+        ray.get(_train.remote(to_hydra(config.overrides)))
     finally:
         ray.shutdown()
 

@@ -12,16 +12,16 @@ from typing import Any
 import psutil
 import pytest
 
+from orchestrator.plan.outputs import read_listing
 from orchestrator.plan.stage import ROOT
 from orchestrator.run.attempts import read_attempts
-from orchestrator.run.outputs import read_listing
 from tests.integration.test_pipeline import SHORT
 
 pytestmark = pytest.mark.slow
 
 OWN = {
     "sft.log_every": "1",
-    "rl.start": "base",  # the stage needs no SFT
+    "stages.rl.start": "base",  # the stage needs no SFT
     "rl.max_steps": "4",
     "rl.save_every": "1",
     "rl.keep_last": "4",

@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from orchestrator.envs import interpreter
+from orchestrator.plan.outputs import read_listing
 from orchestrator.plan.stage import ROOT
-from orchestrator.run.outputs import read_listing
 from tests.unit.orchestrator.test_kill_matrix import KILLED
 
 SHORT = [
@@ -27,7 +27,7 @@ SHORT = [
     "data.synthetic.test_clips=18",
     "sft.max_steps=8",
     "sft.save_every=4",
-    "rl.sft_checkpoint=step:4",
+    "stages.rl.start=sft:step:4",
     "rl.max_steps=3",
     "rl.prompts_per_step=8",
     "rl.minibatch_prompts=8",
@@ -82,7 +82,7 @@ def metrics(run: Path) -> list[dict[str, float]]:
 
 
 def test_every_stage_leaves_a_manifest(run: Path) -> None:
-    for stage in ("data", "model", "sft", "rl", "merge", "eval", "report"):
+    for stage in ("data", "model", "sft", "rl", "eval", "report"):
         assert json.loads((run / stage / "manifest.json").read_text())["seconds"] > 0
 
 

@@ -16,13 +16,14 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # for `snapshot_files`, in a
 from snapshot_files import place, recipes
 
 from orchestrator.doctor.parse_verl import compose, parse, validate
+from reward_plugins.verl_plugin.overrides import to_hydra
 
 ACTOR = "actor_rollout_ref.actor"
 
 
 def overrides(recipe: str, directory: Path) -> list[str]:
     path = place(recipe, "rl-verl", directory) / "train.json"
-    return list(json.loads(path.read_text())["overrides"])
+    return to_hydra(json.loads(path.read_text())["overrides"])
 
 
 @pytest.mark.parametrize("recipe", recipes())

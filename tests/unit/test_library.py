@@ -44,4 +44,4 @@ def test_a_stranger_runs_the_example() -> None:
         env={"PYTHONPATH": str(ROOT)}, check=True,
     ).stderr  # fmt: skip
     assert "(8, 56, 56, 3) frames at 2 a second" in said
-    assert "'score': 1.0" in said and "'rl', 'merge', 'eval', 'report'" in said
+    assert "'score': 1.0" in said and "'rl', 'eval', 'report'" in said

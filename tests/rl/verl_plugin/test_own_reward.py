@@ -21,6 +21,7 @@ from data_builders.specs import PromptSpec
 from orchestrator.doctor.parse_verl import compose
 from orchestrator.plan.make import make_plan
 from orchestrator.recipe import load_recipe
+from reward_plugins.verl_plugin.overrides import to_hydra
 from tests.givens import SPEC, frames_of
 
 MAP = {"table": [[0, 3]]}
@@ -38,7 +39,7 @@ def rendered(tmp_path: Path, *overrides: str) -> Any:
     stage.directory.mkdir(parents=True)
     for name, text in stage.files.items():
         Path(name).write_text(text)
-    return compose(json.loads((stage.directory / "train.json").read_text())["overrides"])
+    return compose(to_hydra(json.loads((stage.directory / "train.json").read_text())["overrides"]))
 
 
 def batch(sample: Sample, response: str, tokenizer: Any) -> DataProto:

@@ -12,7 +12,7 @@ from reward_plugins.verl_plugin.train import FORK_SERVER, TrainConfig
 
 @pytest.mark.parametrize("fork", [True, False])
 def test_workers_run_under_this_interpreter_with_our_plugins(fork: bool) -> None:
-    config = TrainConfig(overrides=("a=1",), env={"VERL_PLATFORM": "cpu"}, fork=fork)
+    config = TrainConfig(overrides={"a": 1}, env={"VERL_PLATFORM": "cpu"}, fork=fork)
     runtime = config.runtime_env()
     command = shlex.split(runtime["py_executable"])
     assert command[0] == sys.executable and (str(FORK_SERVER) in command) is fork

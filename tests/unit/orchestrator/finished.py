@@ -1,9 +1,11 @@
 """Runs whose stages are finished without having run; the manifests are real."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.plan.make import Plan, make_plan
+from orchestrator.plan.stage import Stage
 from orchestrator.recipe import load_recipe
 from orchestrator.run import manifest, store
 
@@ -29,3 +31,10 @@ def finished_run(
             store.finish(stage, {**facts, **origin, **manifest.result(stage)})
         store.show_in_run(plan, stage)
     return plan
+
+
+def with_values(stage: Stage, **values: object) -> Stage:
+    """The stage with other values in place of what follows from it: directory, commands, files."""
+    copy = replace(stage)
+    vars(copy).update(values)
+    return copy

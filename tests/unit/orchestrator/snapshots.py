@@ -1,7 +1,8 @@
 """What every recipe renders for its trainers; `REFRESH` stores it.
 
-`@OUT@` stands for a stage's directory, `@ROOT@` for the project's. Tests in the trainers' own
-environments hand these files to the trainers' parsers, so they read no recipe there.
+`@OUT@` stands for a stage's directory, `@ROOT@` for the project's, and `/runs/<stage>` for that of
+an earlier one. Tests in the trainers' own environments hand these files to the trainers' parsers,
+so they read no recipe there.
 """
 
 from __future__ import annotations
@@ -11,24 +12,32 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from orchestrator.plan import easyr1, llamafactory, verl
-from orchestrator.plan.stage import OUT, ROOT, Draft
+from orchestrator.plan.make import Plan, make_plan
+from orchestrator.plan.stage import ROOT, Stage
 from orchestrator.recipe import load_recipe, recipe_names
 
 SNAPSHOTS = ROOT / "tests" / "snapshots"
 REFRESH = ".venv/bin/python -m tests.unit.orchestrator.snapshots"
-DONE = {name: Path("/runs") / name for name in ("data", "model", "sft")}
 
 
 def rendered(name: str) -> dict[str, str]:
     """The files and commands of the recipe's training stages, by path below `SNAPSHOTS`."""
-    found: dict[str, str] = {}
-    for folder, draft in _drafts(name):
-        for path, text in draft.files.items():
-            found[f"{name}/{folder}/{Path(path).relative_to(OUT)}"] = text
-        commands = [[c.environment, dict(c.environ), *c.argv] for c in draft.commands]
-        found[f"{name}/{folder}/commands.json"] = json.dumps(commands, indent=1) + "\n"
-    return {path: text.replace(str(ROOT), "@ROOT@") for path, text in found.items()}
+    texts: dict[str, str] = {}
+    for folder, stage, plan in _stages(name):
+        for path, text in stage.files.items():
+            own = Path(path).relative_to(stage.directory)
+            texts[f"{name}/{folder}/{own}"] = _placed(text, stage, plan)
+        commands = [[c.environment, dict(c.environ), *c.argv] for c in stage.commands]
+        text = json.dumps(commands, indent=1) + "\n"
+        texts[f"{name}/{folder}/commands.json"] = _placed(text, stage, plan)
+    return texts
+
+
+def _placed(text: str, own: Stage, plan: Plan) -> str:
+    for stage in plan.stages:
+        place = "@OUT@" if stage is own else f"/runs/{stage.name}"
+        text = text.replace(str(stage.directory), place)
+    return text.replace(str(ROOT), "@ROOT@")
 
 
 def stored(name: str) -> dict[str, str]:
@@ -46,10 +55,13 @@ def refresh() -> None:
             (SNAPSHOTS / path).write_text(text)
 
 
-def _drafts(name: str) -> Iterator[tuple[str, Draft]]:
-    yield "sft", llamafactory.sft(load_recipe(name), DONE)
-    yield "rl-verl", verl.rl(load_recipe(name, ["rl.trainer=verl"]), DONE)
-    yield "rl-easyr1", easyr1.rl(load_recipe(name, ["rl.trainer=easyr1"]), DONE)
+def _stages(name: str) -> Iterator[tuple[str, Stage, Plan]]:
+    for trainer in ("verl", "easyr1"):
+        recipe = load_recipe(name, [f"rl.trainer={trainer}"])
+        plan = make_plan(recipe, Path("/runs"))
+        for stage_name, spec in recipe.stages.items():
+            folder = f"{stage_name}-{trainer}" if spec.kind == "rl" else stage_name
+            yield folder, plan.stage(stage_name), plan
 
 
 if __name__ == "__main__":

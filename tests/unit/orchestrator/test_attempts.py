@@ -4,7 +4,6 @@ import os
 import socket
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from orchestrator.run import store
 from orchestrator.run.attempts import Attempts, read_attempts
 from orchestrator.run.deaths import RAY, Death, explain
 from orchestrator.run.launch import why_stop
+from tests.unit.orchestrator.finished import with_values
 
 
 def test_an_attempt_whose_orchestrator_was_killed_is_told(tmp_path: Path) -> None:
@@ -92,6 +92,7 @@ HOLDER = """
 import sys, time; sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from tests.unit.orchestrator.test_attempts import held
+from tests.unit.orchestrator.finished import with_values
 with held(Path(sys.argv[2])):
     print("held", flush=True)
     time.sleep(600)
@@ -100,7 +101,7 @@ with held(Path(sys.argv[2])):
 
 def held(directory: Path):  # type: ignore[no-untyped-def]
     stage = make_plan(load_recipe("tiny"), directory).stage("data")
-    return store.owned(replace(stage, directory=directory / "stage"))
+    return store.owned(with_values(stage, directory=directory / "stage"))
 
 
 def test_a_second_process_is_told_who_owns_the_run_and_a_killed_one_owns_nothing(

@@ -4,24 +4,22 @@ import io
 import json
 import zipfile
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from orchestrator.console import Console
-from orchestrator.plan import llamafactory
 from orchestrator.plan.make import make_plan
 from orchestrator.plan.stage import Stage
 from orchestrator.recipe import load_recipe
 from orchestrator.run import checkpoints
+from orchestrator.run.execute import resumed
+from tests.unit.orchestrator.finished import with_values
 
-RECIPE = load_recipe("tiny")
-EASYR1 = load_recipe("tiny", ["rl.trainer=easyr1"])
 
-
-def stage_of(name: str, directory: Path) -> Stage:
-    return replace(make_plan(RECIPE, directory).stage(name), directory=directory)
+def stage_of(name: str, directory: Path, *overrides: str) -> Stage:
+    plan = make_plan(load_recipe("tiny", overrides), directory)
+    return with_values(plan.stage(name), directory=directory)
 
 
 def torch_file() -> bytes:
@@ -74,20 +72,20 @@ def cut(path: Path) -> None:
 def test_a_torn_sft_checkpoint_is_passed_over(tmp_path: Path, harm: Callable[[Path], None]) -> None:
     whole, torn = write_sft(tmp_path, 9), write_sft(tmp_path, 10)
     stage = stage_of("sft", tmp_path)
-    assert checkpoints.newest(RECIPE, stage, Console()) == torn
+    assert checkpoints.newest(stage, Console()) == torn
     harm(torn)
-    assert checkpoints.newest(RECIPE, stage, Console()) == whole
+    assert checkpoints.newest(stage, Console()) == whole
     assert not torn.exists()
 
 
 def test_an_sft_checkpoint_without_every_ranks_state_is_torn(tmp_path: Path) -> None:
-    recipe = load_recipe("tiny", ["cluster.gpus_per_node=2"])
+    stage = stage_of("sft", tmp_path, "cluster.gpus_per_node=2")
     whole, torn = write_sft(tmp_path, 9), write_sft(tmp_path, 10)
     for path, ranks in ((whole, 2), (torn, 1)):
         (path / "rng_state.pth").unlink()
         for rank in range(ranks):
             (path / f"rng_state_{rank}.pth").write_bytes(torch_file())
-    assert checkpoints.newest(recipe, stage_of("sft", tmp_path), Console()) == whole
+    assert checkpoints.newest(stage, Console()) == whole
 
 
 @pytest.mark.parametrize(
@@ -106,7 +104,7 @@ def test_verl_is_pointed_at_the_newest_whole_checkpoint(
     tracker = tmp_path / "checkpoints" / "latest_checkpointed_iteration.txt"
     tracker.write_text("10")
     harm(torn)
-    assert checkpoints.newest(RECIPE, stage_of("rl", tmp_path), Console()) == whole
+    assert checkpoints.newest(stage_of("rl", tmp_path), Console()) == whole
     assert tracker.read_text() == "9" and not torn.exists()
 
 
@@ -119,7 +117,7 @@ def test_a_whole_checkpoint_that_verl_did_not_come_to_name_is_used(
     tracker = tmp_path / "checkpoints" / "latest_checkpointed_iteration.txt"
     if named is not None:
         tracker.write_text(named)
-    assert checkpoints.newest(RECIPE, stage_of("rl", tmp_path), Console()) == whole
+    assert checkpoints.newest(stage_of("rl", tmp_path), Console()) == whole
     assert tracker.read_text() == "10"
 
 
@@ -127,7 +125,7 @@ def test_without_a_whole_checkpoint_verl_begins_anew(tmp_path: Path) -> None:
     (write_rl(tmp_path, 1) / "data.pt").unlink()
     tracker = tmp_path / "checkpoints" / "latest_checkpointed_iteration.txt"
     tracker.write_text("1")
-    assert checkpoints.newest(RECIPE, stage_of("rl", tmp_path), Console()) is None
+    assert checkpoints.newest(stage_of("rl", tmp_path), Console()) is None
     assert not list((tmp_path / "checkpoints").iterdir())
 
 
@@ -136,7 +134,8 @@ def test_easyr1s_tracker_keeps_what_else_it_knows(tmp_path: Path, before: str) -
     whole = write_rl(tmp_path, 9, "dataloader.pt")
     tracker = tmp_path / "checkpoints" / "checkpoint_tracker.json"
     tracker.write_text(before)
-    assert checkpoints.newest(EASYR1, stage_of("rl", tmp_path), Console()) == whole
+    stage = stage_of("rl", tmp_path, "rl.trainer=easyr1")
+    assert checkpoints.newest(stage, Console()) == whole
     told = json.loads(tracker.read_text())
     assert told["last_global_step"] == 9 and told["last_actor_path"] == str(whole / "actor")
     assert told.get("best_global_step") == (3 if before else None)
@@ -145,19 +144,18 @@ def test_easyr1s_tracker_keeps_what_else_it_knows(tmp_path: Path, before: str) -
 def test_a_copy_that_the_user_keeps_under_another_name_stays(tmp_path: Path) -> None:
     mine = tmp_path / "checkpoints" / "checkpoint-12-before-the-crash"
     mine.mkdir(parents=True)
-    assert checkpoints.newest(RECIPE, stage_of("sft", tmp_path), Console()) is None
+    assert checkpoints.newest(stage_of("sft", tmp_path), Console()) is None
     assert mine.is_dir()
 
 
 def test_a_stage_without_checkpoints_goes_on_from_none(tmp_path: Path) -> None:
     for name in ("data", "sft", "rl"):
-        assert checkpoints.newest(RECIPE, stage_of(name, tmp_path), Console()) is None
+        assert checkpoints.newest(stage_of(name, tmp_path), Console()) is None
 
 
 def test_a_resumed_sft_builds_its_model_from_the_checkpoint(tmp_path: Path) -> None:
-    stage = stage_of("sft", tmp_path)
-    going = llamafactory.resumed(stage, tmp_path / "checkpoint-4")
-    *before, train = going.commands
-    assert tuple(before) == stage.commands[:-1]
-    assert train.argv[-1] == f"model_name_or_path={tmp_path}/checkpoint-4"
-    assert train.argv[:-1] == stage.commands[-1].argv and train.argv[-3] == "train"
+    train = stage_of("sft", tmp_path).training
+    assert train is not None and train.argv[-2] == "train"
+    going = resumed(train, tmp_path / "checkpoint-4")
+    assert going.argv == (*train.argv, f"model_name_or_path={tmp_path}/checkpoint-4")
+    assert resumed(train, None) == train

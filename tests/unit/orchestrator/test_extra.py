@@ -23,7 +23,7 @@ def test_an_extra_key_reaches_llamafactory(tmp_path: Path) -> None:
 
 def test_an_extra_key_reaches_verl(tmp_path: Path) -> None:
     text = rendered(tmp_path, "rl", "rl.extra.reward.num_workers=3")
-    assert json.loads(text)["overrides"][-1] == "reward.num_workers=3"
+    assert json.loads(text)["overrides"]["reward.num_workers"] == 3
 
 
 def test_an_extra_key_reaches_easyr1_beside_its_neighbours(tmp_path: Path) -> None:

@@ -8,8 +8,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.plan import llamafactory
-from orchestrator.run import history
+from orchestrator.run import history, sft_outputs
 
 
 def log(checkpoints: Path, *steps: int, loss: float) -> None:
@@ -57,7 +56,7 @@ def test_a_finished_sft_leaves_its_metrics_in_the_form_of_rl(tmp_path: Path) -> 
     log(tmp_path / "checkpoints", 10, 20, 10, 20, 30, 40, loss=1.0)
     save(tmp_path / "checkpoints", 40, loss=1.0)
     live = history.read(tmp_path)
-    llamafactory.finish(tmp_path)
+    sft_outputs.main(tmp_path)
     row = json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[3])
     data = {"lr": 1e-3, "epoch": 2.0, "loss": 1.0, "grad_norm": 2.0}
     assert row == {"step": 40, "data": data}

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from orchestrator.plan.make import Plan, make_plan
+from orchestrator.plan.outputs import hash_outputs
 from orchestrator.plan.stage import ROOT
 from orchestrator.recipe import load_recipe
 from orchestrator.run import store
-from orchestrator.run.outputs import hash_outputs
 
 pytestmark = pytest.mark.slow
 

@@ -1,7 +1,6 @@
 """A finished stage that lacks something goes on when it is asked for by its name."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,9 +8,10 @@ import pytest
 from orchestrator import verbs
 from orchestrator.console import Console
 from orchestrator.plan.make import Plan, make_plan
+from orchestrator.plan.outputs import LACKING
 from orchestrator.recipe import load_recipe
 from orchestrator.run import launch, store
-from orchestrator.run.outputs import LACKING
+from tests.unit.orchestrator.finished import with_values
 
 LACKS = "rl has no answer to 3 of 648 questions"
 
@@ -66,6 +66,6 @@ def test_a_whole_stage_is_reused(plan: Plan, capsys: pytest.CaptureFixture[str])
 def test_a_stage_that_another_process_works_on_is_left_alone(
     plan: Plan, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with store.owned(replace(plan.stage("eval"))), pytest.raises(store.RunLockedError):
+    with store.owned(with_values(plan.stage("eval"))), pytest.raises(store.RunLockedError):
         bring(plan, "eval", capsys)
     assert "eval" in done(plan)

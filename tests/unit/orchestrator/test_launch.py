@@ -22,6 +22,7 @@ from orchestrator.plan.stage import ROOT, Command, Progress, Resources, Stage
 from orchestrator.recipe import load_recipe
 from orchestrator.run import store
 from orchestrator.run.launch import launch
+from tests.unit.orchestrator.finished import with_values
 
 pytestmark = pytest.mark.slow
 
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.slow
 def plan_with(tmp_path: Path, code: str, **resources: object) -> Plan:
     """A plan of the tiny recipe whose only stage runs `code` in `.venv`."""
     plan = make_plan(load_recipe("tiny"), tmp_path)
-    stage = replace(
+    stage = with_values(
         plan.stage("data"),
         commands=(Command("orchestrator", ("-c", code, str(tmp_path))),),
         resources=Resources(**{"cpus": 1, **resources}),  # type: ignore[arg-type]
@@ -70,7 +71,7 @@ def test_a_trainer_that_stops_before_its_last_update_is_an_error(tmp_path: Path)
     plan = plan_with(tmp_path, write)
     progress = Progress(str(rows), "step", "total", whole=True)
     command = replace(plan.stages[0].commands[0], progress=progress)
-    stage = replace(plan.stages[0], commands=(command,))
+    stage = with_values(plan.stages[0], commands=(command,))
     with pytest.raises(StageError, match=r"died with 4 of the 8 updates planned in .*without an e"):
         run(replace(plan, stages=(stage,)))
     assert not store.is_done(stage)
@@ -80,7 +81,7 @@ def test_a_missing_checkpoint_is_named_before_anything_starts(tmp_path: Path) ->
     plan = plan_with(tmp_path, "print('never')")
     (tmp_path / "sft").mkdir()
     (tmp_path / "sft" / "epoch-1").touch()
-    stage = replace(plan.stages[0], needs=(tmp_path / "sft" / "epoch-2",))
+    stage = with_values(plan.stages[0], needs=(tmp_path / "sft" / "epoch-2",))
     with pytest.raises(StageError, match=r"epoch-2, which does not exist.*holds: epoch-1"):
         run(replace(plan, stages=(stage,)))
     assert not (stage.directory / "logs").exists()
@@ -197,7 +198,7 @@ def plan_over(cluster: Cluster, tmp_path: Path, code: str, *arguments: str, node
     argv = ("-c", code, str(tmp_path), *arguments)
     command = replace(plan.stages[0].commands[0], argv=argv, nodes=nodes)
     recipe = load_recipe("tiny", [f"cluster.address={cluster.address}", "cluster.nodes=2"])
-    stage = replace(plan.stages[0], commands=(command,))
+    stage = with_values(plan.stages[0], commands=(command,))
     return replace(plan, recipe=recipe, stages=(stage,))
 
 
@@ -281,6 +282,7 @@ import signal, sys; from pathlib import Path
 signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, sys.argv[1])
 from tests.unit.orchestrator.test_launch import SLEEPER, plan_with, run
+from tests.unit.orchestrator.finished import with_values
 run(plan_with(Path(sys.argv[2]), SLEEPER))
 """
 

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.plan.digests import sha256
 from orchestrator.plan.make import Plan, make_plan
+from orchestrator.plan.outputs import read_listing
 from orchestrator.plan.stage import Stage
 from orchestrator.recipe import load_recipe
 from orchestrator.run import manifest, provenance, store
-from orchestrator.run.outputs import read_listing, sha256
 
 TOKEN = "hf_" + "a1B2" * 9
 

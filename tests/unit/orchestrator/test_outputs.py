@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.run.outputs import (
+from orchestrator.plan.outputs import (
     LISTING,
     MANIFEST,
-    altered,
     hash_outputs,
     list_outputs,
+    modified_outputs,
     read_listing,
 )
 
@@ -48,9 +48,9 @@ def test_only_results_are_listed(stage: Path) -> None:
 
 
 def test_what_is_as_it_was_is_not_altered(stage: Path) -> None:
-    assert altered(stage) == {}
+    assert modified_outputs(stage) == {}
     _later(stage / "clips" / "a b.mp4")
-    assert altered(stage) == {}
+    assert modified_outputs(stage) == {}
 
 
 def test_other_content_and_lost_files_are_noticed(stage: Path) -> None:
@@ -58,7 +58,7 @@ def test_other_content_and_lost_files_are_noticed(stage: Path) -> None:
     _later(stage / "clips" / "a b.mp4")
     (stage / "train.json").unlink()
     digest = hashlib.sha256(b"b" * 5000).hexdigest()
-    assert altered(stage) == {"clips/a b.mp4": digest, "train.json": None}
+    assert modified_outputs(stage) == {"clips/a b.mp4": digest, "train.json": None}
 
 
 def test_files_that_were_given_are_no_outputs(stage: Path) -> None:

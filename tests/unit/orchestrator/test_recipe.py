@@ -28,7 +28,8 @@ def test_the_paper_recipe_carries_the_papers_numbers() -> None:
     recipe = load_recipe("camreasoner_7b")
     rl = recipe.rl
     assert (rl.reward.format_weight, rl.group_size, rl.ema.beta) == (0.1, 8, 0.99)
-    assert (rl.prompts_per_step, rl.minibatch_prompts, rl.sft_checkpoint) == (128, 32, "epoch:2")
+    assert (rl.prompts_per_step, rl.minibatch_prompts) == (128, 32)
+    assert recipe.stages["rl"].start == "sft:epoch:2"
     assert recipe.sft.epochs == 3
     assert recipe.frames.max_pixels == 262144
 
@@ -75,8 +76,10 @@ def test_unknown_recipe_lists_the_nearest() -> None:
         ("data.sources=[camerabench]", "data.sources"),
         ("rl.group_size=1", "rl.group_size"),
         ("rl.microbatch_responses=100", "rl.microbatch_responses"),
-        ("rl.sft_checkpoint=step:7", "rl.sft_checkpoint"),
-        ("rl.sft_checkpoint=best", "rl.sft_checkpoint"),
+        ("stages.rl.start=sft:step:7", "stages.rl.start"),
+        ("stages.rl.start=sft:best", "stages.rl.start"),
+        ("rl.sft_checkpoint=epoch:2", "rl.sft_checkpoint: retired; now stages.<name>.start"),
+        ("merge.dtype=fp32", "merge: retired; now rl.merge_dtype"),
         ("prompt.tags=[think]", "prompt.tags"),
         ("prompt.tags=[plan,answer]", "prompt.tags"),
     ],

@@ -66,7 +66,7 @@ def test_the_report_of_a_run_that_goes_on_shows_its_curves_and_loads_itself_agai
     assert argv[:3] == ["nice", "-n", "19"] and argv[5] == "orchestrator.report"
     main(argv[6:])
     text = (page / "report.html").read_text()
-    assert '<meta http-equiv="refresh"' in text and "RL curves" in text
+    assert '<meta http-equiv="refresh"' in text and "rl curves" in text
     assert "Not run yet: make eval" in text
     main(argv[6:-1])
     assert "http-equiv" not in (page / "report.html").read_text()
@@ -107,7 +107,7 @@ def test_a_refresh_under_way_ends_with_the_stage(
 
 
 def test_only_training_is_watched(plan: Plan) -> None:
-    with refreshed(plan, plan.stage("merge"), Console()):
+    with refreshed(plan, plan.stage("eval"), Console()):
         pass
     only = replace(plan, stages=(plan.stage("rl"),))
     with refreshed(only, only.stage("rl"), Console()):

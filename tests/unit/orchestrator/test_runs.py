@@ -67,4 +67,4 @@ def test_status_says_what_changed(tmp_path: Path) -> None:
     store.finish(stage, {})
     store.show_in_run(before, stage)
     after = make_plan(load_recipe("tiny", ["sft.learning_rate=1e-4"]), tmp_path)
-    assert store.stale_ingredients(after, after.stage("sft")) == ["file @OUT@/train.yaml"]
+    assert store.stale_ingredients(after, after.stage("sft")) == ["file train.yaml"]

@@ -18,6 +18,7 @@ from orchestrator.run.attempts import read_attempts
 from orchestrator.run.cluster import Session
 from orchestrator.run.execute import AttemptError, attempt
 from orchestrator.run.launch import launch
+from tests.unit.orchestrator.finished import with_values
 
 pytestmark = pytest.mark.slow
 
@@ -26,6 +27,7 @@ TRAINER = """
 import json, os, sys, time
 from pathlib import Path
 import psutil
+from tests.unit.orchestrator.finished import with_values
 out, harm, always = Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "always"
 
 def come_to_harm():
@@ -55,7 +57,7 @@ def plan_of(tmp_path: Path, harm: str, how_often: str = "once") -> Plan:
     plan = make_plan(recipe, tmp_path)
     progress = Progress(str(tmp_path / "rows.jsonl"), step="done", total="total")
     argv = ("-c", TRAINER, str(tmp_path), harm, how_often)
-    stage = replace(
+    stage = with_values(
         plan.stage("data"),
         commands=(Command("orchestrator", argv, progress=progress),),
         resources=Resources(cpus=1),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -18,6 +17,7 @@ from orchestrator.plan.stage import Command, Progress, Stage
 from orchestrator.recipe import load_recipe
 from orchestrator.run import live, store
 from orchestrator.run.live import Machine, View, gpu_memory
+from tests.unit.orchestrator.finished import with_values
 
 
 def stage_in(directory: Path, name: str) -> Stage:
@@ -25,7 +25,7 @@ def stage_in(directory: Path, name: str) -> Stage:
     spec = Progress(str(directory / name / "rows.jsonl"), "step", 40, "loss")
     made = make_plan(load_recipe("tiny"), directory).stage("sft")
     command = Command("orchestrator", ("-c", "pass"), progress=spec)
-    return replace(made, name=name, directory=directory / name, commands=(command,), files={})
+    return with_values(made, name=name, directory=directory / name, commands=(command,), files={})
 
 
 def begin(stage: Stage) -> None:

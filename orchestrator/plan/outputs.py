@@ -14,6 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.plan.digests import sha256
+
 LISTING = "outputs.sha256"
 MANIFEST = "manifest.json"
 LACKING = "lacking.json"
@@ -100,7 +102,7 @@ def _parsed(line: str) -> tuple[str, str]:
     return name, digest
 
 
-def altered(directory: Path) -> dict[str, str | None]:
+def modified_outputs(directory: Path) -> dict[str, str | None]:
     """Files that a finished stage listed, and whose content is another now, or gone (None).
 
     Only files newer than the manifest are read again, so that asking costs a look at each file.
@@ -122,9 +124,3 @@ def _current(path: Path, digest: str, finished: int) -> str | None:
         return digest if path.stat().st_mtime_ns <= finished else sha256(path)
     except FileNotFoundError:
         return None
-
-
-def sha256(path: Path) -> str:
-    """SHA-256 of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,54 @@
+"""A stage of sampling: questions put to a policy, and a question set of what it says."""
+
+from __future__ import annotations
+
+from orchestrator.plan import own_reward
+from orchestrator.plan.context import REWARD, SEEN, Context, module
+from orchestrator.plan.stage import OUT, ROOT, Output, RunTime, Stage
+from orchestrator.recipe.stages import SampleStage
+
+
+def sample(context: Context, name: str, spec: SampleStage) -> Stage:
+    """Prepare the frames, sample with the evaluation's engine, then keep by score."""
+    recipe = context.recipe.at(name)
+    config = {
+        "checkpoint": context.policy(spec.start),
+        "questions": {
+            "samples": context.questions(spec.questions),
+            "clips": Output(context.stages["data"]),
+        },
+        "cache": RunTime(str(ROOT / recipe.data.cache_dir)),
+        "frames": context.frames(spec.frames),
+        "prompt": recipe.prompt.model_dump(mode="json"),
+        "engine": spec.engine,
+        "responses": spec.responses,
+        "temperature": spec.temperature,
+        "top_p": spec.top_p,
+        "batch_size": spec.batch_size,
+        "max_new_tokens": spec.max_new_tokens,
+        "max_questions": spec.max_questions,
+        "keep": spec.keep,
+        "most": spec.most,
+        "low": spec.low,
+        "high": spec.high,
+        "reward": {
+            "function": own_reward.reference(recipe.rl),
+            "arguments": own_reward.arguments(recipe.rl, recipe.prompt),
+        },
+        "seed": recipe.seed,
+        "workers": RunTime(recipe.data.workers),
+        "max_quarantined": RunTime(recipe.data.max_quarantined),
+        "out": OUT,
+    }
+    package = "orchestrator.sampling"
+    return context.add(
+        name,
+        (
+            module("orchestrator", f"{package}.prepare", "sample.json"),
+            module(context.environment("eval"), f"{package}.generate", "sample.json"),
+            module("orchestrator", f"{package}.select", "sample.json"),
+        ),
+        {"sample.json": config, **own_reward.files(recipe.rl)},
+        ("orchestrator/sampling", "orchestrator/evaluation/engines", *SEEN, *REWARD),
+        context.resources(context.node_gpus),
+    )
