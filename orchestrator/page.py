@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import sys
+import threading
 from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +17,8 @@ from data_builders.decoding import Frames
 from reward_plugins.errors import CamReasonerError
 
 STYLE = Path(__file__).with_name("page.css")
+MOST_REQUESTS = 64
+"""At a time."""
 QUALITY = 95
 """Of the JPEG pictures shown."""
 
@@ -28,6 +31,7 @@ class PageServer(ThreadingHTTPServer):
     """Serves on 127.0.0.1; `said` is what a user would change to have another port."""
 
     def __init__(self, handler: type[PageHandler], port: int, said: str) -> None:
+        self._room = threading.BoundedSemaphore(MOST_REQUESTS)
         try:
             super().__init__(("127.0.0.1", port), handler)
         except OSError as error:
@@ -35,6 +39,23 @@ class PageServer(ThreadingHTTPServer):
                 f"{said}: can't listen on {port} ({error.strerror}); choose another, or 0 "
                 "for any that is free"
             ) from error
+
+    request_queue_size = 512
+    """Connections that wait to be answered, or hung up on."""
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer in a thread, unless too many are at work."""
+        if self._room.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Make room when the request is answered."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._room.release()
 
     def serve_until_interrupted(self) -> None:
         """Serve until Ctrl-C."""
@@ -55,6 +76,8 @@ class PageServer(ThreadingHTTPServer):
 class PageHandler(BaseHTTPRequestHandler):
     """Answers the page that it serves, and no other page open in the same browser."""
 
+    timeout = 30
+    """Seconds without a byte from the browser."""
     page: Path
     """The HTML file."""
     kinds: tuple[str, ...] = ("application/json",)
@@ -99,8 +122,8 @@ class PageHandler(BaseHTTPRequestHandler):
     def length(self, most: int) -> int:
         """Bytes of the request's body; `ValueError` beyond `most`."""
         length = int(self.headers["Content-Length"] or 0)
-        if length > most:
-            raise ValueError(f"a request of {length} bytes is too long; {most} are the most")
+        if not 0 <= length <= most:
+            raise ValueError(f"a request of {length} bytes; {most} are the most")
         return length
 
     def send_json(self, value: object, status: HTTPStatus = HTTPStatus.OK) -> None:

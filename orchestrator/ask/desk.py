@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,15 @@ from data_builders.synthetic.questions import name as motion_name
 from orchestrator.ask import clips as clips_
 from orchestrator.ask.checkpoints import Checkpoint
 from orchestrator.ask.clips import Shown
-from orchestrator.ask.errors import AskError
+from orchestrator.ask.errors import AskError, PolicyError
 from orchestrator.ask.gallery import Exhibit
 from orchestrator.ask.policy import Ask, Policy
 from orchestrator.ask.questions import Question, about, card, read
 from orchestrator.page import picture
+from reward_plugins.files import remove
+
+MOST_LETTERS = 4_000
+"""Of a question with its options."""
 
 
 class Desk:
@@ -87,7 +92,18 @@ class Desk:
             return self.show(self._root, clip)
         if not clip.startswith(("http://", "https://")):
             raise AskError(f"{clip!r} is no http(s) address")
-        return self.show(self.folder, clips_.download(clip, self.folder))
+        with self.new_folder() as folder:
+            return self.show(self.folder, f"{folder.name}/{clips_.download(clip, folder)}")
+
+    @contextmanager
+    def new_folder(self) -> Iterator[Path]:
+        """For one clip, whose name another may have too; it goes where the clip is refused."""
+        folder = Path(tempfile.mkdtemp(dir=self.folder))
+        try:
+            yield folder
+        except BaseException:
+            remove(folder)
+            raise
 
     def answer(
         self, checkpoint: str, clip: str, question: str, options: Sequence[str]
@@ -95,9 +111,16 @@ class Desk:
         """What one checkpoint says of a clip that was shown; no question is a motion card."""
         if checkpoint not in self.checkpoints or clip not in self._shown:
             raise AskError("reload the page: this checkpoint or clip is not known")
+        if len(question) + sum(map(len, options)) > MOST_LETTERS:
+            raise AskError(f"a question of more than {MOST_LETTERS:,} letters: shorten it")
         asked = [about(question, options)] if question.strip() else card(self.recipe.motions)
         policy, started = self._policy(checkpoint), time.monotonic()
-        outcomes = policy.answer([self._turn(q, clip) for q in asked])
+        try:
+            outcomes = policy.answer([self._turn(q, clip) for q in asked])
+        except PolicyError:
+            self._policies.pop(checkpoint, None)  # the next question starts another process
+            policy.close()
+            raise
         answers = [
             dataclasses.asdict(read(q, outcome, self.recipe.prompt.tags))
             for q, outcome in zip(asked, outcomes, strict=True)

@@ -8,7 +8,8 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from signal import SIGKILL
 from typing import Any, NamedTuple
 
 from orchestrator import envs
@@ -18,6 +19,8 @@ from orchestrator.ask.errors import PolicyError
 from orchestrator.plan.stage import ROOT
 
 TAIL_LINES = 12
+SECONDS = 1200.0
+"""To load a model, or to answer a batch."""
 
 
 class Ask(NamedTuple):
@@ -74,13 +77,18 @@ class Policy:
 
     def close(self) -> None:
         """End the process, and wait for it."""
-        self._process.terminate()
-        self._process.communicate()
-        self._log.close()
+        self._process.kill()  # it holds nothing, and a stuck one hears nothing else
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout, self._log):
+            with suppress(BrokenPipeError):
+                pipe.close()  # type: ignore[union-attr]
 
     def _read(self) -> Any:
         assert self._process.stdout is not None
+        limit = threading.Timer(SECONDS, self._process.kill)
+        limit.start()
         line = self._process.stdout.readline()
+        limit.cancel()
         said = json.loads(line) if line else {"error": self._death()}
         if isinstance(said, dict) and "error" in said:
             raise PolicyError(f"{self.checkpoint.name}: {said['error']}")
@@ -90,4 +98,5 @@ class Policy:
         code = self._process.wait()
         self._log.seek(0)
         tail = "\n  ".join(self._log.read().strip().splitlines()[-TAIL_LINES:])
-        return f"the model's process ended with exit code {code}; its last lines:\n  {tail}"
+        late = f" (it has {SECONDS:.0f} s for an answer)" if code == -SIGKILL else ""
+        return f"the model's process ended with exit code {code}{late}; its last lines:\n  {tail}"

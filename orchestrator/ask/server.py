@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from http import HTTPStatus
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
@@ -43,7 +41,9 @@ class _Handler(PageHandler):
         desk = self.server.desk
         try:
             if self.path == "/clips" and self.headers["Content-Type"] == CLIP:
-                return self.send_json(desk.show(desk.folder, self._upload()))
+                with desk.new_folder() as folder:
+                    shown = desk.show(desk.folder, self._upload(folder))
+                return self.send_json(shown)
             body = json.loads(self.rfile.read(self.length(MOST_JSON_BYTES)))
             if self.path == "/known":
                 self.send_json(desk.show_known(str(body["clip"])))
@@ -56,16 +56,14 @@ class _Handler(PageHandler):
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             self.send_json({"error": f"no such request: {error}"}, HTTPStatus.BAD_REQUEST)
 
-    def _upload(self) -> str:
-        """Keep the body as a file, and return its name."""
+    def _upload(self, folder: Path) -> str:
+        """Keep the body as a file in `folder`, and return its name in the desk's."""
         left = self.length(MOST_BYTES)
         given = PurePosixPath(unquote(self.headers["X-Name"] or "clip")).name or "clip"
-        folder = Path(tempfile.mkdtemp(dir=self.server.desk.folder))
         with (folder / given).open("wb") as file:
             while left and (part := self.rfile.read(min(left, 1 << 20))):
                 left -= len(part)
                 file.write(part)
         if left:
-            shutil.rmtree(folder)
             raise ValueError("the upload ended early")
         return f"{folder.name}/{given}"

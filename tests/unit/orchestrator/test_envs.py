@@ -1,8 +1,10 @@
 """Environments are built where there is none, or one of ours; flash-attention after its torch."""
 
+import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -73,3 +75,29 @@ def test_a_compiler_that_the_environment_holds_finds_its_runtime(tmp_path: Path)
         re.search(rf"^{name}==(.*)", rest, re.M) for name in (RUNTIME, "nvidia-cuda-nvcc")
     )
     assert torch and nvcc and torch[1].split(".")[:2] == nvcc[1].split(".")[:2]
+
+
+BUILD = """
+import sys; from pathlib import Path; from orchestrator import envs
+envs.ROOT = Path(sys.argv[1]); envs.build("mine")
+"""
+
+
+def test_what_a_killed_build_left_running_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uv, slow, ended = envs.uv_path(), tmp_path / "uv", tmp_path / "ended"
+    slow.write_text(f'#!/bin/sh\ntouch {ended}.not\nsleep 2\n{uv} "$@"\ntouch {ended}\n')
+    slow.chmod(0o755)
+    (tmp_path / "envs").mkdir()
+    (tmp_path / "envs" / "mine.txt").touch()
+    command = [sys.executable, "-c", BUILD, str(tmp_path)]
+    with subprocess.Popen(command, env={**os.environ, "UV": str(slow)}) as build:
+        while not ended.with_suffix(".not").exists():
+            time.sleep(0.05)
+        build.kill()
+    assert not ended.exists()
+    monkeypatch.setenv("UV", uv)
+    monkeypatch.setattr(envs, "ROOT", tmp_path)
+    envs.build("mine")
+    assert ended.exists() and envs.is_ready("mine")
