@@ -76,40 +76,37 @@ def ask(samples: Sequence[Sample], swap: bool, seed: int) -> list[Question]:
 
 
 def swapped(samples: Sequence[Sample], seed: int) -> dict[str, Media]:
-    """For each sample id, what no question of the sample's category is about: an image for an
-    image, a video for a video. A text has nothing to swap.
+    """For each sample id, items that no question of the sample's category is about: an image for
+    each image, a video for each video. A text has nothing to swap.
 
     Where all else has such a question (CameraBench asks all its binary questions about most
     clips), anything else will do. `EvaluationError` where there is nothing else.
     """
     rng = random.Random(seed)
-    categories: dict[Media, set[str]] = defaultdict(set)
+    categories: dict[Item, set[str]] = defaultdict(set)
     for sample in samples:
-        categories[sample.media].add(sample.category)
-    alike: dict[tuple[Kind, ...], list[Media]] = defaultdict(list)
-    for media in sorted(categories, key=names):
-        alike[_kinds(media)].append(media)
+        for item in sample.media:
+            categories[item].add(sample.category)
+    items = sorted(categories, key=lambda item: item.name)
 
     @cache
-    def others(kinds: tuple[Kind, ...], category: str) -> list[Media]:
-        foreign = [media for media in alike[kinds] if category not in categories[media]]
-        return foreign or alike[kinds]
+    def others(kind: Kind, category: str) -> list[Item]:
+        alike = [item for item in items if item.kind == kind]
+        return [item for item in alike if category not in categories[item]] or alike
 
-    return {s.id: _other(rng, others(_kinds(s.media), s.category), s) for s in samples}
+    return {
+        s.id: tuple(_other(rng, others(item.kind, s.category), s) for item in s.media)
+        for s in samples
+    }
 
 
-def _kinds(media: Media) -> tuple[Kind, ...]:
-    return tuple(item.kind for item in media)
-
-
-def _other(rng: random.Random, choice: Sequence[Media], sample: Sample) -> Media:
-    if not sample.media:
-        return ()
-    if all(media == sample.media for media in choice):
+def _other(rng: random.Random, choice: Sequence[Item], sample: Sample) -> Item:
+    own = {item.path for item in sample.media}
+    if own.issuperset(item.path for item in choice):
         raise EvaluationError(
-            f"nothing but {names(sample.media)!r} of sample {sample.id!r} is like it, and the "
-            "swapped-clip control needs two; set eval.swap_control=false"
+            f"there is nothing else of the kind of {names(sample.media)!r}, of sample "
+            f"{sample.id!r}, and the swapped-clip control needs it; set eval.swap_control=false"
         )
-    while (media := rng.choice(choice)) == sample.media:
+    while (item := rng.choice(choice)).path in own:
         pass
-    return media
+    return item

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from eval_fixtures import make_config, sample
 
-from data_builders.media import video
+from data_builders.media import image, video
 from orchestrator.evaluation.config import EvaluationError
 from orchestrator.evaluation.questions import ask, select, swapped
 
@@ -34,7 +34,7 @@ def test_where_every_clip_has_every_category_another_clip_will_do() -> None:
 
 
 def test_one_clip_cannot_be_swapped() -> None:
-    with pytest.raises(EvaluationError, match="needs two"):
+    with pytest.raises(EvaluationError, match="nothing else of the kind"):
         swapped([sample(0), sample(1)], seed=0)
 
 
@@ -56,3 +56,17 @@ def test_doubled_ids_are_refused(tmp_path: Path) -> None:
 def test_no_questions_are_refused(tmp_path: Path) -> None:
     with pytest.raises(EvaluationError, match="holds no questions"):
         select(make_config(tmp_path, []), "held_out")
+
+
+def test_an_image_is_swapped_for_an_image_and_a_part_for_another_video() -> None:
+    still, other = image("0.png"), image("1.png")
+    shown = [
+        (still, video("0.mp4")), (video("0.mp4", 1, 2),), (video("0.mp4", 2, 3),), (other,), (),
+        (video("1.mp4"),),
+    ]  # fmt: skip
+    samples = [sample(n, media=media, category="c") for n, media in enumerate(shown)]
+    swaps = swapped(samples, seed=0)
+    assert swaps["s0"] == (other, video("1.mp4")) and swaps["s3"] == (still,)
+    assert swaps["s1"] == swaps["s2"] == (video("1.mp4"),) and swaps["s4"] == ()
+    with pytest.raises(EvaluationError, match="sample 's0'"):
+        swapped([sample(0, media=(still, other)), sample(1)], seed=0)
