@@ -10,7 +10,7 @@ from typing import Any
 from data_builders.frames import FrameIndex, FrameMeta, Shown
 from data_builders.media import PLACEHOLDERS, Kind
 from data_builders.prompt import trace_text, user_turn
-from data_builders.sample import Sample
+from data_builders.sample import Sample, SampleError
 from data_builders.specs import PromptSpec
 from reward_plugins.files import replacement, write_file
 
@@ -99,19 +99,30 @@ def _verl_item(file: Path, meta: FrameMeta) -> dict[str, Any]:
 
 
 def to_easyr1(samples: Sequence[Sample], index: FrameIndex, prompt: PromptSpec, path: Path) -> None:
-    """Write EasyR1's JSON: `problem`, `answer`, and `videos` or `images`.
+    """Write EasyR1's JSON: `problem`, `answer`, and `videos` or `images`, empty for texts.
+
+    `SampleError` where there are rows of both: EasyR1 reads one column a file, and leaves the
+    placeholders of the other as text (b44b311, verl/utils/dataset.py:167 and 213).
 
     EasyR1 hands its reward function nothing but the response and the answer, so the answer is a
     JSON object with all that `reward_plugins` needs. Its prompts have no system turn of their own:
     `reward_plugins.easyr1_plugin.launch` has the chat template begin with it.
     """
-    rows = []
+    rows: list[dict[str, Any]] = []
+    showing: dict[str, str] = {}
     for sample in samples:
         shown = _shown(sample, index)
         problem = user_turn(sample, prompt, _placeholders(shown))
-        columns = {name: files for name, files in _columns(shown, _path).items() if files}
+        columns = _columns(shown, _path)
+        showing |= {name: sample.id for name, files in columns.items() if files}
         rows.append({"problem": problem, "answer": _easyr1_answer(sample), **columns})
-    _write_json(path, rows)
+    if len(showing) > 1:
+        raise SampleError(
+            f"sample {showing['images']!r} shows images, sample {showing['videos']!r} a video: "
+            "EasyR1 takes one or the other; set rl.trainer=verl, or media=images in the frames"
+        )
+    unused = set(COLUMNS.values()) - showing.keys()
+    _write_json(path, [{k: v for k, v in row.items() if k not in unused} for row in rows])
 
 
 def _easyr1_answer(sample: Sample) -> str:

@@ -47,7 +47,7 @@ def train_config(recipe: Recipe, start: Output) -> dict[str, Any]:
 
 def _data(recipe: Recipe) -> dict[str, Any]:
     spec = recipe.rl.frames or recipe.frames
-    questions = OUT / "data/rl.json"
+    questions, still = OUT / "data/rl.json", spec.of("image")
     return {
         "train_files": questions,
         "val_files": questions,
@@ -55,8 +55,8 @@ def _data(recipe: Recipe) -> dict[str, Any]:
         "answer_key": "answer",
         "video_key": "videos",
         "video_fps": ALL_FRAMES,
-        "min_pixels": spec.min_pixels,
-        "max_pixels": spec.max_pixels,
+        "min_pixels": min(spec.min_pixels, still.min_pixels),  # it has one pair for both
+        "max_pixels": max(spec.max_pixels, still.max_pixels),
         "max_prompt_length": recipe.rl.max_prompt_length,
         "max_response_length": recipe.rl.max_response_length,
         "rollout_batch_size": recipe.rl.prompts_per_step,

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import ray
 from pydantic import BaseModel, ConfigDict
 
-from reward_plugins import weights
+from reward_plugins import sizes, weights
 from reward_plugins.easyr1_plugin import checkout, hooks
 from reward_plugins.ema_grpo import EmaNormalizer
 from reward_plugins.files import write_file
@@ -102,14 +102,17 @@ class LaunchConfig(BaseModel):
 def main(path: str) -> None:
     """Run what the JSON file at `path` describes; EasyR1's errors propagate.
 
-    Raises `CheckoutError` where EasyR1 is missing, `EmaSettingError` for settings of the EMA.
+    Raises `CheckoutError` where EasyR1 is missing, `EmaSettingError` for settings of the EMA,
+    `SizeError` for an image that EasyR1 would scale.
     """
     config = LaunchConfig.model_validate_json(Path(path).read_text(encoding="utf-8"))
     home = checkout.require()
     EmaNormalizer(**config.ema.model_dump())
     settings = config.easyr1["worker"]["reward"]["reward_function_kwargs"]
     try_in_easyr1(settings, Path(config.easyr1["data"]["train_files"]))
-    weights.check(config.easyr1["worker"]["actor"]["model"]["model_path"])
+    policy = config.easyr1["worker"]["actor"]["model"]["model_path"]
+    sizes.check(Path(config.easyr1["data"]["train_files"]).with_name("frames.json"), policy)
+    weights.check(policy)
     address = config.address or os.environ.get("RAY_ADDRESS")
     where = {"address": address} if address else {"address": "local", **config.local}
     ray.init(**where, runtime_env=config.runtime_env(home))

@@ -10,8 +10,8 @@ from pathlib import Path
 import yaml
 from llamafactory import launcher
 
-from reward_plugins import positions, vision
-from reward_plugins.llamafactory_plugin import sizes, whole
+from reward_plugins import positions, sizes, vision
+from reward_plugins.llamafactory_plugin import whole
 
 WORKER = Path(__file__).with_name("worker.py")
 

@@ -18,11 +18,17 @@ import numpy as np
 import torch
 import verl.trainer.main as easyr1
 from omegaconf.errors import ConfigKeyError, ValidationError
+from PIL import Image
+from tiny import questions
 from verl.protocol import DataProto
 from verl.utils.dataset import RLHFDataset
 from verl.utils.tokenizer import get_processor, get_tokenizer
 from verl.workers import reward as easyr1_reward
 
+from data_builders.export import to_easyr1
+from data_builders.frames import materialise
+from data_builders.media import image
+from data_builders.specs import FrameSpec, PromptSpec
 from reward_plugins.easyr1_plugin import checkout
 from reward_plugins.easyr1_plugin.launch import WORKER_ENV, LaunchConfig, run_easyr1, with_system
 
@@ -102,6 +108,22 @@ def test_its_dataset_reads_our_questions_with_their_clips(config: dict[str, Any]
     assert int((row["input_ids"] == video).sum()) == 2 * 2 * 2  # 4 frames, 56x56: 2x2x2 tokens
     assert json.loads(row["ground_truth"])["task"] == "binary"
     assert row["multi_modal_data"]["videos"]
+
+
+def test_its_dataset_reads_our_images_among_texts(config: dict[str, Any], tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (56, 28, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "i.png")
+    spec = FrameSpec(fps=2.0, min_frames=4, max_frames=4, min_pixels=784, max_pixels=56 * 56)
+    index = materialise(["i.png"], tmp_path, tmp_path / "cache", spec)
+    still, [asked, *_] = image("i.png"), questions()
+    shown = [(), (still,), (still, still)]
+    samples = [asked.model_copy(update={"media": media}) for media in shown]
+    to_easyr1(samples, index, PromptSpec(), tmp_path / "rl.json")
+    data = {**config["data"], "train_files": str(tmp_path / "rl.json")}
+    dataset = make_dataset({**config, "data": data})
+    pad = dataset.tokenizer.convert_tokens_to_ids("<|image_pad|>")
+    assert [int((dataset[n]["input_ids"] == pad).sum()) for n in range(3)] == [0, 2, 4]
+    assert [len(dataset[n]["multi_modal_data"]["images"]) for n in range(3)] == [0, 1, 2]
 
 
 def test_every_prompt_begins_with_the_system_turn(parsed: Any, config: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ import pytest
 from transformers import Qwen2VLImageProcessor
 
 from data_builders.frames import FrameIndex
-from reward_plugins.llamafactory_plugin.sizes import SizeError, check
+from reward_plugins.sizes import SizeError, check
 from tests.givens import SPEC, frames_of
 
 

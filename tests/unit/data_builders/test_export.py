@@ -191,3 +191,17 @@ def test_facts_and_answers_of_any_kind_reach_the_prompt_and_the_reward(
     assert rows[0]["prompt"][1]["content"] == "<video>7.5 s. Where?"
     with pytest.raises(SampleError, match=r"'s0' has no fact 'duration'.*has none"):
         to_verl([sample()], index, timed, tmp_path / "rl.parquet")
+
+
+def test_easyr1_takes_images_or_videos_beside_texts(pictures: FrameIndex, tmp_path: Path) -> None:
+    asked = {name: sample(id=name, media=media) for name, (media, _) in KINDS.items()}
+    for kinds, column in (("text image several", "images"), ("video text", "videos")):
+        to_easyr1([asked[kind] for kind in kinds.split()], pictures, PROMPT, tmp_path / "rl.json")
+        rows = json.loads((tmp_path / "rl.json").read_text())
+        assert {*rows[0]} == {"problem", "answer", column}
+        assert [len(row[column]) for row in rows] == [len(asked[k].media) for k in kinds.split()]
+    for kinds in ("image video", "both"):
+        with pytest.raises(
+            SampleError, match=r"EasyR1 takes one or the other; set rl\.trainer=verl"
+        ):
+            to_easyr1([asked[k] for k in kinds.split()], pictures, PROMPT, tmp_path / "rl.json")
