@@ -13,8 +13,8 @@ from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentL
 from reward_plugins.verl_plugin.faults import GenerationError
 
 NAME = "video_agent"
-MEDIA: ContextVar[dict[str, asyncio.Future[Any]]] = ContextVar("MEDIA")
-"""What the responses of one group share: the media of its prompt, once one of them reads it."""
+MEDIA: ContextVar[dict[str, Any]] = ContextVar("MEDIA")
+"""What the responses of one group share: the media of their prompt, and the processor's pixels."""
 WAVE: ContextVar[tuple[str, int] | None] = ContextVar("WAVE", default=None)
 """What is generated together: a name, and how many responses one server will be asked for."""
 

@@ -36,6 +36,13 @@ class GroupWorker(Worker):
         MEDIA.set({})
         await super()._run_prompt(prompt, *args, **kwargs)
 
+    def _compute_multi_modal_inputs(self, output: Any, input_ids: Any) -> dict[str, Any]:
+        """verl's, once a group, not twice a response: pixels and grids don't hang on its text."""
+        shared = MEDIA.get()
+        if "inputs" not in shared:
+            shared["inputs"] = super()._compute_multi_modal_inputs(output, input_ids)
+        return dict(shared["inputs"])
+
     async def _run_agent_loop(self, *args: Any, **kwargs: Any) -> Any:
         """One response; the trainer is told of an exception before verl drops the response."""
         session: Any = super()._run_agent_loop(*args, **kwargs)

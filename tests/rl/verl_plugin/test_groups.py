@@ -47,9 +47,30 @@ def test_each_response_that_fails_says_of_what(worker: Any) -> None:
     assert worker.tags["train", "g"] == {"status": "failure"}
 
 
+def test_the_pixels_of_a_group_are_made_once(worker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run(self: Any, *args: Any, **kwargs: Any) -> None:
+        inputs = self._compute_multi_modal_inputs("output", "ids")
+        assert inputs.pop("mm_token_type_ids") == [1]  # as verl does with its own
+        seen.append(inputs["pixels"])
+
+    def compute(self: Any, output: Any, input_ids: Any) -> dict[str, Any]:
+        return {"pixels": object(), "mm_token_type_ids": [1]}
+
+    seen: list[object] = []
+    monkeypatch.setattr(Worker, "_run_agent_loop", run)
+    monkeypatch.setattr(Worker, "_compute_multi_modal_inputs", compute)
+    for uid in "ab":
+        prompt = {"uid": uid, "extra_info": {"sample_id": "s1"}}
+        asyncio.run(worker._run_prompt(prompt, {}, {"validate": False}))
+    assert len(seen) == 8 and len(set(seen[:4])) == len(set(seen[4:])) == 1
+    assert seen[0] is not seen[4]
+
+
 def test_verl_is_as_the_hook_expects() -> None:
-    for name in ("_run_prompt", "_run_agent_loop"):
+    for name in ("generate_sequences", "_run_prompt", "_run_agent_loop"):
         assert inspect.iscoroutinefunction(getattr(Worker, name))
+    given = inspect.signature(Worker._compute_multi_modal_inputs).parameters
+    assert list(given)[:3] == ["self", "output", "input_ids"]  # Ray adds one of its own
     manager = GroupManager(
         SimpleNamespace(actor_rollout_ref=SimpleNamespace(rollout=0, model=0)), None
     )
