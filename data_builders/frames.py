@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -95,8 +95,9 @@ class FrameIndex(BaseModel):
         return self.clips[clip]
 
     def holds(self, media: Iterable[Item]) -> bool:
-        """Whether all of `media` could be read."""
-        return all(item.name in self.clips for item in media)
+        """Whether all of `media` could be read, each as what it is given as."""
+        kept = [(self.clips.get(item.name), item.kind == "image") for item in media]
+        return all(meta is not None and meta.is_still == still for meta, still in kept)
 
     def shown(self, item: Item) -> Shown:
         """What `item` is shown as; `FrameCacheError` if it isn't here."""
@@ -129,7 +130,7 @@ class FrameIndex(BaseModel):
 
 
 def materialise(
-    clips: Iterable[Item | str],
+    clips: Iterable[Item | str] | Mapping[Item, str],
     root: Path,
     cache: Path,
     spec: FrameSpec,
@@ -141,11 +142,13 @@ def materialise(
 ) -> FrameIndex:
     """Decode each of `clips` (paths relative to `root`) into `cache`, unless it is there already.
 
-    A bare path is that of a whole image or video. A clip that can't be read, leads out of `root`,
-    or takes longer than `seconds` is quarantined with its reason; `QuarantineError` lists them when
-    more than a share of `max_quarantined` is.
+    A bare path is that of a whole image or video; a mapping says with each clip for which sample
+    (`shown_by`). A clip that can't be read, leads out of `root`, or takes longer than `seconds` is
+    quarantined with its reason; `QuarantineError` lists them when more than a share of
+    `max_quarantined` is.
     """
     items = {item if isinstance(item, Item) else whole(item) for item in clips}
+    asking = clips if isinstance(clips, Mapping) else {}
     jobs = [Job(item, root.resolve(), cache.resolve(), spec) for item in items]
     jobs.sort(key=lambda job: job.item.name)
     made: dict[str, FrameMeta] = {}
@@ -158,7 +161,8 @@ def materialise(
                 made[job.item.name] = result
             else:
                 reason = result.reason if isinstance(result, Failed) else str(result)
-                refused.append(Quarantined(job.item.name, reason))
+                sample = f" (sample {asking[job.item]!r})" if job.item in asking else ""
+                refused.append(Quarantined(job.item.name, reason + sample))
             progress(len(made) + len(refused), len(jobs))
     _check_share(refused, len(jobs), max_quarantined)
     ordered = dict(sorted(made.items()))

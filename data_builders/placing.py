@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from data_builders.frames import Quarantined, QuarantineError
-from data_builders.sample import Sample
+from data_builders.sample import Sample, shown_by
 from reward_plugins.errors import CamReasonerError
 from reward_plugins.files import replacement, write_file
 
@@ -35,10 +35,11 @@ def link_clips(
     `PlacingError` where neither can be done.
     """
     refused = []
-    for path in _paths(samples):
+    asking = {item.path: name for item, name in shown_by(samples).items()}
+    for path in sorted(asking):
         source = downloads / path.removeprefix(prefix)
         if reason := _unusable(source, downloads):
-            refused.append(Quarantined(path, reason))
+            refused.append(Quarantined(path, f"{reason} (sample {asking[path]!r})"))
         else:
             _link(source, out / path)
     return refused
@@ -48,10 +49,6 @@ def without(samples: Sequence[Sample], refused: Iterable[Quarantined]) -> list[S
     """`samples` but those that show what was refused, by its path or its name."""
     lost = {clip for clip, _ in refused}
     return [s for s in samples if not any(i.path in lost or i.name in lost for i in s.media)]
-
-
-def _paths(samples: Iterable[Sample]) -> list[str]:
-    return sorted({item.path for sample in samples for item in sample.media})
 
 
 def report_quarantine(
@@ -66,7 +63,7 @@ def report_quarantine(
     write_file(path, json.dumps(report, indent=2) + "\n")
     if not refused:
         return
-    total = len(_paths(samples))
+    total = len({item.path for item in shown_by(samples)})
     said = f"{len(refused):,} of {total:,} clips are unusable, which leaves out {lost:,} questions"
     if len(refused) > most * total:
         listed = "".join(f"\n  {clip}: {reason}" for clip, reason in refused[:50])

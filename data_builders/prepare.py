@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import logging
 import sys
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
 from data_builders import export
 from data_builders.frames import FrameIndex, materialise
 from data_builders.progress import Meter, run_command
-from data_builders.sample import Sample, read_samples
+from data_builders.sample import Sample, read_samples, shown_by
 from data_builders.specs import FrameSpec, PromptSpec, Spec
 
 log = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ def prepare(config: PrepareConfig) -> FrameIndex:
     """
     samples = {name: read_samples(path) for name, path in config.samples.items()}
     index = materialise(
-        {item for rows in samples.values() for sample in rows for item in sample.media},
+        shown_by(chain.from_iterable(samples.values())),
         config.clips,
         config.cache,
         config.frames,

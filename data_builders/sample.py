@@ -86,6 +86,15 @@ class Sample(BaseModel):
         return " + ".join(item.path for item in self.media) or self.id
 
 
+def shown_by(samples: Iterable[Sample]) -> dict[Item, str]:
+    """All that `samples` show, each with the id of the first that does."""
+    found: dict[Item, str] = {}
+    for sample in samples:
+        for item in sample.media:
+            found.setdefault(item, sample.id)
+    return found
+
+
 def check_places(name: str, text: str, media: tuple[Item, ...], where: str) -> None:
     """Raise `SampleError` where `text` has placeholders, but not those of `media`, in order."""
     placed = PLACE.findall(text)

@@ -13,7 +13,7 @@ from data_builders.chat import EndpointError, check_endpoint
 from data_builders.frames import materialise
 from data_builders.placing import without
 from data_builders.progress import Meter
-from data_builders.sample import Sample, read_samples
+from data_builders.sample import Sample, read_samples, shown_by
 from data_builders.serving import served
 from data_builders.specs import FrameSpec, Spec
 from data_builders.trajectories import synthesise
@@ -69,7 +69,7 @@ def teach(samples: Sequence[Sample], config: TeachingConfig, out: Path) -> list[
     """
     folder = out / "trajectories"
     index = materialise(
-        {item for sample in samples for item in sample.media},
+        shown_by(samples),
         out,
         config.cache,
         config.frames,

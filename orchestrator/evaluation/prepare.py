@@ -11,6 +11,7 @@ import sys
 
 from data_builders.frames import FrameIndex, materialise
 from data_builders.progress import Meter
+from data_builders.sample import shown_by
 from orchestrator.evaluation.config import EvalConfig, Imported, run_command
 from orchestrator.evaluation.interop.answers import read_answers
 from orchestrator.evaluation.questions import asked, select
@@ -41,7 +42,7 @@ def write_frames(config: EvalConfig) -> None:
 
 def _materialise(config: EvalConfig, benchmark: str) -> FrameIndex:
     return materialise(
-        {item for sample in select(config, benchmark) for item in sample.media},
+        shown_by(select(config, benchmark)),
         config.benchmarks[benchmark].clips,
         config.cache,
         config.frames,

@@ -12,7 +12,9 @@ from PIL import Image
 from data_builders.decoding import ClipError, decode, write_lossless
 from data_builders.frames import QuarantineError, materialise
 from data_builders.media import image, video, whole
+from data_builders.sample import shown_by
 from data_builders.specs import FrameSpec
+from tests.givens import question
 
 SPEC = FrameSpec(fps=2, min_frames=4, max_frames=8, min_pixels=784, max_pixels=112 * 112)
 
@@ -90,3 +92,13 @@ def test_an_image_beyond_its_limits_is_refused_by_name(tmp_path: Path) -> None:
         materialise(["long.png", "broken.png"], tmp_path, tmp_path / "cache", narrow)
     assert "long.png: no size near 2800x28" in str(refused.value)
     assert "broken.png: InvalidDataError" in str(refused.value)
+    with pytest.raises(QuarantineError, match=r"long\.png: no size .* \(sample 's3'\)"):
+        asked = shown_by([question(3, media=(image("long.png"),))])
+        materialise(asked, tmp_path, tmp_path / "cache", narrow)
+
+
+def test_a_file_given_as_two_kinds_is_none_of_the_wrong_one(tmp_path: Path) -> None:
+    slope(56, 56).save(tmp_path / "x.png")
+    both = [image("x.png"), video("x.png")]
+    index = materialise(both, tmp_path, tmp_path / "cache", SPEC, max_quarantined=1)
+    assert [index.holds([item]) for item in both] == [True, False]
