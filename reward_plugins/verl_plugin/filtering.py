@@ -98,8 +98,8 @@ class GroupSampler(ReplayBuffer):
     def _sync_metadata_from_transfer_queue(self) -> None:
         """verl's; a fault that would come again ends the training here, with its first cause."""
         super()._sync_metadata_from_transfer_queue()
-        tags = self.partitions.pop(PARTITION, {})
-        if not tags:
+        tags = {key: tag for key, tag in self.partitions.pop(PARTITION, {}).items() if tag}
+        if not tags:  # or the queue has the key of one, and not yet its tag
             return
         tq.kv_clear(keys=list(tags), partition_id=PARTITION)
         new = [Fault.read(tags[key]) for key in sorted(tags)]

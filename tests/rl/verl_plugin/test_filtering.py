@@ -134,6 +134,16 @@ def test_a_group_that_failed_is_replaced_and_its_responses_counted(queue: Queue)
     assert buffer.sample(2, "train", 2)[1]["training/failed_responses"] == 0
 
 
+def test_a_fault_whose_tag_is_under_way_is_read_when_it_is_there(queue: Queue) -> None:
+    buffer = sampler(queue, [[[1.0], [1.0]]])
+    queue.faults["000_0"] = {}
+    buffer._sync_metadata_from_transfer_queue()
+    assert "000_0" in queue.faults
+    queue.fail("000_0", KeyError("late"))
+    with pytest.raises(ResponseError, match="late"):
+        buffer.sample(1, "train", 2)
+
+
 def test_a_fault_that_would_come_again_ends_training_at_once(queue: Queue) -> None:
     buffer = sampler(queue, [[[1.0], [1.0]]])
     queue.tags["001"]["status"] = "running"  # others of the group go on
