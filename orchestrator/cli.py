@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shlex
 import signal
 import time
@@ -24,7 +25,16 @@ STAGE = "stage"
 """Takes the name of a stage besides."""
 SWEEP = "ablate"
 """The one verb that is about many recipes: it loads them itself."""
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+ROOM = "make room, and the same command goes on from here"
+ELSEWHERE = "name another folder (runs_dir=), or mend that one"
+LOCKS = "this file system has no locks, which keep two commands apart: put runs_dir= on another"
+REMEDIES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), ROOM),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), ELSEWHERE),
+    **dict.fromkeys((errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP), ELSEWHERE),
+    **dict.fromkeys((errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP), LOCKS),
+}
+"""What to do about an error of the system's."""
 OWN_ARGUMENTS = {**RUN_VERBS, **COMMANDS}
 """Verbs that are not about a recipe."""
 USAGE = "usage: python -m orchestrator <verb> [recipe=<name>] [<run> ...] [key=value ...]"
@@ -48,9 +58,9 @@ def main(arguments: Sequence[str]) -> int:
         console.error(str(error))
         return 1
     except OSError as error:
-        if error.errno not in FULL:
+        if error.errno not in REMEDIES:
             raise
-        console.error(f"{error}: make room, and the same command goes on from here")
+        console.error(f"{error}: {REMEDIES[error.errno]}")
         return 1
     except KeyboardInterrupt:
         again = "" if arguments[0] in OWN_ARGUMENTS else "; the same command goes on from here"
@@ -91,7 +101,7 @@ def split(arguments: Sequence[str]) -> tuple[str, Path, list[str]]:
             given[key] = value
         else:
             overrides.append(argument)
-    return given["recipe"], Path(given["runs_dir"]).resolve(), overrides
+    return given["recipe"], Path(os.path.realpath(given["runs_dir"])), overrides
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

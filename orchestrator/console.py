@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,14 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import rich.console
+from rich.errors import MarkupError
 from rich.markup import escape
 
 from orchestrator.plan.make import Plan
 from orchestrator.plan.stage import Command, Stage
 from orchestrator.run.progress import Follower, clock
-from orchestrator.secrets import REDACTED, redact
+from orchestrator.secrets import redact
 
 SECONDS_BETWEEN_PLAIN_LINES = 10.0
+NO_TAG = re.compile(r"(?<!\\)\[(?!/?\]|(?:bold|dim|red|green|yellow)(?: \w+)?\])")
+"""A bracket that begins none of our tags, but may stand in a name."""
 
 
 class Console:
@@ -27,7 +31,11 @@ class Console:
 
     def say(self, text: str) -> None:
         """One line of text with rich markup."""
-        self.out.print(redact(text).replace(REDACTED, escape(REDACTED)))
+        text = NO_TAG.sub(r"\\[", redact(text))
+        try:
+            self.out.print(text)
+        except MarkupError:  # a name with a closing tag of ours
+            self.out.print(text, markup=False)
 
     def text(self, text: str, indent: int = 0) -> None:
         """Text as it is, without markup."""

@@ -26,7 +26,8 @@ def merged(ours: Mapping[str, Any], extra: Mapping[str, Any], where: str) -> dic
         else:
             raise RecipeError(
                 f"{name}: {value!r} contradicts the {known!r} that the recipe already gives the "
-                "trainer; change the recipe's own key, and leave this one out"
+                "trainer; leave this one out, and change the recipe's own key where it has one: "
+                "else the stages that follow rely on it (LoRA would leave them no whole checkpoint)"
             )
     return result
 

@@ -31,6 +31,8 @@ RETIRED = {
     "merge.dtype": "rl.merge_dtype: an RL stage merges its checkpoints itself",
 }
 """Keys of earlier versions, and what says the same now."""
+BROKEN = (HydraException, OmegaConfBaseException, YAMLError, UnicodeDecodeError, RecursionError)
+"""What composing a recipe raises for one that can't be read."""
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"
 
 
@@ -103,7 +105,7 @@ def _compose(name: str, overrides: Sequence[str], root: Path) -> dict[str, Any]:
             if problems := environment_in(_container(config, resolve=False)):
                 raise RecipeError(_report(name, problems))
             return _container(config, resolve=True)
-    except (HydraException, OmegaConfBaseException, YAMLError) as error:
+    except BROKEN as error:
         raise RecipeError(f"recipe={name}: {redact(str(error)).strip()}") from None
 
 

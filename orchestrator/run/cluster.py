@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -28,15 +29,19 @@ LOOPBACK = ("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
 environment they listen on 127.0.0.1 alone (ray 2.60, _private/services.py:815)."""
 DAEMONS = ("gcs_server", "raylet")
 START_TRIES = 3
+LONGEST_FOLDER = 40
+"""Letters of the temporary folder: Ray puts sockets deep below it, whose paths have 107 at most."""
 KNOCK_SECONDS = 5.0
 
 
 def local_gpus() -> int:
-    """GPUs that the driver of this machine lists; 0 without a driver."""
+    """GPUs that the driver of this machine lists and `CUDA_VISIBLE_DEVICES` leaves; 0 without."""
     if shutil.which("nvidia-smi") is None:
         return 0
     listing = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
-    return sum(line.startswith("GPU ") for line in listing.stdout.splitlines())
+    count = sum(line.startswith("GPU ") for line in listing.stdout.splitlines())
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return count if visible is None else min(count, len(visible.replace(",", " ").split()))
 
 
 def check_gpus(recipe: Recipe, found: int | None = None) -> None:
@@ -58,6 +63,8 @@ def connected(recipe: Recipe) -> Iterator[str]:
     """A Ray cluster for the length of a run; yields its address for drivers that join it."""
     if recipe.cluster.address is None:
         os.environ.setdefault(*LOOPBACK)  # before Ray is imported
+        if recipe.cluster.device == "cpu":  # Ray would hold its logical GPUs against it
+            os.environ.pop("CUDA_VISIBLE_DEVICES", None)
     import ray
 
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -92,6 +99,8 @@ def _start_local(**options: Any) -> None:
     """Start a Ray of our own: without `local` it would join whatever else runs on this machine."""
     import ray
 
+    if len(tempfile.gettempdir()) > LONGEST_FOLDER and "RAY_TMPDIR" not in os.environ:
+        options["_temp_dir"] = f"/tmp/ray-{os.getuid()}"
     for _ in range(START_TRIES):
         with _SlowStart() as start:
             ray.init(address="local", **options)

@@ -1,8 +1,10 @@
 """A Ray of our own on a machine that is busy."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -64,9 +66,19 @@ with cluster.connected(load_recipe("tiny")):
 """
 
 
-def test_a_ray_of_our_own_listens_on_loopback_alone() -> None:
+def test_a_ray_of_our_own_listens_on_loopback_alone_and_starts_wherever(tmp_path: Path) -> None:
+    deep = tmp_path / ("long" * 20)
+    deep.mkdir()
+    odd = {"TMPDIR": str(deep), "CUDA_VISIBLE_DEVICES": ""}
     command = [sys.executable, "-c", LISTENERS]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=100)
+    done = subprocess.run(
+        command,
+        env={**os.environ, **odd},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=100,
+    )
     assert done.stdout.strip() == "{'127.0.0.1'}"
 
 

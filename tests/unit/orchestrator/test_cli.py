@@ -1,0 +1,43 @@
+"""What goes wrong on the machine is one line with its remedy, not a traceback."""
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator import cli
+
+
+@pytest.mark.parametrize(
+    ("folder", "said"),
+    [
+        ("file/runs", "Not a directory"),
+        ("n" * 300, "File name too long"),
+        ("loop/runs", "Too many levels of symbolic links"),
+    ],
+)
+def test_an_impossible_runs_directory_is_told(
+    folder: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    assert cli.main(["plan", "recipe=tiny", f"runs_dir={tmp_path}/{folder}"]) == 1
+    error = capsys.readouterr().err
+    assert said in error and "name another folder (runs_dir=)" in error
+
+
+@pytest.mark.parametrize("name", ["x[/b]", "[/]", "[bold]x", "it's é", r"back\[slash"])
+def test_any_name_can_be_printed(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["plan", "recipe=tiny", f"runs_dir={tmp_path}/{name}"]) == 0
+    assert (tmp_path / name / "tiny" / "plan").is_dir()
+    shown = "x[/b]" not in name or "x[/b]/.stages/data" in capsys.readouterr().out
+    assert shown
+
+
+def test_a_recipe_that_is_no_text_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "own.yaml").write_bytes(b"\xff\xfe\x00")
+    assert cli.main(["plan", f"recipe={tmp_path}/own.yaml"]) == 1
+    assert "own.yaml" in capsys.readouterr().err
