@@ -207,7 +207,6 @@ def _sft(recipe: Recipe) -> Iterator[str]:
 
 def _sample(recipe: Recipe) -> Iterator[str]:
     own = recipe.sample
-    assert own is not None  # the stage itself
     if own.keep == "between" and own.low >= own.high:
         yield f"sample.low: {own.low} is not below sample.high {own.high}"
     if own.temperature == 0 and own.responses > 1:

@@ -135,7 +135,7 @@ class Recipe(Spec):
     """Supervised fine-tuning: what all stages of this kind have in common."""
     rl: RlSpec
     """GRPO: what all stages of this kind have in common."""
-    sample: SampleSpec | None = None
+    sample: SampleSpec
     """Sampling: what all stages of this kind have in common."""
     eval: EvalSpec
     """Answers of each checkpoint to each benchmark's questions."""

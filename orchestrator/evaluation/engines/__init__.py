@@ -77,6 +77,19 @@ class Response(NamedTuple):
 Outcome = Response | EngineError
 
 
+class Sampling(NamedTuple):
+    """How tokens are chosen."""
+
+    temperature: float = 0.0
+    """0 is greedy."""
+    top_p: float = 1.0
+    """Nucleus mass."""
+    seed: int = 0
+
+
+GREEDY = Sampling()
+
+
 class Engine(Protocol):
     """Answers a batch greedily, in order."""
 

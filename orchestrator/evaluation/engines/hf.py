@@ -17,9 +17,17 @@ from transformers.utils import logging
 
 from data_builders.frames import FrameMeta
 from data_builders.media import Kind
-from orchestrator.evaluation.engines import Clip, EngineError, Outcome, Request, Response
+from orchestrator.evaluation.engines import (
+    GREEDY,
+    Clip,
+    EngineError,
+    Outcome,
+    Request,
+    Response,
+    Sampling,
+)
 from orchestrator.evaluation.engines.options import find_options
-from orchestrator.evaluation.engines.shared_prefix import Generated, generate
+from orchestrator.evaluation.engines.shared_prefix import Generated, chooser, generate
 from reward_plugins import positions, weights
 
 REMEMBERED_CLIPS = 8
@@ -40,7 +48,7 @@ class Vision(NamedTuple):
     """Between two steps in time of a video: `second_per_grid_ts`."""
 
 
-def load(checkpoint: Path, max_new_tokens: int) -> HuggingFaceEngine:
+def load(checkpoint: Path, max_new_tokens: int, sampling: Sampling = GREEDY) -> HuggingFaceEngine:
     """Read a checkpoint onto the GPU if there is one, else in float32 onto the CPU."""
     logging.disable_progress_bar()
     positions.install()
@@ -53,14 +61,17 @@ def load(checkpoint: Path, max_new_tokens: int) -> HuggingFaceEngine:
         )
     except (OSError, ValueError) as error:
         raise EngineError(f"{checkpoint} does not load: {error}") from error
-    return HuggingFaceEngine(model.to(device).eval(), processor, max_new_tokens)
+    return HuggingFaceEngine(model.to(device).eval(), processor, max_new_tokens, sampling)
 
 
 class HuggingFaceEngine:
-    """Batched greedy decoding with a model that transformers knows."""
+    """Batched decoding, greedy unless `sampling` says otherwise, with any model of transformers."""
 
-    def __init__(self, model: Any, processor: Any, max_new_tokens: int) -> None:
+    def __init__(
+        self, model: Any, processor: Any, max_new_tokens: int, sampling: Sampling = GREEDY
+    ) -> None:
         self.model, self.processor, self.max_new_tokens = model, processor, max_new_tokens
+        self.choose = chooser(sampling, model.device)
         self.pads = {"video": processor.video_token, "image": processor.image_token}
         convert = processor.tokenizer.convert_tokens_to_ids
         self.tokens: dict[str, int] = {kind: convert(pad) for kind, pad in self.pads.items()}
@@ -77,7 +88,9 @@ class HuggingFaceEngine:
     def _answer(self, batch: Sequence[Request]) -> list[Outcome]:
         clips = [tuple(clip.meta.key for clip in request.clips) for request in batch]
         visual = list(self.tokens.values())
-        generated = generate(self.model, self.inputs(batch), clips, visual, self.max_new_tokens)
+        generated = generate(
+            self.model, self.inputs(batch), clips, visual, self.max_new_tokens, self.choose
+        )
         decode = self.processor.tokenizer.decode
         return [
             Response(decode(row, skip_special_tokens=True), len(row), probabilities=each)

@@ -6,12 +6,19 @@ again for every question.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch.nn.utils.rnn import pad_sequence
+
+from orchestrator.evaluation.engines import Sampling
+
+Choose = Callable[[torch.Tensor], torch.Tensor]
+"""From `(B, V)` logits to `(B,)` tokens."""
+LIKELIEST: Choose = partial(torch.argmax, dim=-1)
 
 
 @dataclass
@@ -64,12 +71,14 @@ def generate(
     clips: Sequence[Hashable],
     visual_tokens: Sequence[int],
     max_new_tokens: int,
+    choose: Choose = LIKELIEST,
 ) -> Generated:
     """What `model` answers each row of `inputs` with.
 
     `inputs` are a batch's keyword arguments for Hugging Face `generate`, padded on the left.
     Rows whose `clips` are equal may begin alike, up to the last of their `visual_tokens`. Those
-    tokens are never written. Positions go on from the prompt's last one, as they do in training.
+    tokens are never written; `choose` picks the next from the logits of the others. Positions go on
+    from the prompt's last one, as they do in training.
     """
     rows = _Rows(model, inputs, visual_tokens)
     heads = list(zip(clips, rows.prefixes(inputs["input_ids"]), strict=True))
@@ -85,13 +94,29 @@ def generate(
     mask = torch.cat([prefix["attention_mask"][group_of], suffix["attention_mask"]], dim=1)
     step = {**suffix, "attention_mask": mask, "past_key_values": cache}
     return Generated(
-        tokens=_continue(model, step, list(visual_tokens), max_new_tokens),
+        tokens=_continue(model, step, list(visual_tokens), max_new_tokens, choose),
         model=model,
         cache=cache,
         prompts=mask,
         last=inputs["input_ids"][:, -1],
         position=_last_position(suffix),
     )
+
+
+def chooser(sampling: Sampling, device: Any) -> Choose:
+    """Picks `(B,)` tokens from `(B, V)` logits: the likeliest, or drawn from the nucleus."""
+    if sampling.temperature == 0:
+        return LIKELIEST
+    generator = torch.Generator(device).manual_seed(sampling.seed)
+
+    def choose(logits: torch.Tensor) -> torch.Tensor:
+        chances, tokens = (logits.float() / sampling.temperature).softmax(-1).sort(descending=True)
+        before = chances.cumsum(-1) - chances
+        kept = chances.masked_fill(before >= sampling.top_p, 0.0)
+        places = torch.multinomial(kept, 1, generator=generator)
+        return tokens.gather(-1, places)[:, 0]
+
+    return choose
 
 
 class _Rows:
@@ -138,7 +163,7 @@ def _last_position(prompts: dict[str, torch.Tensor]) -> torch.Tensor:
 
 
 def _continue(
-    model: Any, step: dict[str, Any], banned: list[int], max_new_tokens: int
+    model: Any, step: dict[str, Any], banned: list[int], max_new_tokens: int, choose: Choose
 ) -> list[list[int]]:
     stops = torch.tensor(model.generation_config.eos_token_id, device=model.device).reshape(-1)
     position = _last_position(step)
@@ -147,7 +172,7 @@ def _continue(
     for _ in range(max_new_tokens):
         logits = model(**step, use_cache=True, logits_to_keep=1).logits[:, -1]
         logits[:, banned] = -torch.inf
-        tokens = logits.argmax(dim=-1)
+        tokens = choose(logits)
         for row, token in enumerate(tokens.tolist()):
             if unfinished[row]:
                 written[row].append(token)

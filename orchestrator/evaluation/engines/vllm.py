@@ -16,7 +16,14 @@ from typing import Any
 from PIL import Image
 from transformers import AutoConfig, AutoProcessor
 
-from orchestrator.evaluation.engines import EngineError, Outcome, Request, Response
+from orchestrator.evaluation.engines import (
+    GREEDY,
+    EngineError,
+    Outcome,
+    Request,
+    Response,
+    Sampling,
+)
 from orchestrator.evaluation.engines.options import Head, find_options
 from reward_plugins import weights
 
@@ -26,7 +33,9 @@ MOST_VIDEOS = 4
 """That a question shows: the more vLLM must expect, the shorter the longest that it takes."""
 
 
-def load(checkpoint: Path, max_new_tokens: int, **settings: Any) -> VllmEngine:
+def load(
+    checkpoint: Path, max_new_tokens: int, sampling: Sampling = GREEDY, **settings: Any
+) -> VllmEngine:
     """Read a checkpoint onto the GPU, under further `settings` of vLLM's `LLM`; `EngineError` where
     vLLM can't.
     """
@@ -41,12 +50,13 @@ def load(checkpoint: Path, max_new_tokens: int, **settings: Any) -> VllmEngine:
             "enable_prefix_caching": True,
             "limit_mm_per_prompt": {"video": MOST_VIDEOS},  # and images as many as vLLM allows
             "mm_processor_kwargs": AS_THEY_ARE,
-            "seed": 0,
+            "seed": sampling.seed,
         }
         model = LLM(str(checkpoint), **{**ours, **settings})
     except (OSError, RuntimeError, ValueError) as error:
         raise EngineError(f"{checkpoint} does not load into vLLM: {error}") from error
-    return VllmEngine(model, processor, partial(SamplingParams, temperature=0.0), max_new_tokens)
+    choose = partial(SamplingParams, temperature=sampling.temperature, top_p=sampling.top_p)
+    return VllmEngine(model, processor, choose, max_new_tokens)
 
 
 class VllmEngine:

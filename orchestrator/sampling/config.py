@@ -1,0 +1,86 @@
+"""What the commands of a sampling stage read, and what they leave for one another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any, Literal
+
+from data_builders.frames import FrameIndex
+from data_builders.progress import run_command
+from data_builders.sample import Sample, read_samples
+from data_builders.specs import FrameSpec, PromptSpec, Spec
+from orchestrator.evaluation.config import QuestionSet
+from reward_plugins.errors import CamReasonerError
+
+
+class SamplingError(CamReasonerError, ValueError):
+    """Questions that no response could be kept of."""
+
+
+class Reward(Spec):
+    """What scores a response: this project's reward, or a file of the user's."""
+
+    function: str | None
+    """`path/to/file.py:name`; None for this project's."""
+    arguments: dict[str, Any]
+
+
+class SampleConfig(Spec):
+    """The JSON that `prepare`, `generate` and `select` read; the keys are `recipe.sample`'s."""
+
+    checkpoint: Path
+    questions: QuestionSet
+    cache: Path
+    """Frame cache."""
+    frames: FrameSpec
+    prompt: PromptSpec
+    engine: Literal["hf", "vllm"]
+    responses: int
+    temperature: float
+    top_p: float
+    batch_size: int
+    max_new_tokens: int
+    max_questions: int | None
+    keep: Literal["correct", "best", "between"]
+    most: int
+    low: float
+    high: float
+    reward: Reward
+    seed: int
+    workers: int
+    max_quarantined: float
+    out: Path
+
+    @property
+    def index(self) -> Path:
+        """Where `prepare` leaves the frames' index."""
+        return self.out / "frames.json"
+
+    @property
+    def sampled(self) -> Path:
+        """Responses, a JSON object a question: `{"id", "responses"}`; None for one that failed."""
+        return self.out / "responses.jsonl"
+
+    def draw(self) -> list[Sample]:
+        """The questions, or the seeded draw of so many; raises `SamplingError` for none."""
+        samples = read_samples(self.questions.samples)
+        if not samples:
+            raise SamplingError(f"{self.questions.samples} holds no question to sample")
+        if self.max_questions is None or self.max_questions >= len(samples):
+            return samples
+        return Random(self.seed).sample(samples, self.max_questions)
+
+    def readable(self) -> tuple[list[Sample], FrameIndex]:
+        """The questions whose media could be decoded, those on one clip side by side."""
+        index = FrameIndex.read(self.index, self.frames)
+        refused = {clip for clip, _ in index.quarantined}
+        samples = [s for s in self.draw() if not any(item.name in refused for item in s.media)]
+        return sorted(samples, key=lambda sample: (sample.clip, sample.id)), index
+
+
+def run(command: Callable[[SampleConfig], object], arguments: list[str]) -> int:
+    """Run a command on the config named on its command line; the exit status."""
+    config = SampleConfig.model_validate_json(Path(arguments[0]).read_text())
+    return run_command(lambda: command(config))
