@@ -79,9 +79,9 @@ lock: $(UV) ## recompile the lock files in envs/
 	@echo "setting up .venv (once, under a minute) ..."
 	@if [ ! -e .venv/ready ] && [ -e .venv/pyvenv.cfg ] && ! grep -q '^prompt = camreasoner' .venv/pyvenv.cfg; then echo ".venv was not built here: move it away, then run the same command again"; exit 1; fi
 	@$(UV) venv -q --clear --prompt camreasoner --python 3.11 .venv
-	@$(UV) pip sync -q --compile-bytecode --python .venv/bin/python envs/orchestrator.txt
+	@$(UV) pip sync -q --require-hashes --compile-bytecode --python .venv/bin/python envs/orchestrator.txt
 	@$(UV) pip install -q --python .venv/bin/python --no-deps --no-build-isolation -e .
 	@touch $@
 .tools/bin/uv:
 	@echo "installing uv into .tools (once) ..."
-	@$(PYTHON) -m venv .tools && .tools/bin/pip install -q --disable-pip-version-check uv==0.13.8
+	@$(PYTHON) -m venv .tools && .tools/bin/pip install -q --disable-pip-version-check --require-hashes -r envs/uv.txt

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from reward_plugins.files import hold, write_file
 
 LOCKS = ROOT / "envs"
 STAMP = "camreasoner.lock"
+CHECKED = ("--require-hashes", "--compile-bytecode")
 PROMPT = "camreasoner"
 """Begins the prompt of our environments, in their pyvenv.cfg."""
 UNISOLATED = "flash-attn=="
@@ -37,11 +39,15 @@ def is_ready(name: str) -> bool:
 
 
 def lock_hash(name: str) -> str:
-    """Hash of `envs/<name>.txt`; raises `EnvironmentBuildError` when there is none."""
+    """Hash of the versions in `envs/<name>.txt`; `EnvironmentBuildError` when there is none.
+
+    Hashes of files don't count: a release that gets another wheel is the same release.
+    """
     path = LOCKS / f"{name}.txt"
     if not path.is_file():
         raise EnvironmentBuildError(f"environment {name!r}: no lock file {path}; run `make lock`")
-    return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
+    versions = re.sub(r" --hash=\S+", "", path.read_text())
+    return hashlib.blake2b(versions.encode(), digest_size=16).hexdigest()
 
 
 def build(name: str) -> None:
@@ -60,7 +66,7 @@ def build(name: str) -> None:
         prompt = ("--prompt", f"{PROMPT}-{name}")
         _uv(NETWORK, "venv", "--clear", *prompt, "--python", str(_base_python()), str(directory))
         where, (plain, late) = ("--python", str(interpreter(name))), split(name)
-        _uv(NETWORK, "pip", "sync", "--compile-bytecode", *where, "-", given=plain)
+        _uv(NETWORK, "pip", "sync", *CHECKED, *where, "-", given=plain)
         if late:
             own = ("--no-build-isolation", "--no-deps", "-r", "-")
             environ = {**toolkit(directory), **os.environ}
@@ -82,7 +88,7 @@ def _check_ours(directory: Path) -> None:
 
 def split(name: str) -> tuple[str, str]:
     """The lock in two parts: what uv installs at once, and what is built against that."""
-    lines = (ROOT / "envs" / f"{name}.txt").read_text().splitlines(keepends=True)
+    lines = (LOCKS / f"{name}.txt").read_text().splitlines(keepends=True)
     late = "".join(line for line in lines if line.startswith(UNISOLATED))
     return "".join(line for line in lines if not line.startswith(UNISOLATED)), late
 

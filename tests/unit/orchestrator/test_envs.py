@@ -5,12 +5,14 @@ import re
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from orchestrator import envs
 from orchestrator.errors import EnvironmentBuildError
+from orchestrator.plan.digests import sha256
 
 RUNTIME = "nvidia-cuda-runtime"
 """Torch's own CUDA."""
@@ -21,6 +23,7 @@ def test_an_environment_of_the_users_is_not_emptied(
 ) -> None:
     monkeypatch.setenv("UV", envs.uv_path())
     monkeypatch.setattr(envs, "ROOT", tmp_path)
+    monkeypatch.setattr(envs, "LOCKS", tmp_path / "envs")
     (tmp_path / "envs").mkdir()
     (tmp_path / "envs" / "mine.txt").touch()
     mine = tmp_path / ".envs" / "mine"
@@ -55,6 +58,7 @@ def test_a_build_that_fails_says_what_it_needs_and_leaves_no_stamp(
     (tmp_path / "envs" / "own.txt").write_text("flash-attn==2.8.3 --hash=sha256:" + 64 * "0")
     monkeypatch.setenv("UV", envs.uv_path())
     monkeypatch.setattr(envs, "ROOT", tmp_path)
+    monkeypatch.setattr(envs, "LOCKS", tmp_path / "envs")
     monkeypatch.setenv("UV_OFFLINE", "1")
     monkeypatch.setenv("UV_NO_CACHE", "1")
     with pytest.raises(EnvironmentBuildError, match=r"(?s)no-build-isolation.*nvcc.*UV_FIND_LINKS"):
@@ -79,7 +83,7 @@ def test_a_compiler_that_the_environment_holds_finds_its_runtime(tmp_path: Path)
 
 BUILD = """
 import sys; from pathlib import Path; from orchestrator import envs
-envs.ROOT = Path(sys.argv[1]); envs.build("mine")
+envs.ROOT = Path(sys.argv[1]); envs.LOCKS = envs.ROOT / "envs"; envs.build("mine")
 """
 
 
@@ -99,5 +103,42 @@ def test_what_a_killed_build_left_running_is_waited_for(
     assert not ended.exists()
     monkeypatch.setenv("UV", uv)
     monkeypatch.setattr(envs, "ROOT", tmp_path)
+    monkeypatch.setattr(envs, "LOCKS", tmp_path / "envs")
     envs.build("mine")
     assert ended.exists() and envs.is_ready("mine")
+
+
+@pytest.mark.parametrize("lock", sorted(path.name for path in envs.LOCKS.glob("*.txt")))
+def test_every_package_of_a_lock_has_hashes_and_none_an_address(lock: str) -> None:
+    lines = (envs.LOCKS / lock).read_text().splitlines()
+    assert lines and all(" --hash=sha256:" in line for line in lines)
+    assert not any("://" in line for line in lines)
+
+
+def test_another_file_than_the_lock_was_made_of_is_not_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV", envs.uv_path())
+    monkeypatch.setenv("UV_OFFLINE", "1")
+    monkeypatch.setenv("UV_FIND_LINKS", str(tmp_path))
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(envs, "ROOT", tmp_path)
+    monkeypatch.setattr(envs, "LOCKS", tmp_path / "envs")
+    (tmp_path / "envs").mkdir()
+    with zipfile.ZipFile(tmp_path / "mine-1-py3-none-any.whl", "w") as wheel:
+        about = "mine-1.dist-info"
+        wheel.writestr(f"{about}/METADATA", "Metadata-Version: 2.1\nName: mine\nVersion: 1\n")
+        tag = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        wheel.writestr(f"{about}/WHEEL", tag)
+        wheel.writestr(f"{about}/RECORD", "")
+    lock = tmp_path / "envs" / "mine.txt"
+    for fault, words in ((f" --hash=sha256:{'0' * 64}", "ash mismatch"), ("", "must have a hash")):
+        lock.write_text(f"mine==1{fault}\n")
+        with pytest.raises(EnvironmentBuildError, match=words):
+            envs.build("mine")
+        assert not envs.is_ready("mine")
+    lock.write_text(f"mine==1 --hash=sha256:{sha256(tmp_path / 'mine-1-py3-none-any.whl')}\n")
+    before = envs.lock_hash("mine")
+    envs.build("mine")
+    lock.write_text(f"{lock.read_text().strip()} --hash=sha256:{'1' * 64}\n")
+    assert envs.is_ready("mine") and envs.lock_hash("mine") == before
