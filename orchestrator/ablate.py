@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,11 +23,14 @@ from orchestrator.plan.make import Plan, make_plan
 from orchestrator.plan.stage import ROOT, Stage
 from orchestrator.recipe import Recipe
 from orchestrator.run import cluster, store
+from orchestrator.run.supervise import end_with_parent
 from orchestrator.sweep import Arm, Value, expand, load_sweep
 from reward_plugins.errors import CamReasonerError
 from reward_plugins.files import write_file
 
 LAST = "eval"
+LOG = "arm.log"
+LOOK_SECONDS = 0.5
 ARM = ("-m", "orchestrator.ablate")
 """What runs one arm in a process of its own."""
 OPTIONS = ("sweep", "sweep_values", "sweep_key", "seeds")
@@ -79,8 +83,8 @@ def run_arms(arms: Sequence[Arm], console: Console) -> dict[str, str]:
     else:
         console.say(f"[dim]{side_by_side} arms side by side[/]")
         rows = {arm.plan.directory.name: arm.plan.until(LAST) for arm in arms}
-        with ThreadPoolExecutor(side_by_side) as pool, console.watching(rows):
-            list(pool.map(lambda arm: _in_process(arm, broken), arms))
+        with console.watching(rows):
+            _side_by_side(arms, side_by_side, broken)
     found = ((arm.plan.directory.name, _why(arm.plan, broken)) for arm in arms)
     return {label: why for label, why in found if why is not None}
 
@@ -113,21 +117,43 @@ def _kept(plan: Plan, stages: Sequence[Stage], broken: dict[str, str]) -> Iterat
         broken[first.fingerprint] = str(error)
 
 
-def _in_process(arm: Arm, broken: dict[str, str]) -> None:
-    if _why(arm.plan, broken) is not None:
-        return
+def _side_by_side(arms: Sequence[Arm], most: int, broken: dict[str, str]) -> None:
+    """Run each arm in a process of its own, `most` at a time; an interrupt ends them all."""
+    waiting, running = list(arms), dict[subprocess.Popen[bytes], Arm]()
+    try:
+        while waiting or running:
+            while waiting and len(running) < most:
+                arm = waiting.pop(0)
+                if _why(arm.plan, broken) is None:
+                    running[_started(arm)] = arm
+            for process in [process for process in running if process.poll() is not None]:
+                _ended(running.pop(process), process.returncode, broken)
+            time.sleep(LOOK_SECONDS)
+    finally:
+        for process in running:
+            process.terminate()
+        for process in running:
+            process.wait()
+
+
+def _started(arm: Arm) -> subprocess.Popen[bytes]:
     plan = arm.plan
     config = {"recipe": plan.recipe.model_dump(mode="json"), "directory": str(plan.directory)}
     config["runs"] = str(plan.stages[0].directory.parents[2])
     file = plan.directory / "arm.json"
     write_file(file, json.dumps(config))
-    log = plan.directory / "arm.log"
-    with log.open("ab") as output:
-        command = [sys.executable, *ARM, str(file)]
-        done = subprocess.run(command, cwd=ROOT, stdout=output, stderr=output, check=False)
-    if done.returncode:
-        first = next((s for s in plan.until(LAST) if not store.is_done(s)), plan.stages[-1])
-        broken[first.fingerprint] = f"exit code {done.returncode}; see {log}"
+    command = [sys.executable, *ARM, str(file)]
+    with (plan.directory / LOG).open("ab") as output:
+        return subprocess.Popen(
+            command, cwd=ROOT, stdout=output, stderr=output, preexec_fn=end_with_parent
+        )
+
+
+def _ended(arm: Arm, code: int, broken: dict[str, str]) -> None:
+    if code:
+        stages = arm.plan.until(LAST)
+        first = next((s for s in stages if not store.is_done(s)), stages[-1])
+        broken[first.fingerprint] = f"exit code {code}; see {arm.plan.directory / LOG}"
 
 
 def _is_shared(stage: Stage, arms: Sequence[Arm]) -> bool:
@@ -163,6 +189,7 @@ def main(path: str) -> None:
     """Run the arm that the JSON file at `path` describes."""
     from orchestrator.run.launch import launch
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what it started ends with it
     config = json.loads(Path(path).read_text())
     made = make_plan(Recipe.model_validate(config["recipe"]), Path(config["runs"]))
     plan = replace(made, directory=Path(config["directory"]))

@@ -78,6 +78,12 @@ def connected(recipe: Recipe) -> Iterator[str]:
             ray.init(address=recipe.cluster.address, **quiet)
         except ConnectionError as error:
             raise _unreachable(recipe.cluster.address, error) from error
+        except RuntimeError as error:  # of another version of Ray, or of Python
+            told = " ".join(str(error).split())
+            raise ResourceError(
+                f"cluster.address: {recipe.cluster.address} can't be joined from here: {told} "
+                f"Start the cluster with the Python and Ray of .venv ({ray.__version__})"
+            ) from error
     else:
         _start_local(
             num_cpus=max(LOGICAL_CPUS, os.cpu_count() or 1),

@@ -56,11 +56,16 @@ def wait(worker: int, alive: int, code: int) -> NoReturn:
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, stop)
-    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    end_with_parent()
     if os.getppid() != worker:  # it died before Linux was asked to tell
         os.close(alive)
     answer = os.read(code, 16)
     sys.exit(int(answer or STOPPED))
+
+
+def end_with_parent() -> None:
+    """For a child between fork and exec: Linux ends it when the thread that started it is gone."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def keep(lock: str, command: list[str], alive: int, code: int) -> NoReturn:

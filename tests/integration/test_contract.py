@@ -71,7 +71,9 @@ def seen_by_each(
 def first_command(stage: Stage) -> None:
     """Write the stage's files and run what comes before its trainer."""
     store.write_files(stage)
-    for command in stage.commands[:-1] or stage.commands:
+    for command in stage.commands:
+        if command == stage.training:
+            break
         argv = [str(interpreter(command.environment)), *command.argv]
         subprocess.run(argv, cwd=ROOT, check=True, capture_output=True)
 

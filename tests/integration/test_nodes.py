@@ -38,7 +38,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     runs, cluster = tmp_path_factory.mktemp("runs"), Cluster()
     for _ in range(2):
         cluster.add_node(num_cpus=16, num_gpus=1, object_store_memory=200_000_000)
-    command = [sys.executable, "-m", "orchestrator", "merge", f"runs_dir={runs}", *SHORT]
+    command = [sys.executable, "-m", "orchestrator", "rl", f"runs_dir={runs}", *SHORT]
     command += [f"data.cache_dir={runs}/frames", f"cluster.address={cluster.address}"]
     environ = {**os.environ, "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
     try:
@@ -73,4 +73,4 @@ def test_rl_reinforced_the_checkpoint_over_both_nodes(run: Path) -> None:
 
 
 def test_the_shards_of_both_nodes_are_merged(run: Path) -> None:
-    assert (run / "merge" / "checkpoint" / "config.json").is_file()
+    assert (run / "rl" / "last" / "config.json").is_file()

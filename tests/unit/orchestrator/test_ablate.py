@@ -2,11 +2,16 @@
 
 import io
 import json
+import signal
+import subprocess
+import sys
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 import rich.console
 
@@ -16,7 +21,7 @@ from orchestrator.cli import main
 from orchestrator.console import Console
 from orchestrator.errors import RecipeError, StageError
 from orchestrator.plan.make import Plan
-from orchestrator.plan.stage import Command, Resources, Stage
+from orchestrator.plan.stage import ROOT, Command, Resources, Stage
 from orchestrator.recipe.load import RECIPES
 from orchestrator.report import ablation
 from orchestrator.run import store
@@ -159,6 +164,36 @@ def test_arms_run_side_by_side_where_the_cluster_has_room(
     assert set(failed) == {arm.plan.directory.name for arm in arms}
     for arm in arms:
         assert (arm.plan.directory / "arm.log").read_text() == f"{arm.plan.directory}\n"
+
+
+WAITING = """
+import pathlib, os, signal, sys, time
+pathlib.Path(sys.argv[-1]).with_name("pid").write_text(str(os.getpid()))
+time.sleep(600)
+"""
+ABLATION = """
+import sys
+from pathlib import Path
+from orchestrator import ablate
+from orchestrator.console import Console
+from tests.unit.orchestrator.test_ablate import WAITING, arms_of
+ablate.ARM = ("-c", WAITING)
+arms, _ = arms_of(Path(sys.argv[1]), "group_size")
+ablate.signal.signal(ablate.signal.SIGTERM, ablate.signal.default_int_handler)
+ablate._side_by_side(arms, 2, {})
+"""
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL])
+def test_arms_end_with_the_ablation(ending: int, tmp_path: Path) -> None:
+    ablation = subprocess.Popen([sys.executable, "-c", ABLATION, str(tmp_path)], cwd=ROOT)
+    while len(pids := list(tmp_path.rglob("pid"))) < 2 or not all(p.read_text() for p in pids):
+        time.sleep(0.1)
+    ablation.send_signal(ending)
+    ablation.wait(60)
+    started = [int(path.read_text()) for path in pids]
+    left = [psutil.Process(pid) for pid in started if psutil.pid_exists(pid)]
+    assert psutil.wait_procs(left, 30)[1] == []
 
 
 @pytest.mark.parametrize(
