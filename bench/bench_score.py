@@ -103,6 +103,8 @@ def evaluation(out: Path, samples: Sequence[Sample]) -> EvalConfig:
             "matching": "strict",
             "gate_accuracy_on_format": True,
             "min_block_chars": 0,
+            "tasks": {},
+            "metrics": {},
             "seed": 0,
             "workers": 2,
             "max_quarantined": 0.0,

@@ -5,7 +5,7 @@
 
 JSON lines take the same fields, with `options` as a list. `answer` is an option or its letter; a
 question without options has any answer, for a reward of your own (`rl.reward.function`). Optional:
-`id`, `category`, `task` (as `rl.reward.tasks` names it), `split` (train or test; train by default),
+`id`, `category`, `task` (as `tasks` names it), `split` (train or test; train by default),
 and `observation` and `think` for a question whose trace is written already.
 """
 

@@ -1,17 +1,38 @@
 """Graded accuracies in [0, 1] for answers that are no option's letter.
 
-Standard library only, total for whatever a policy may emit: what can't be read scores 0.
+Total for whatever a policy may emit: what can't be read scores 0. The standard library, but for
+`word_accuracy` (jiwer), `rouge` (rouge-score), `same_mathematics` (math-verify) and `points`
+(scipy), which load them when they are first asked for.
 """
 
 from __future__ import annotations
 
+import json
+import logging
 import math
 import re
 from collections.abc import Sequence
+from functools import cache
+from typing import Any
 
 _NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?:[eE][-+]?\d{1,3})?", re.ASCII)
+_FIRST = re.compile(r"[-+]?\d+(?:,\d{3})*(?:\.\d+)?|\.\d+|[a-z]+", re.ASCII | re.IGNORECASE)
+_WORDS = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
+    "sixteen seventeen eighteen nineteen twenty"
+)
+_COUNTS = {word: float(n) for n, word in enumerate(_WORDS.split())} | {"a": 1.0, "an": 1.0}
+_HARD = re.compile(r"(?:\^|\*\*|!).*(?:\^|\*\*|!)|(?:\^|\*\*)\W*\d{4}", re.DOTALL)
+"""Towers of powers and factorials, which may not end."""
 MOST_WORDS = 2000
-"""Of a transcription; more are cut off, to bound the work."""
+"""Of a text; more are cut off, to bound the work."""
+MOST_SIGNS = 200
+"""Of a formula, likewise."""
+MOST_POINTS = 100
+"""Of a kind; more score 0."""
+GRID = 10
+"""Cells along a side of a map."""
+Points = list[list[float]]
 
 
 def number(text: str | None) -> float | None:
@@ -45,16 +66,60 @@ def mean_relative_accuracy(given: float | None, truth: float, *, strict: bool = 
     return sum(error <= 1 - theta for theta in _THETAS) / 10
 
 
+def first_number(text: str | None) -> float | None:
+    """The first number or number word; an article is 1 (SpaceR, SG-RLVR.py:172-202)."""
+    for match in _FIRST.finditer(text or ""):
+        word = match[0].lower()
+        if (value := _COUNTS[word] if word in _COUNTS else number(word)) is not None:
+            return value
+    return None
+
+
+def same_number(given: float | None, truth: float, decimals: int | None = None) -> float:
+    """Whether two numbers are equal, or round to the same at `decimals` places."""
+    if given is None:
+        return 0.0
+    if decimals is None:
+        return float(given == truth)
+    return float(round(given, decimals) == round(truth, decimals))
+
+
+def relative_error(given: float | None, truth: float) -> float:
+    """`1 - |given - truth| / |truth|`, at least 0 (Video-R1, grpo.py:118-150)."""
+    if given is None:
+        return 0.0
+    return max(0.0, 1 - abs(given - truth) / abs(truth)) if truth else float(given == 0)
+
+
 def word_accuracy(given: str, truth: str) -> float:
-    """`1 - word error rate` (edits of `truth`'s words into `given`'s, by `truth`'s number)."""
-    wanted, said = truth.split()[:MOST_WORDS], given.split()[:MOST_WORDS]
-    row = list(range(len(said) + 1))
-    for i, word in enumerate(wanted, start=1):
-        before, row = row, [i]
-        for j, other in enumerate(said, start=1):
-            step = before[j - 1] + (word != other)
-            row.append(min(step, before[j] + 1, row[-1] + 1))
-    return max(0.0, 1.0 - row[-1] / max(1, len(wanted)))
+    """`1 - word error rate`, at least 0."""
+    from jiwer import wer
+
+    said = " ".join(given.split()[:MOST_WORDS])
+    return max(0.0, 1.0 - float(wer(" ".join(truth.split()[:MOST_WORDS]), said)))
+
+
+def rouge(given: str, truth: str) -> float:
+    """Mean F-measure of ROUGE-1, ROUGE-2 and ROUGE-L, words stemmed."""
+    texts = (" ".join(text.split()[:MOST_WORDS]) for text in (truth, given))
+    scores = _rouge_scorer().score(*texts).values()
+    return float(sum(score.fmeasure for score in scores) / 3)
+
+
+@cache
+def _rouge_scorer() -> Any:
+    from rouge_score.rouge_scorer import RougeScorer
+
+    return RougeScorer(["rouge1", "rouge2", "rougeL"], use_stemmer=True)
+
+
+def same_mathematics(given: str, truth: str) -> float:
+    """Whether two formulas are the same by math-verify, which also reads plain numbers."""
+    parse, verify = _math_verify()
+    if len(given) > MOST_SIGNS or _HARD.search(given):
+        return 0.0
+    one, other = (parse(f"${text}$", parsing_timeout=None) for text in (truth, given))
+    return float(bool(verify(one, other, timeout_seconds=None)))
 
 
 def interval_iou(given: object, truth: object) -> float:
@@ -76,6 +141,87 @@ def box_iou(given: object, truth: object) -> float:
     inter = sides[0] * sides[1]
     union = _area(a) + _area(b) - inter
     return inter / union if union > 0 else 0.0
+
+
+@cache
+def _math_verify() -> tuple[Any, Any]:
+    """Without its limits of time, which need signals to the main thread, and warnings of that."""
+    from math_verify import parse, verify
+
+    logging.getLogger("math_verify").setLevel(logging.ERROR)
+    return parse, verify
+
+
+def track_iou(given: object, truth: dict[str, Any]) -> float:
+    """Mean overlap over the true frames of boxes by frame; one that is missing counts 0."""
+    boxes = given if isinstance(given, dict) else {}
+    return sum(box_iou(boxes.get(frame), box) for frame, box in truth.items()) / len(truth)
+
+
+def points(given: object, truth: Points, sigma: float = 50.0) -> float:
+    """Mean of exp(-d² / 2 sigma²) over the best matching of as many points (OneThinker: three)."""
+    from scipy.optimize import linear_sum_assignment
+
+    said = given if isinstance(given, list) else []
+    if len(said) != len(truth) or len(said) > MOST_POINTS or not all(numbers(p, 2) for p in said):
+        return 0.0
+    near = [[math.exp(-(math.dist(a, b) ** 2) / (2 * sigma**2)) for b in truth] for a in said]
+    rows, columns = linear_sum_assignment(near, maximize=True)
+    return float(sum(near[i][j] for i, j in zip(rows, columns, strict=True)) / len(truth))
+
+
+def map_score(given: dict[str, Points], truth: dict[str, Points]) -> float:
+    """How near the points of `given` are to those of `truth`, on a grid of 10 x 10.
+
+    Nearest pairs of a kind are matched first and earn 1 - distance / diagonal; a kind's sum is
+    divided by the larger number of points, and weighs as many as are true (SpaceR,
+    extract_map.py:621-750).
+    """
+    weights = {kind: len(places) for kind, places in truth.items()}
+    if not any(weights.values()):
+        return float(not any(given.values()))
+    total = sum(
+        _places(given.get(kind, []), places) * len(places) for kind, places in truth.items()
+    )
+    return total / sum(weights.values())
+
+
+def _places(given: Points, truth: Points) -> float:
+    if not given or not truth or len(given) > MOST_POINTS:
+        return 0.0
+    pairs = sorted(
+        (math.dist(a, b), i, j) for i, a in enumerate(given) for j, b in enumerate(truth)
+    )
+    left, right, total = set(range(len(given))), set(range(len(truth))), 0.0
+    for distance, i, j in pairs:
+        if i in left and j in right:
+            left.remove(i)
+            right.remove(j)
+            total += max(0.0, 1 - distance / (GRID * math.sqrt(2)))
+    return total / max(len(given), len(truth))
+
+
+def read_map(text: object) -> dict[str, Points]:
+    """A map's kinds in lower case and their points within the grid; none where it is no map."""
+    found = read_json(text)
+    kinds = found.items() if isinstance(found, dict) else ()
+    return {
+        kind.lower(): [
+            p for p in places if (xy := numbers(p, 2)) and all(0 <= v <= GRID for v in xy)
+        ]
+        for kind, places in kinds
+        if isinstance(places, list)
+    }
+
+
+def read_json(text: object) -> Any:
+    """What JSON says, in a code fence or not; None where it is none."""
+    if not isinstance(text, str):
+        return text
+    try:
+        return json.loads(re.sub(r"^\s*```(?:json)?|```\s*$", "", text))
+    except (ValueError, RecursionError):
+        return None
 
 
 def numbers(value: object, count: int) -> Sequence[float] | None:

@@ -13,9 +13,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
-from reward_plugins import answers, as_released, ota, own
+from reward_plugins import answers, as_released, graders, ota, own
 from reward_plugins.errors import CamReasonerError
 
 REWARD_NAME = "camreasoner"
@@ -23,8 +23,17 @@ REWARD_TYPE = "batch"
 """Read by EasyR1's AutoRewardManager; v0.3.2 wants `worker.reward.reward_type: batch` instead."""
 
 
-Rules = Callable[[object, str, tuple[str, ...] | None, tuple[str, ...], int], tuple[bool, bool]]
-"""Response, right letter, options, tags, least characters a block -> well-formed, correct."""
+LETTER = {"grader": graders.LETTER}
+Tasks = str | Mapping[str, Mapping[str, Any]] | Collection[str] | None
+
+
+class Rules(NamedTuple):
+    """How a response is read."""
+
+    form: Callable[[object, tuple[str, ...], int], tuple[bool, str | None]]
+    """Response, tags, least characters a block -> whether it is well-formed, and its answer."""
+    names: Callable[[str | None, str, tuple[str, ...] | None], bool]
+    """Answer, right letter, options -> whether it is right."""
 
 
 class BrokenSampleError(CamReasonerError, ValueError):
@@ -46,12 +55,15 @@ def compute_score(
     matching: str = "strict",
     tags: Iterable[str] = ota.TAGS,
     min_block_chars: int = 0,
-    tasks: Collection[str] | None = None,
+    tasks: Tasks = None,
 ) -> dict[str, float]:
     """Score one response; `score`, `format` and `accuracy` are each in [0, 1].
 
-    `data_source` is the sample's task; where `tasks` is given, any other is an error.
-    `ground_truth` is the letter of the right option. `extra_info` may hold `options` (texts
+    `data_source` is the sample's task. `tasks` names those there are, or says how each is graded
+    (`graders`), as a mapping or as its JSON; any other is an error. Where it does not say, an
+    answer is an option's letter.
+    `ground_truth` is the letter of the right option, or what the task's grader compares with.
+    `extra_info` may hold `options` (texts
     without letters, as a list or as a JSON string) and `sample_id` (for errors).
 
     `gate_accuracy_on_format`: accuracy counts only in a well-formed response (paper section 3.3);
@@ -63,15 +75,36 @@ def compute_score(
     Raises `BrokenSampleError` for the sample's faults, `RewardSettingError` for a setting's.
     """
     info, rules = extra_info or {}, _rules(matching, format_weight, min_block_chars)
-    if tasks is not None and data_source not in tasks:
-        raise _broken(info, f"its task {data_source!r} is none of {sorted(tasks)}", "rename it")
-    options = _options(info)
-    truth = _truth(ground_truth, options, info)
-    well_formed, correct = rules(solution_str, truth, options, tuple(tags), min_block_chars)
+    task = _task(tasks, data_source, info)
+    well_formed, answer = rules.form(solution_str, tuple(tags), min_block_chars)
+    accuracy = score_answer(task, answer, ground_truth, info, rules.names)
     format_reward = float(well_formed)
-    accuracy = float(correct and (well_formed or not gate_accuracy_on_format))
+    if gate_accuracy_on_format and not well_formed:
+        accuracy = 0.0
     score = (1.0 - format_weight) * accuracy + format_weight * format_reward
     return {"score": score, "format": format_reward, "accuracy": accuracy}
+
+
+def score_answer(
+    task: Mapping[str, Any],
+    answer: str | None,
+    truth: object,
+    info: Mapping[str, Any],
+    names: Callable[[str | None, str, tuple[str, ...] | None], bool] | None = None,
+) -> float:
+    """Score an `answer` by its task's grader, in [0, 1]; `BrokenSampleError` for a wrong truth.
+
+    `names` says whether an answer names the right option's letter; by default `answers` does.
+    """
+    if task["grader"] == graders.LETTER:
+        options = _options(info)
+        return float(
+            (names or RULES["strict"].names)(answer, _truth(truth, options, info), options)
+        )
+    try:
+        return graders.grade(task, answer, truth, _facts(info))
+    except graders.TruthError as error:
+        raise _broken(info, str(error), "mend its answer") from error
 
 
 def compute_scores(
@@ -99,6 +132,22 @@ def _score_input(
     return {"overall": scores.pop("score"), **scores}
 
 
+def _task(tasks: Tasks, name: str | None, info: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The settings of a sample's task; an option's letter where the recipe says no more."""
+    if isinstance(tasks, str):
+        tasks = _json_tasks(tasks)
+    if tasks is None:
+        return LETTER
+    if name is None or name not in tasks:
+        raise _broken(info, f"its task {name!r} is none of {sorted(tasks)}", "rename it")
+    return tasks[name] if isinstance(tasks, Mapping) else LETTER
+
+
+@lru_cache(maxsize=16)
+def _json_tasks(tasks: str) -> Mapping[str, Mapping[str, Any]]:
+    return dict(json.loads(tasks))
+
+
 def _rules(matching: str, format_weight: float, min_block_chars: int) -> Rules:
     if not 0.0 <= format_weight <= 1.0:
         raise RewardSettingError(f"format_weight: {format_weight!r} is not between 0 and 1")
@@ -111,37 +160,32 @@ def _rules(matching: str, format_weight: float, min_block_chars: int) -> Rules:
     return RULES[matching]
 
 
-def _strict(
-    response: object,
-    truth: str,
-    options: tuple[str, ...] | None,
-    tags: tuple[str, ...],
-    min_block_chars: int,
-) -> tuple[bool, bool]:
+def _strict(response: object, tags: tuple[str, ...], least: int) -> tuple[bool, str | None]:
     trace = ota.parse(response, tags)
     if trace is None:
-        return False, answers.answer_letter(ota.answer_block(response), options) == truth
-    well_formed = not min_block_chars or all(
-        len(block) >= min_block_chars for tag, block in trace.blocks.items() if tag != "answer"
-    )
-    return well_formed, answers.answer_letter(trace.answer, options) == truth
+        return False, ota.answer_block(response)
+    others = (block for tag, block in trace.blocks.items() if tag != "answer")
+    return all(len(block) >= least for block in others), trace.answer
 
 
-def _as_released(
-    response: object,
-    truth: str,
-    options: tuple[str, ...] | None,
-    tags: tuple[str, ...],
-    min_block_chars: int,
-) -> tuple[bool, bool]:
+def _released(response: object, tags: tuple[str, ...], least: int) -> tuple[bool, str | None]:
     if not isinstance(response, str):
-        return False, False
+        return False, None
     tight = as_released.tighten(response)
-    correct = as_released.names_letter(as_released.answer_text(tight), truth)
-    return as_released.has_format(tight, tags), correct
+    return as_released.has_format(tight, tags), as_released.answer_text(tight)
 
 
-RULES: dict[str, Rules] = {"strict": _strict, "as_released": _as_released}
+RULES: dict[str, Rules] = {
+    "strict": Rules(
+        _strict, lambda answer, truth, options: answers.answer_letter(answer, options) == truth
+    ),
+    "as_released": Rules(
+        _released,
+        lambda answer, truth, options: (
+            answer is not None and as_released.names_letter(answer, truth)
+        ),
+    ),
+}
 
 
 def _options(info: Mapping[str, Any]) -> tuple[str, ...] | None:
@@ -157,6 +201,11 @@ def _options(info: Mapping[str, Any]) -> tuple[str, ...] | None:
 @lru_cache(maxsize=65536)
 def _from_json(options: str) -> tuple[str, ...]:
     return _texts(json.loads(options))
+
+
+def _facts(info: Mapping[str, Any]) -> Mapping[str, Any]:
+    facts = info.get("facts") or {}
+    return dict(json.loads(facts)) if isinstance(facts, str) else facts
 
 
 def _texts(options: Iterable[object]) -> tuple[str, ...]:

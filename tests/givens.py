@@ -70,6 +70,8 @@ def evaluation(out: Path, samples: Path, **changes: object) -> EvalConfig:
         "matching": "strict",
         "gate_accuracy_on_format": True,
         "min_block_chars": 0,
+        "tasks": {},
+        "metrics": {},
         "seed": 0,
         "workers": 1,
         "max_quarantined": 0.0,

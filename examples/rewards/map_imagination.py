@@ -15,24 +15,17 @@ such a text for names and digits instead.
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from reward_plugins import BrokenSampleError, answer_block, answer_letter, parse
-from reward_plugins.grading import mean_relative_accuracy, number, numbers
+from reward_plugins.grading import Points, map_score, mean_relative_accuracy, number, read_map
 
-GRID = 10
-DIAGONAL = GRID * math.sqrt(2)
 NUMERIC = "numerical"
 """The task whose answers are numbers; those of all others are letters."""
 ENOUGH = 0.5
 """A numeric answer above this accuracy is right enough for its map to count."""
-MOST_POINTS = 100
-"""Of one kind of object; a map with more scores 0."""
-
-Map = dict[str, list[list[float]]]
 _MAP = re.compile(r"<map>(.*?)</map>", re.DOTALL)
 
 
@@ -50,38 +43,10 @@ def compute_score(
     accuracy = _accuracy(data_source, answer_block(text), ground_truth, info)
     found, earned, place = _MAP.search(text), accuracy, 0.0
     if found and accuracy > (ENOUGH if data_source == NUMERIC else 0.0):
-        place = map_score(_read(found[1]), _truth(info))
+        place = map_score(read_map(found[1]), _truth(info))
         earned = accuracy + place if place > 0 else 0.0
     scores = {"format": well_formed, "accuracy": accuracy, "map": place}
     return {"score": earned + well_formed, **scores}
-
-
-def map_score(given: Map, truth: Map) -> float:
-    """How near the points of `given` are to those of `truth`, in [0, 1].
-
-    Nearest pairs of a kind are matched first and earn 1 - distance / diagonal; a kind's sum is
-    divided by the larger number of points, and weighs as many as are true.
-    """
-    weights = {kind: len(points) for kind, points in truth.items()}
-    if not any(weights.values()):
-        return float(not any(given.values()))
-    total = sum(_kind(given.get(kind, []), points) * len(points) for kind, points in truth.items())
-    return total / sum(weights.values())
-
-
-def _kind(given: list[list[float]], truth: list[list[float]]) -> float:
-    if not given or not truth or len(given) > MOST_POINTS:
-        return 0.0
-    pairs = sorted(
-        (math.dist(a, b), i, j) for i, a in enumerate(given) for j, b in enumerate(truth)
-    )
-    left, right, total = set(range(len(given))), set(range(len(truth))), 0.0
-    for distance, i, j in pairs:
-        if i in left and j in right:
-            left.remove(i)
-            right.remove(j)
-            total += max(0.0, 1 - distance / DIAGONAL)
-    return total / max(len(given), len(truth))
 
 
 def _accuracy(task: str | None, answer: str | None, truth: str, info: Mapping[str, Any]) -> float:
@@ -95,25 +60,9 @@ def _accuracy(task: str | None, answer: str | None, truth: str, info: Mapping[st
     return mean_relative_accuracy(number(answer), wanted)
 
 
-def _truth(info: Mapping[str, Any]) -> Map:
+def _truth(info: Mapping[str, Any]) -> dict[str, Points]:
     given = info.get("facts", "{}")
     facts = json.loads(given) if isinstance(given, str) else given
     if "map" not in facts:
         raise BrokenSampleError(f"sample {info.get('sample_id')!r} has no facts['map']")
-    return _read(json.dumps(facts["map"]))
-
-
-def _read(text: str) -> Map:
-    """Kinds in lower case and their points within the grid; none where it is no such JSON."""
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    kinds = found.items() if isinstance(found, dict) else ()
-    return {
-        kind.lower(): [
-            p for p in points if (xy := numbers(p, 2)) and all(0 <= v <= GRID for v in xy)
-        ]
-        for kind, points in kinds
-        if isinstance(points, list)
-    }
+    return read_map(json.dumps(facts["map"]))

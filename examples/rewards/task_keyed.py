@@ -4,7 +4,7 @@ One file, and three lines of the recipe:
 
     prompt.tags: [think, answer]
     rl.reward.function: examples/rewards/task_keyed.py:compute_score
-    rl.reward.tasks: [multiple choice, regression, temporal grounding]
+    tasks: {multiple choice: {grader: letter}, regression: {grader: relative, rule: below}}
 
 Source: OneThinker (arXiv 2512.03043; EasyR1/verl/reward_function/onethinker_reward.py). Left out
 are its tasks that need a package or a server: open-ended (ROUGE or a reward model), math

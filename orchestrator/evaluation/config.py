@@ -14,6 +14,7 @@ from data_builders.specs import FrameSpec, PromptSpec, Spec
 from data_builders.trajectory_specs import EndpointSpec
 from orchestrator.evaluation.judge_specs import JudgeSpec
 from orchestrator.plan.outputs import LACKING
+from orchestrator.recipe.tasks import Metric
 from reward_plugins.errors import CamReasonerError
 
 log = logging.getLogger(__name__)
@@ -104,6 +105,10 @@ class EvalConfig(Spec):
     """Characters that the reward wants of each block."""
     reward: OwnReward | None = None
     """The recipe's own reward, if it has one."""
+    tasks: dict[str, dict[str, Any]]
+    """How the answers of each task are graded: settings of `reward_plugins.graders`."""
+    metrics: dict[str, Metric]
+    """What each task is reported by."""
     seed: int
     workers: int
     max_quarantined: float

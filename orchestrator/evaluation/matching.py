@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from data_builders.sample import LETTERS
 from reward_plugins.answers import answer_letter
+from reward_plugins.grading import number
 
 Rule = Callable[[str, Sequence[str]], str | None]
 """From a response and the options' texts to the letter read; None where there is none."""
@@ -26,6 +27,9 @@ _LONE = re.compile(
 _DENIAL = re.compile(
     r"\b(?:no|not|never|without|cannot|neither|nor|rather than|instead of)\b|n['\u2019]t\b", re.I
 )
+_NUMBERS = re.compile(r"(?<![\w.])[-+]?\d+(?:,\d{3})*(?:\.\d+)?(?!\w)")
+NUMERIC = ("number", "relative", "relative_error")
+"""Graders of numbers."""
 _PUNCTUATION = str.maketrans(dict.fromkeys(".()[],:;!*#{}", " "))
 
 
@@ -54,6 +58,19 @@ def anywhere(response: str, options: Sequence[str]) -> str | None:
     letter, words = said[0]
     plain = any(words.search(s) and not _DENIAL.search(s) for s in re.split(r"[.;\n]", text))
     return letter if plain else None
+
+
+def answer_anywhere(response: str, grader: str) -> str | None:
+    """The answer to a question without options: the last answer block's, or the whole response.
+
+    Where a number is asked for and there is no block, the only number that the response holds.
+    """
+    if block := _LAST_ANSWER.match(response):
+        return block[1].strip()
+    if grader not in NUMERIC or number(response) is not None:
+        return response.strip() or None
+    said = set(_NUMBERS.findall(response))
+    return said.pop() if len(said) == 1 else None
 
 
 @lru_cache(maxsize=4096)

@@ -122,7 +122,9 @@ def _checkpoint(
         "served": _served(config, name),
         "model": shown.predictions[0].model if shown.predictions else None,
         **{
-            condition: summarise(rows, config.seed, price, judged if condition == "shown" else None)
+            condition: summarise(
+                rows, config.seed, config.metrics, price, judged if condition == "shown" else None
+            )
             for (checkpoint, condition), rows in scored.items()
             if checkpoint == name
         },

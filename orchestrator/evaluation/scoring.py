@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from data_builders.sample import Sample
 from orchestrator.evaluation.config import EvalConfig, EvaluationError, Imported
-from orchestrator.evaluation.matching import anywhere, published_rule
+from orchestrator.evaluation.matching import answer_anywhere, anywhere, published_rule
 from orchestrator.evaluation.predictions import Prediction
 from reward_plugins.ota import answer_block
 from reward_plugins.own import load_reward
-from reward_plugins.reward import compute_score
+from reward_plugins.reward import LETTER, compute_score, score_answer
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,16 @@ class Scored:
             self.published[list(keep)],
             0,
         )
+
+
+class Verdict(NamedTuple):
+    """What one response is worth."""
+
+    answer: str | None
+    """The letter it answers with, or the answer of a question without options."""
+    score: float
+    rewarded: float
+    formatted: bool
 
 
 def score_predictions(
@@ -117,51 +128,61 @@ def _judge(by_id: dict[str, Sample], rows: Sequence[Prediction], config: EvalCon
     samples = tuple(by_id[row.sample_id] for row in answered)
     pairs = list(zip(samples, (row.response or "" for row in answered), strict=True))
     verdicts = [_verdict(*pair, config) for pair in pairs]
-    rewarded = [verdict["accuracy"] for verdict in verdicts]
-    letters = tuple(_given(*pair) for pair in pairs)
-    scores = [
-        float(letter == sample.answer) if sample.options else paid
-        for sample, letter, paid in zip(samples, letters, rewarded, strict=True)
-    ]
     return Scored(
         samples=samples,
         predictions=tuple(answered),
-        letters=letters,
-        scores=np.array(scores, dtype=float),
-        rewarded=np.array(rewarded, dtype=float),
-        formatted=np.array([verdict["format"] > 0 for verdict in verdicts], dtype=bool),
+        letters=tuple(verdict.answer for verdict in verdicts),
+        scores=np.array([verdict.score for verdict in verdicts], dtype=float),
+        rewarded=np.array([verdict.rewarded for verdict in verdicts], dtype=float),
+        formatted=np.array([verdict.formatted for verdict in verdicts], dtype=bool),
         published=np.array([_by_published_rule(*pair) for pair in pairs], dtype=float),
         errors=len(rows) - len(answered),
     )
 
 
-def _verdict(sample: Sample, response: str, config: EvalConfig) -> Mapping[str, float]:
-    """The reward's own; without options, that of the recipe's file."""
-    truth = (sample.task, response, sample.truth)
-    if sample.options:
-        return compute_score(
-            *truth,
-            {"options": sample.options, "sample_id": sample.id},
-            gate_accuracy_on_format=config.gate_accuracy_on_format,
-            matching=config.matching,
-            min_block_chars=config.min_block_chars,
-            tags=config.prompt.tags,
-        )
-    if config.reward is None:
-        raise EvaluationError(
-            f"question {sample.id!r} has no options: set rl.reward.function to what scores it"
-        )
-    info = {
+def _verdict(sample: Sample, response: str, config: EvalConfig) -> Verdict:
+    """By the grader of its task; without one, the letter of an option or the recipe's own file."""
+    task = config.tasks.get(sample.task, LETTER)
+    info: dict[str, object] = {
         "sample_id": sample.id,
+        "options": sample.options or None,
         "facts": sample.facts,
         "provenance": sample.provenance,
     }
-    return load_reward(config.reward.function)(*truth, info, **config.reward.arguments)
+    if task == LETTER and not sample.options:
+        return _by_own_file(sample, response, info, config)
+    paid = compute_score(
+        sample.task,
+        response,
+        sample.truth,
+        info,
+        tasks={sample.task: task},
+        gate_accuracy_on_format=config.gate_accuracy_on_format,
+        matching=config.matching,
+        min_block_chars=config.min_block_chars,
+        tags=config.prompt.tags,
+    )
+    if task == LETTER:
+        answer = anywhere(response, sample.options)
+        score = float(answer == sample.answer)
+    else:
+        answer = answer_anywhere(response, task["grader"])
+        score = score_answer(task, answer, sample.truth, info)
+    return Verdict(answer, score, paid["accuracy"], paid["format"] > 0)
 
 
-def _given(sample: Sample, response: str) -> str | None:
-    """The letter that a response answers with, or without options its answer."""
-    return anywhere(response, sample.options) if sample.options else answer_block(response)
+def _by_own_file(
+    sample: Sample, response: str, info: dict[str, object], config: EvalConfig
+) -> Verdict:
+    if config.reward is None:
+        raise EvaluationError(
+            f"question {sample.id!r} has no options: say in `tasks` how {sample.task!r} is graded, "
+            "or set rl.reward.function to what scores it"
+        )
+    truth = (sample.task, response, sample.truth)
+    paid = load_reward(config.reward.function)(*truth, info, **config.reward.arguments)
+    accuracy = paid["accuracy"]
+    return Verdict(answer_block(response), accuracy, accuracy, paid["format"] > 0)
 
 
 def _by_published_rule(sample: Sample, response: str) -> float:

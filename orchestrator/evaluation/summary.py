@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,21 +12,30 @@ from orchestrator.evaluation import measures, statistics
 from orchestrator.evaluation.groups import members
 from orchestrator.evaluation.reliability import Judged, reliability
 from orchestrator.evaluation.scoring import Scored
+from orchestrator.recipe.tasks import Metric
 
 Dollars = tuple[float, float]
 """Of a million prompt tokens and of a million answer tokens."""
 
 
 def summarise(
-    scored: Scored, seed: int, price: Dollars | None = None, judged: Judged | None = None
+    scored: Scored,
+    seed: int,
+    metrics: Mapping[str, Metric],
+    price: Dollars | None = None,
+    judged: Judged | None = None,
 ) -> dict[str, Any]:
     """Scores by group. Engine errors count in none of them; "all" says how many there were."""
     scores = {}
     for name, positions in members(scored.samples).items():
         rows = scored.subset(positions)
+        kind, _, task = name.partition("/")
         scores[name] = {
-            **_score(rows, seed), **_costs(rows, price), **reliability(rows, judged, seed)
-        }  # fmt: skip
+            **_score(rows, seed),
+            "metric": _metric(rows, metrics.get(task, "mean")) if kind == "task" else None,
+            **_costs(rows, price),
+            **reliability(rows, judged, seed),
+        }
     scores.setdefault("all", {"n": 0})["errors"] = scored.errors
     return scores
 
@@ -56,6 +66,17 @@ def _score(scored: Scored, seed: int) -> dict[str, Any]:
         "format": float(scored.formatted.mean()),
         "answered": sum(letter is not None for letter in scored.letters) / n,
     }
+
+
+def _metric(scored: Scored, metric: Metric) -> dict[str, Any]:
+    """What a task is reported by, with its name."""
+    if metric == "mean_of_categories":
+        value = _macro(scored)
+    elif metric == "mean":
+        value = float(scored.scores.mean())
+    else:
+        value = float((scored.scores >= float(metric.removeprefix("R@"))).mean())
+    return {"name": metric, "value": value}
 
 
 def _macro(scored: Scored) -> float:

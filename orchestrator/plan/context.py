@@ -30,6 +30,7 @@ GRADING = (
     "reward_plugins/ota.py",
     "reward_plugins/answers.py",
     "reward_plugins/grading.py",
+    "reward_plugins/graders.py",
     "reward_plugins/as_released.py",
 )
 """What decides whether an answer is right, in training and in evaluation."""

@@ -129,7 +129,9 @@ def evaluation(context: Context) -> Stage:
         **recipe.rl.reward.model_dump(
             include={"matching", "gate_accuracy_on_format", "min_block_chars"}
         ),
-        "reward": own_reward.config(recipe.rl, recipe.prompt),
+        "reward": own_reward.config(recipe),
+        "tasks": own_reward.tasks(recipe),
+        "metrics": {name: task.metric for name, task in recipe.tasks.items()},
         "seed": recipe.seed,
         "workers": RunTime(recipe.data.workers),
         "max_quarantined": RunTime(recipe.data.max_quarantined),
@@ -140,7 +142,7 @@ def evaluation(context: Context) -> Stage:
     return context.add(
         "eval",
         tuple(_commands(context, bool(here))),
-        {"eval.json": config, **own_reward.files(recipe.rl)},
+        {"eval.json": config, **own_reward.files(recipe)},
         ("orchestrator/evaluation", *SEEN, *GRADING, *_judge_code(recipe)),
         context.resources(context.node_gpus if computes else 0),
     )

@@ -1,44 +1,83 @@
-"""What a trainer and the evaluation are told of the reward: this project's, or an own file."""
+"""What a trainer and the evaluation are told of the reward: tasks, this project's, an own file."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-from data_builders.specs import PromptSpec
 from orchestrator.plan.stage import OUT, Joined, Source
 from orchestrator.recipe import Recipe
 from orchestrator.recipe.own_code import own_function
-from orchestrator.recipe.rl import RlSpec
 
 OWN_FILE = "reward.py"
 """The stage's copy of the recipe's own file: what scored the responses is kept with them."""
 
 
-def files(rl: RlSpec) -> dict[str, Source]:
-    """The copy of the stage's own reward, if it has one."""
-    function = rl.reward.function
-    return {OWN_FILE: Source(own_function(function).source)} if function else {}
+def files(recipe: Recipe) -> dict[str, Source]:
+    """The copies of the recipe's own files: its reward, and graders of tasks."""
+    function = recipe.rl.reward.function
+    own = {OWN_FILE: function} if function else {}
+    own |= {copy: f"{file}:{name}" for file, (copy, name) in _graders(recipe).items()}
+    return {copy: Source(own_function(reference).source) for copy, reference in own.items()}
 
 
-def reference(rl: RlSpec) -> Joined | None:
+def tasks(recipe: Recipe) -> dict[str, dict[str, Any]]:
+    """How each task is graded, own graders by the stage's copy of their file."""
+    copies, found = _graders(recipe), {}
+    for name, task in recipe.tasks.items():
+        file, _, function = task.grader.rpartition(":")
+        grader = Joined((OUT / copies[file][0], f":{function}")) if file else task.grader
+        found[name] = {**task.settings, "grader": grader}
+    return found
+
+
+def _graders(recipe: Recipe) -> dict[str, tuple[str, str]]:
+    """By file that graders of tasks are in: the stage's copy, and a function in it."""
+    references = [task.grader for task in recipe.tasks.values() if ":" in task.grader]
+    own = {file: name for file, _, name in (each.rpartition(":") for each in references)}
+    return {file: (f"grader_{n}.py", name) for n, (file, name) in enumerate(own.items())}
+
+
+def _tasks_text(recipe: Recipe) -> str | Joined:
+    """`tasks` as JSON, in one text: names of tasks may have spaces and dots, keys may not."""
+    parts: list[Any] = [json.dumps({name: task.settings for name, task in recipe.tasks.items()})]
+    for file, (copy, _) in _graders(recipe).items():
+        parts = [
+            piece
+            for part in parts
+            for piece in (
+                _replaced(part, json.dumps(file)[:-1], copy) if isinstance(part, str) else [part]
+            )
+        ]
+    return Joined(tuple(parts)) if len(parts) > 1 else str(parts[0])
+
+
+def _replaced(text: str, file: str, copy: str) -> list[Any]:
+    first, *others = text.split(f"{file}:")
+    return [first, *(piece for other in others for piece in ('"', OUT / copy, f":{other}"))]
+
+
+def reference(recipe: Recipe) -> Joined | None:
     """`path/to/file.py:name` of the own reward, once the stage's files are written."""
-    own = rl.reward.function
+    own = recipe.rl.reward.function
     return Joined((OUT / OWN_FILE, f":{own_function(own).name}")) if own else None
 
 
-def arguments(rl: RlSpec, prompt: PromptSpec) -> dict[str, Any]:
+def arguments(recipe: Recipe) -> dict[str, Any]:
     """Keyword arguments of the reward: the stage's settings, the tags, and a file's own."""
-    settings = rl.reward.model_dump(mode="json", exclude={"function", "arguments"})
-    return {**settings, "tags": list(prompt.tags), **rl.reward.arguments}
+    reward = recipe.rl.reward
+    settings = reward.model_dump(mode="json", exclude={"function", "arguments"})
+    told = {"tasks": _tasks_text(recipe), "tags": list(recipe.prompt.tags)}
+    return {**settings, **told, **reward.arguments}
 
 
 def trainer_arguments(recipe: Recipe) -> dict[str, Any]:
     """The same, and the file's `function` for the reward that calls it."""
-    own = reference(recipe.rl)
-    return arguments(recipe.rl, recipe.prompt) | ({"function": own} if own else {})
+    own = reference(recipe)
+    return arguments(recipe) | ({"function": own} if own else {})
 
 
-def config(rl: RlSpec, prompt: PromptSpec) -> dict[str, Any] | None:
+def config(recipe: Recipe) -> dict[str, Any] | None:
     """What the evaluation is told of an own reward."""
-    own = reference(rl)
-    return None if own is None else {"function": own, "arguments": arguments(rl, prompt)}
+    own = reference(recipe)
+    return None if own is None else {"function": own, "arguments": arguments(recipe)}

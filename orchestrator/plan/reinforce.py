@@ -54,7 +54,7 @@ def rl(context: Context, name: str, spec: RlStage) -> Stage:
             ),
             "train.json": trainer.train_config(recipe, context.policy(spec.start)),
             "merge.json": merge,
-            **own_reward.files(spec),
+            **own_reward.files(recipe),
         },
         (*REWARD, *PREPARED, plugin.replace(".", "/")),
         Resources(1, pin=recipe.cluster.pin),

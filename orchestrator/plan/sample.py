@@ -32,8 +32,8 @@ def sample(context: Context, name: str, spec: SampleStage) -> Stage:
         "low": spec.low,
         "high": spec.high,
         "reward": {
-            "function": own_reward.reference(recipe.rl),
-            "arguments": own_reward.arguments(recipe.rl, recipe.prompt),
+            "function": own_reward.reference(recipe),
+            "arguments": own_reward.arguments(recipe),
         },
         "seed": recipe.seed,
         "workers": RunTime(recipe.data.workers),
@@ -48,7 +48,7 @@ def sample(context: Context, name: str, spec: SampleStage) -> Stage:
             module(context.environment("eval"), f"{package}.generate", "sample.json"),
             module("orchestrator", f"{package}.select", "sample.json"),
         ),
-        {"sample.json": config, **own_reward.files(recipe.rl)},
+        {"sample.json": config, **own_reward.files(recipe)},
         ("orchestrator/sampling", "orchestrator/evaluation/engines", *SEEN, *REWARD),
         context.resources(context.node_gpus),
     )

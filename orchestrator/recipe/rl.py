@@ -34,8 +34,6 @@ class RewardSpec(Spec):
     """How an answer is read: this project's rule, or the released code's."""
     min_block_chars: int = Field(ge=0)
     """Least characters of observation and of think for the format reward; 0 accepts empty."""
-    tasks: tuple[str, ...] = Field(min_length=1)
-    """Tasks of the questions; a question of any other is an error, never a score."""
     function: str | None
     """A reward of your own instead, `path/to/file.py:name` in verl's signature (examples/rewards);
     it gets every key of this section, and the prompt's tags, by keyword. Null: this project's."""

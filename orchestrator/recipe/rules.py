@@ -19,7 +19,7 @@ SETS = ("sft", "rl", "test")
 
 def broken_rules(recipe: Recipe) -> list[str]:
     """One line a contradiction: key, what was found, how to mend it."""
-    of_all = (_data, _frames, _tags, _policies, _questions, _benchmarks)
+    of_all = (_data, _frames, _tags, _tasks, _policies, _questions, _benchmarks)
     problems = [problem for check in of_all for problem in check(recipe)]
     for name, spec in recipe.stages.items():
         shared = set(_of_stage(recipe, spec.kind))
@@ -250,8 +250,17 @@ def _reward(recipe: Recipe) -> Iterator[str]:
         own_function(reward.function, REWARD)
     except ValueError as error:
         yield f"rl.reward.function: {error}"
-    if taken := {*RewardSpec.model_fields, "tags"} & set(reward.arguments):
+    if taken := {*RewardSpec.model_fields, "tags", "tasks"} & set(reward.arguments):
         yield f"rl.reward.arguments: {', '.join(sorted(taken))} already says the recipe; rename it"
+
+
+def _tasks(recipe: Recipe) -> Iterator[str]:
+    for name, task in recipe.tasks.items():
+        if ".py:" in task.grader:
+            try:
+                own_function(task.grader)
+            except ValueError as error:
+                yield f"tasks.{name}.grader: {error}"
 
 
 def _benchmarks(recipe: Recipe) -> Iterator[str]:

@@ -24,6 +24,7 @@ from orchestrator.recipe.rl import RlSpec
 from orchestrator.recipe.sample import SampleSpec
 from orchestrator.recipe.sft import SftSpec
 from orchestrator.recipe.stages import SftStage, StageSpec, evaluated, fill_stages
+from orchestrator.recipe.tasks import TaskSpec
 
 
 class ModelSpec(Spec):
@@ -124,6 +125,8 @@ class Recipe(Spec):
     """The base policy."""
     prompt: PromptSpec
     """The text around a question."""
+    tasks: dict[str, TaskSpec] = Field(min_length=1)
+    """The tasks of the questions, and how each is scored; a question of any other is an error."""
     frames: FrameSpec
     """The one rule for the frames of a clip."""
     data: DataSpec

@@ -88,7 +88,7 @@ def test_verls_reward_manager_scores_by_the_recipes_own_file(
         f"rl.reward.function=examples/rewards/{file}.py:compute_score",
         f"rl.reward.arguments={arguments}",
         f"prompt.tags={tags}",
-        "rl.reward.tasks=['multiple choice',distance]",
+        "tasks={'multiple choice':{grader:letter},distance:{grader:number}}",
     )
     tokenizer = hf_tokenizer(str(checkpoint))
     manager = load_reward_manager(config, tokenizer)

@@ -46,7 +46,9 @@ def test_without_a_reward_of_its_own_the_question_is_named(tmp_path: Path) -> No
     questions = [open_question(0, "4")]
     config = make_config(tmp_path, questions)
     write_predictions(config, [prediction(questions[0], "4")])
-    with pytest.raises(EvaluationError, match=r"'s0' has no options: set rl\.reward\.function"):
+    with pytest.raises(
+        EvaluationError, match=r"'s0' has no options: say in `tasks` how 'distance' is"
+    ):
         score(config)
 
 
@@ -63,3 +65,24 @@ def test_the_audit_leaves_them_out_of_what_letters_give_away() -> None:
     found = audit([open_question(0, "4"), sample(1), sample(2)])
     assert found.datasets["d/test"].questions == 2
     assert audit([open_question(0, "4")]).datasets == {}
+
+
+def test_the_tasks_graders_score_answers_wherever_they_stand(tmp_path: Path) -> None:
+    questions = [
+        sample(0, task="when", options=(), answer=[1, 3]),
+        sample(1, task="when", options=(), answer=[0, 2]),
+        open_question(2, "4"),
+        sample(3),
+    ]
+    tasks = {"when": {"grader": "interval"}, "distance": {"grader": "relative", "rule": "below"}}
+    metrics = {"when": "R@0.5", "distance": "mean"}
+    config = make_config(tmp_path, questions, tasks=tasks, metrics=metrics)
+    rows = [prediction(one, "[0, 2]") for one in questions]
+    rows[2] = prediction(questions[2], "A", response="It is 3 metres away.")
+    write_predictions(config, rows)
+    groups = score(config)["benchmarks"]["held_out"]["checkpoints"]["base"]["shown"]
+    assert groups["task/when"]["accuracy"] == pytest.approx((1 / 3 + 1) / 2)
+    assert groups["task/when"]["metric"] == {"name": "R@0.5", "value": 0.5}
+    assert groups["task/distance"]["metric"] == {"name": "mean", "value": 0.5}
+    assert groups["task/distance"]["rewarded"] == 0.0  # not in the format
+    assert groups["task/binary"]["accuracy"] == 0.0

@@ -95,10 +95,10 @@ def test_a_map_before_the_thinking_breaks_the_format_as_in_spacer() -> None:
 
 def test_the_map_score_of_a_worked_example() -> None:
     """One of two tables, 3-4-5 away, of three true points: 2/3 of half of 1 - 5/diagonal."""
-    near = 1 - 5 / map_imagination.DIAGONAL
+    near = 1 - 5 / (10 * 2**0.5)
     assert map_imagination.map_score({"table": [[3, 7]]}, TRUE_MAP) != 0
     far = {"table": [[4, 6]]}  # 5 from (0, 3) up to rounding, sqrt 2 from (5, 7): the nearer counts
-    nearer = 1 - 2**0.5 / map_imagination.DIAGONAL
+    nearer = 1 - 2**0.5 / (10 * 2**0.5)
     assert map_imagination.map_score(far, TRUE_MAP) == pytest.approx(2 / 3 * nearer / 2)
     only = {"table": [[0, 3]]}
     assert map_imagination.map_score({"table": [[3, 7]]}, only) == pytest.approx(near)

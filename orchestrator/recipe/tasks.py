@@ -1,0 +1,49 @@
+"""What kinds of question there are, and how the answers of each are scored."""
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from data_builders.specs import Spec
+from reward_plugins import graders
+
+Metric = Literal["mean", "R@0.3", "R@0.5", "R@0.7", "mean_of_categories"]
+OVERLAPS = ("interval", "box", "track")
+"""Graders whose scores are overlaps, of which recall at a threshold is a measure."""
+
+
+class TaskSpec(Spec):
+    """One task: its grader, which training and evaluation share, and its measure."""
+
+    grader: str
+    """Who scores an answer: `letter`, `number`, `relative`, `relative_error`, `words`, `rouge`,
+    `math`, `interval`, `box`, `track`, `points`, `map`, or a function of your own,
+    `path/to/file.py:name`, of answer, truth and facts (`reward_plugins/graders.py`)."""
+    decimals: int | None = Field(default=None, ge=0)
+    """`number`: equal when rounded to so many places; null: exactly."""
+    rule: Literal["at_most", "below"] | None = None
+    """`relative`: a relative error of `at_most` 1 - theta counts (VSI-Bench's evaluator,
+    SpatialLadder, SpaceR), or one `below` (OneThinker, Video-R1's evaluation)."""
+    reads: Literal["whole", "first"] | None = None
+    """`relative`, `relative_error`: the answer is a number, or holds one (SpaceR)."""
+    sigma: float | None = Field(default=None, gt=0)
+    """`points`: width of the Gaussian, in pixels (OneThinker: 50)."""
+    metric: Metric = "mean"
+    """What its group is reported by: the mean score, which is accuracy, MRA or mIoU by the grader;
+    the share of overlaps of at least a threshold; or the mean of the categories' means."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the reward is told of it."""
+        return self.model_dump(mode="json", exclude={"metric"}, exclude_none=True)
+
+    @model_validator(mode="after")
+    def _is_scored(self) -> "TaskSpec":
+        graders.check(self.settings)
+        if self.grader == "relative" and self.rule is None:
+            raise ValueError("rule: two are published, at_most and below; choose one")
+        if self.metric.startswith("R@") and self.grader not in OVERLAPS:
+            raise ValueError(
+                f"metric: {self.metric} is of overlaps ({', '.join(OVERLAPS)}), not {self.grader}"
+            )
+        return self
