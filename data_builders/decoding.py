@@ -42,6 +42,11 @@ MAX_SOURCE_PIXELS = 8192 * 8192
 """Larger pictures (height x width) are refused before anything is allocated for them."""
 
 
+LISTS = {"concat", "dash", "hls", "imf", "lavfi", "rtp", "rtsp", "sap", "sdp"}
+"""Formats whose content lies in other files, which FFmpeg would open."""
+FORMATS = {"format_whitelist": ",".join(sorted(av.formats_available - LISTS))}
+
+
 class ClipError(CamReasonerError, ValueError):
     """A clip that can't be turned into frames; the message is the reason."""
 
@@ -207,7 +212,14 @@ def _listed(container: Any, stream: Any) -> int:
 
 
 def _open(path: Path) -> Any:
-    return av.open(str(path), metadata_errors="replace")  # a damaged title is no damaged frame
+    """A container of frames; `ClipError` for a list of other files, whichever machine they are on.
+
+    A damaged title is no damaged frame.
+    """
+    try:
+        return av.open(str(path), metadata_errors="replace", options=FORMATS)
+    except av.error.ArgumentError as error:
+        raise ClipError("is a list of other files, not a clip") from error
 
 
 def _video_stream(container: Any) -> Any:

@@ -23,6 +23,14 @@ NO_TAG = re.compile(r"(?<!\\)\[(?!/?\]|(?:bold|dim|red|green|yellow)(?: \w+)?\])
 """A bracket that begins none of our tags, but may stand in a name."""
 
 
+CONTROLS = {c: f"\\x{c:02x}" for c in (*range(32), *range(127, 160)) if chr(c) not in "\n\t"}
+
+
+def visible(text: str) -> str:
+    """`text` with what would steer a terminal spelt out: a model and a log may say anything."""
+    return text.translate(CONTROLS)
+
+
 class Console:
     """A live view in a terminal, plain lines elsewhere."""
 
@@ -31,7 +39,7 @@ class Console:
 
     def say(self, text: str) -> None:
         """One line of text with rich markup."""
-        text = NO_TAG.sub(r"\\[", redact(text))
+        text = NO_TAG.sub(r"\\[", visible(redact(text)))
         try:
             self.out.print(text)
         except MarkupError:  # a name with a closing tag of ours
@@ -39,13 +47,13 @@ class Console:
 
     def text(self, text: str, indent: int = 0) -> None:
         """Text as it is, without markup."""
-        pad = " " * indent
-        self.out.print("\n".join(pad + line for line in redact(text).splitlines()), markup=False)
+        pad, lines = " " * indent, visible(redact(text)).splitlines()
+        self.out.print("\n".join(pad + line for line in lines), markup=False)
 
     def error(self, text: str) -> None:
         """What went wrong, on standard error."""
         rich.console.Console(stderr=True, highlight=False, soft_wrap=True).print(
-            f"error: {redact(text)}", style="red", markup=False
+            f"error: {visible(redact(text))}", style="red", markup=False
         )
 
     def announce(self, plan: Plan, stages: Sequence[Stage]) -> None:

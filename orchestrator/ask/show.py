@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import RenderableType
@@ -14,6 +15,7 @@ from rich.text import Text
 from data_builders.sample import LETTERS
 from orchestrator.ask.clips import Shown
 from orchestrator.ask.questions import Answer
+from orchestrator.console import visible
 
 if TYPE_CHECKING:
     from orchestrator.ask.predict import Asked
@@ -25,11 +27,25 @@ UNSAID = ("?", "yellow")
 
 def show_clip(asked: Asked) -> Iterator[RenderableType]:
     """Everything about one clip; a single question is shown with its whole trace."""
+    asked = _plain(asked)
     yield _head(asked)
     if len(asked.answers) == 1:
         yield _trace(asked.answers[0])
     else:
         yield _card(asked.answers)
+
+
+def _plain(asked: Asked) -> Asked:
+    """`asked` with what would steer a terminal spelt out: a model may say anything."""
+    answers = tuple(
+        replace(a, **_texts(a), options=tuple(map(visible, a.options))) for a in asked.answers
+    )
+    return replace(asked, **_texts(asked), answers=answers)
+
+
+def _texts(record: Asked | Answer) -> dict[str, Any]:
+    values = {field.name: getattr(record, field.name) for field in fields(record)}
+    return {name: visible(value) for name, value in values.items() if isinstance(value, str)}
 
 
 def _head(asked: Asked) -> RenderableType:

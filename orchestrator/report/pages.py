@@ -6,6 +6,7 @@ All but the examples is in the page itself: the file alone can be sent on.
 from __future__ import annotations
 
 import base64
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,6 +75,10 @@ class Board(NamedTuple):
     figures: dict[str, Figure]
 
 
+MARKDOWN = re.compile(r"([\\`*\[\]<>|])")
+"""What would be more than text in Markdown: names come from recipes and data sets."""
+
+
 def write_report(run_dir: Path) -> Path:
     """Write the report of the run in `runs/<name>` and return the path of `report.html`.
 
@@ -108,6 +113,7 @@ def write_pages(run: Run, out: Path, live: bool = False) -> Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["md"] = lambda text: MARKDOWN.sub(r"\\\1", str(text)).replace("\n", " ")
     for name in ("report.md", "report.html"):
         text = environment.get_template(f"{name}.j2").render(facts)
         write_file(out / name, text)

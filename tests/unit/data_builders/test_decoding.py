@@ -215,3 +215,20 @@ def test_huge_frames_are_refused_before_they_are_decoded(
     write_lossless(tmp_path / "clip.mp4", noise(), Fraction(2))
     with pytest.raises(ClipError, match="56x56 pixels are too large"):
         decode(tmp_path, whole("clip.mp4"), SPEC)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n{}\n#EXT-X-ENDLIST\n",
+        "ffconcat version 1.0\nfile other.mp4\n",
+        "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nm=video 5004 RTP/AVP 96\n",
+        "<MPD xmlns='urn:mpeg:dash:schema:mpd:2011' type='static'><Period/></MPD>",
+    ],
+)
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.m3u8", "clip.mpd", "clip.sdp"])
+def test_a_list_of_other_files_is_no_clip(tmp_path: Path, name: str, text: str) -> None:
+    write_lossless(tmp_path / "other.mp4", noise(), Fraction(2))
+    (tmp_path / name).write_text(text.format(tmp_path / "other.mp4"))
+    with pytest.raises(ClipError):
+        decode(tmp_path, whole(name), SPEC)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator import cli
+from orchestrator.console import Console
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,18 @@ def test_any_name_can_be_printed(
     assert (tmp_path / name / "tiny" / "plan").is_dir()
     shown = "x[/b]" not in name or "x[/b]/.stages/data" in capsys.readouterr().out
     assert shown
+
+
+def test_a_terminal_is_not_steered_by_what_a_model_or_a_log_says(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    console = Console()
+    for show in (console.say, console.text, console.error):
+        show("a\x1b]0;title\x07\x1b[2J\x9b31mb\r\x7fc\td")
+    out, err = capsys.readouterr()
+    spelt = r"a\x1b]0;title\x07\x1b[2J\x9b31mb"
+    assert (out + err).count(spelt) == 3
+    assert not set(out + err) & {"\x1b", "\x07", "\x9b", "\r", "\x7f"}
 
 
 def test_a_recipe_that_is_no_text_is_told(
