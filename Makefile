@@ -13,31 +13,32 @@ UNKNOWN := $(filter-out $(KNOWN),$(foreach name,$(.VARIABLES),$(if $(filter comm
 $(if $(UNKNOWN),$(error $(UNKNOWN): no such variable; keys of the recipe go into ARGS="key=value ..."))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-banner predict serve test setup data review model sft rl merge eval export report plan doctor status run ablate show diff repro publish clean-runs bench lint docs lock
+.PHONY: help demo demo-banner predict serve test setup data review model sft rl stage eval export report plan doctor status run ablate show diff repro publish clean-runs bench lint docs lock
 
 help: ## list the targets
 	@echo "usage: make <target> [RECIPE=$(RECIPE)] [ARGS=\"key=value ...\"]"
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 13
 
 demo: RECIPE = tiny
-demo: demo-banner .venv/ready ## the whole pipeline on a tiny model, without a GPU: data, SFT, GRPO, merge, eval, report
+demo: demo-banner .venv/ready ## the whole pipeline on a tiny model, without a GPU: data, SFT, GRPO, eval, report
 	@$(CLI) run recipe=$(call QUOTED,RECIPE) $(call WORDS,ARGS)
 
-run setup data review model sft rl merge eval export report plan doctor status: .venv/ready
+run setup data review model sft rl eval export report plan doctor status: .venv/ready
 	@$(CLI) $@ recipe=$(call QUOTED,RECIPE) $(call WORDS,ARGS)
 
 demo-banner:
 	@echo "The whole pipeline on a tiny model, without a GPU: about 15 minutes on two cores."
-	@echo "First the environments are installed; then data, SFT, GRPO, merge, evaluation, report."
+	@echo "First the environments are installed; then data, SFT, GRPO, evaluation, report."
 
 run: ## every stage of RECIPE, in order; finished ones are reused
 setup: ## build the environments that RECIPE needs
 data: ## clips, questions and frames
 review: ## accept or reject trajectories on a local page
 model: ## the base model: build the tiny one, or fetch it from the Hub
-sft: ## supervised fine-tuning in LLaMA-Factory
-rl: ## GRPO in verl or EasyR1
-merge: ## sharded RL checkpoint to Hugging Face format
+sft: ## supervised fine-tuning in LLaMA-Factory, to the last such stage
+rl: ## GRPO in verl or EasyR1, to the last such stage
+stage: .venv/ready ## one stage of training with what it needs first: STAGE=name
+	@$(CLI) stage recipe=$(call QUOTED,RECIPE) stage=$(call QUOTED,STAGE) $(call WORDS,ARGS)
 eval: ## evaluate checkpoints and other models on the benchmarks
 export: ## write the benchmarks for lmms-eval and VLMEvalKit
 report: ## write runs/RECIPE/report/
@@ -55,7 +56,7 @@ show diff repro clean-runs: .venv/ready
 show: ## RUN=name: stages, times, scores of a run, and where things are
 diff: ## RUN="one other": what differs between two runs
 repro: ## RUN=name: rebuild a run from its manifests, and compare every file
-publish: .venv/ready ## show what would go to the Hub; ARGS="what=rl|sft|data repo=me/name confirm=true" sends it
+publish: .venv/ready ## show what would go to the Hub; ARGS="what=<policy>|data repo=me/name confirm=true" sends it
 	@$(CLI) publish $(or $(call QUOTED,RUN),$(call QUOTED,RECIPE)) $(call WORDS,ARGS)
 clean-runs: ## what no run needs any more; ARGS="yes=true" removes it
 

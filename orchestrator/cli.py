@@ -80,9 +80,9 @@ def _run(verb: str, arguments: Sequence[str], console: Console) -> None:
         return OWN_ARGUMENTS[verb](arguments, console)
     name, runs, overrides = split(arguments)
     if verb == STAGE:
-        names = [word.partition("=")[2] for word in overrides if word.startswith("name=")]
-        others = [word for word in overrides if not word.startswith("name=")]
-        verbs.stage(load_recipe(name, others), runs, console, *names[:1])
+        named = [word.partition("=")[2] for word in overrides if word.startswith("stage=")]
+        others = [word for word in overrides if not word.startswith("stage=")]
+        verbs.stage(load_recipe(name, others), runs, console, *named[:1])
     elif verb == SWEEP:
         ablate(name, overrides, runs, console)
     else:

@@ -108,10 +108,10 @@ def status(recipe: Recipe, directory: Path, console: Console) -> None:
 
 
 def stage(recipe: Recipe, directory: Path, console: Console, name: str = "") -> None:
-    """One training stage, with what it needs first: name=<stage>."""
+    """One training stage, with what it needs first: stage=<name>."""
     if name not in recipe.stages:
         known = ", ".join(recipe.stages) or "none"
-        raise RecipeError(f"stage name={name}: recipe {recipe.name!r} has no such stage ({known})")
+        raise RecipeError(f"stage={name}: recipe {recipe.name!r} has no such stage ({known})")
     _bring(recipe, directory, console, name)
 
 

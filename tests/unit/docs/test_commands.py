@@ -75,6 +75,10 @@ def arrives(verb: str, arguments: list[str], runs: Path) -> None:
         assert missing is None or "usage" not in str(missing.value)
         return
     name, _, overrides = cli.split(arguments)
+    if verb == cli.STAGE:
+        (stage,) = [word[6:] for word in overrides if word.startswith("stage=")]
+        overrides = [word for word in overrides if not word.startswith("stage=")]
+        assert stage in load_recipe(name, overrides).stages
     if verb == cli.SWEEP:
         given, overrides = _options(overrides)
         sweep = load_sweep(
