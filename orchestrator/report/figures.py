@@ -68,7 +68,7 @@ PANELS = (
         ("reward/accuracy", "reward/accuracy/mean", "critic/accuracy/mean"),
     ),
     Panel("Other parts of the reward", "mean", ("reward/",), prefix=True),
-    Panel("Reward of the groups that are trained on", "mean", ("reward_kept/",), prefix=True),
+    Panel("Reward of trained groups", "mean", ("reward_kept/",), prefix=True),
     Panel("Response length", "tokens, mean", ("response_length/mean",)),
     Panel("EMA of the reward's std", "std, by task", ("ema_grpo/std/",), prefix=True),
     Panel("Groups kept by filtering", "share", ("groups/kept_share",), least=0.0),

@@ -30,6 +30,7 @@ CHAIN = [
     "+stages.last={kind: rl, start: 'again:step:2', group_size: 4}",
     "sft.max_steps=100",
     "sft.save_every=50",
+    "sft.log_every=2",
     "rl.max_steps=1",
     "rl.prompts_per_step=4",
     "rl.minibatch_prompts=4",
