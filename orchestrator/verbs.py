@@ -17,6 +17,7 @@ from orchestrator.plan.stage import Stage
 from orchestrator.recipe import Recipe
 from orchestrator.run import store
 from orchestrator.show import show_deviations, show_plan, show_views
+from reward_plugins.files import hold
 
 Verb = Callable[..., None]
 
@@ -30,7 +31,8 @@ def plan(recipe: Recipe, directory: Path, console: Console) -> None:
     """Print, and write, every file and command that would run."""
     made = make_plan(recipe, directory)
     target = made.directory / "plan"
-    show_plan(made, target, console)
+    with hold(made.directory / ".plan.lock"):  # another one would remove what this one writes
+        show_plan(made, target, console)
     show_views(recipe, console)
     show_deviations(recipe, console)
     for line in costs(recipe):

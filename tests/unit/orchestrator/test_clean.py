@@ -1,5 +1,7 @@
 """What no run needs goes, and nothing else, whatever begins meanwhile."""
 
+import subprocess
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -11,6 +13,7 @@ import pytest
 from data_builders.frame_cache import in_use
 from orchestrator.errors import RunLockedError
 from orchestrator.plan.make import Plan, make_plan
+from orchestrator.plan.stage import ROOT
 from orchestrator.recipe import load_recipe
 from orchestrator.run import clean, store
 from orchestrator.trace.record import read_record
@@ -121,3 +124,23 @@ def test_stages_that_are_begun_and_removed_at_the_same_time_are_whole_or_gone(
             (plan.directory / ".data").unlink(missing_ok=True)
         ended.set()
         cleaning.result()
+
+
+def test_six_commands_at_once_do_not_crash_each_other(tmp_path: Path) -> None:
+    finished_run(tmp_path, "tiny", stages=("data", "model"))
+    verbs = ["plan recipe=tiny", "plan recipe=tiny", "status recipe=tiny", "show tiny"]
+    verbs += ["model recipe=tiny", "data recipe=tiny", "clean-runs yes=true", "show tiny"]
+    command = [sys.executable, "-m", "orchestrator"]
+    for _ in range(2):
+        started = [
+            subprocess.Popen(
+                [*command, *verb.split(), f"runs_dir={tmp_path}"],
+                cwd=ROOT,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+            for verb in verbs
+        ]
+        ended = [(process.communicate(timeout=120)[0], process.returncode) for process in started]
+        assert [code for _, code in ended] == [0] * len(verbs), ended
