@@ -150,8 +150,9 @@ def _placeholders(shown: Sequence[Shown]) -> list[str]:
 
 
 def _messages(sample: Sample, shown: Sequence[Shown], prompt: PromptSpec) -> list[dict[str, str]]:
-    system = [_turn("system", prompt.system)] if prompt.system else []
-    return [*system, _turn("user", user_turn(sample, prompt, _placeholders(shown)))]
+    system = prompt.system_of(sample.task)
+    first = [_turn("system", system)] if system else []
+    return [*first, _turn("user", user_turn(sample, prompt, _placeholders(shown)))]
 
 
 def _turn(role: str, content: str) -> dict[str, str]:

@@ -30,12 +30,14 @@ def text_between(sample: Sample, prompt: PromptSpec) -> list[str]:
 def user_text(sample: Sample, prompt: PromptSpec) -> str:
     """The text of the user's turn; `SampleError` where the template asks for a fact it lacks."""
     try:
-        return question_text(sample.question, sample.options, prompt, sample.facts)
+        text = question_text(sample.question, sample.options, prompt, sample.facts)
     except KeyError as error:
         raise SampleError(
             f"sample {sample.id!r} has no fact {error}, which prompt.template shows; it has "
             f"{', '.join(sample.facts) or 'none'}"
         ) from error
+    tail = prompt.tails.get(sample.task)
+    return f"{text}\n{tail}" if tail else text
 
 
 def question_text(

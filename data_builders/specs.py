@@ -106,6 +106,14 @@ class PromptSpec(Spec):
     """Blocks of a response, in order (paper section 3.2: observation, think, answer).
 
     None at all is the bare answer, which SFT can teach and nothing can score."""
+    tails: dict[str, str] = {}
+    """By task, what ends the user turn; filled in from `tasks`."""
+    systems: dict[str, str] = {}
+    """By task, its own system turn; filled in from `tasks`."""
+
+    def system_of(self, task: str) -> str:
+        """The system turn before a question of `task`."""
+        return self.systems.get(task, self.system)
 
     @field_validator("template")
     @classmethod

@@ -98,7 +98,8 @@ def corpus(samples: list[Sample], prompt: PromptSpec) -> Iterator[str]:
     """The conversations of `samples`, with the trace where there is one."""
     for sample in samples:
         answer = "" if sample.think is None else trace_text(sample, prompt)
-        yield f"system\n{prompt.system}\nuser\n{user_text(sample, prompt)}\nassistant\n{answer}\n"
+        system, user = prompt.system_of(sample.task), user_text(sample, prompt)
+        yield f"system\n{system}\nuser\n{user}\nassistant\n{answer}\n"
 
 
 def train_tokenizer(texts: Iterator[str], vocabulary: int) -> Any:

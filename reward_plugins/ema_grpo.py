@@ -72,7 +72,8 @@ class EmaNormalizer:
     the uncentred scores (released code, core_algos.py:219-517); `std` averages each batch's
     population std (the papers' text). A std is never below `min_std`. A group with an advantage
     beyond ±`guard` falls back to its own population std. `key`: each `task` has a std of its own,
-    or all are `shared` (the released rows have one task between them).
+    or all are `shared` (the released rows have one task between them), or a JSON object says by
+    task under which name it has one.
 
     Sums are exactly rounded, so neither the order of rows nor that of tasks changes a bit.
     """
@@ -89,8 +90,7 @@ class EmaNormalizer:
             raise EmaSettingError(f"ema_beta: {beta!r} is not in [0, 1)")
         if statistic not in _STATISTICS:
             raise EmaSettingError(f"statistic: {statistic!r} is not one of {sorted(_STATISTICS)}")
-        if key not in KEYS:
-            raise EmaSettingError(f"key: {key!r} is not one of {sorted(KEYS)}")
+        self._names = _names_of(key)
         if not (min_std > 0.0 and guard > 0.0):
             raise EmaSettingError(f"min_std {min_std!r} and guard {guard!r} must be above 0")
         self.beta, self.statistic, self.min_std, self.guard = beta, statistic, min_std, guard
@@ -111,7 +111,10 @@ class EmaNormalizer:
         """
         tensor = torch.as_tensor(scores)
         values, keys = [float(x) for x in tensor.tolist()], list(groups)
-        names = [str(task) if self.key == "task" else self.key for task in tasks]
+        names = [
+            self.key if self._names is None else self._names.get(str(task), str(task))
+            for task in tasks
+        ]
         rows = _rows_by_group(values, keys, names)
         for task in set(names):
             self._update(task, [x for x, name in zip(values, names, strict=True) if name == task])
@@ -241,6 +244,19 @@ def _check_group(group: Hashable, scores: Sequence[float], tasks: set[str]) -> N
         raise BatchError(f"group {group!r} has one response; set the group size above 1")
     if len(tasks) > 1:
         raise BatchError(f"group {group!r} has several tasks {sorted(tasks)}; one prompt has one")
+
+
+def _names_of(key: str) -> dict[str, str] | None:
+    """Names of stds by task, where not the task's own; None where all share one."""
+    if key in KEYS:
+        return {} if key == "task" else None
+    try:
+        found = json.loads(key)
+    except ValueError:
+        found = None
+    if isinstance(found, dict) and all(isinstance(name, str) for name in found.values()):
+        return found
+    raise EmaSettingError(f"key: {key!r} is not one of {sorted(KEYS)}, nor names by task in JSON")
 
 
 def _tasks(state: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -82,12 +82,12 @@ def opened(answers: Path, model: str) -> Iterator[Ledger]:
 def question_key(sample_id: str, turn: Sequence[str], engine: str, config: EvalConfig) -> str:
     """Names everything but the model that an answer depends on.
 
-    `turn` is the user's: its texts, and the keys of the frames between them. A benchmark's name is
+    `turn` is what is said before it: the system's turn, the user's texts, and the keys of the
+    frames between them. A benchmark's name is
     no part of it: RefineShot shares most questions with ShotBench.
     """
     parts = [
         sample_id,
-        config.prompt.system,
         *turn,
         engine,
         config.versions[engine],

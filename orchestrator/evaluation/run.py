@@ -85,7 +85,8 @@ def question_keys(config: EvalConfig, board: Asked, engine: str) -> Iterator[tup
     """The benchmark's questions by the key of their answers, when `engine` gives them."""
     for question in board.questions(config):
         texts, keys = text_between(question.sample, config.prompt), Item(board, question).frames
-        turn = [part for pair in zip_longest(texts, keys, fillvalue="") for part in pair]
+        system = config.prompt.system_of(question.sample.task)
+        turn = [system, *(part for pair in zip_longest(texts, keys, fillvalue="") for part in pair)]
         yield question_key(question.sample.id, turn, engine, config), question
 
 

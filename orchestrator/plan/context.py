@@ -24,6 +24,7 @@ from orchestrator.plan.stage import (
 from orchestrator.recipe import Recipe
 from orchestrator.recipe.policy import BASE, parse_policy
 from orchestrator.recipe.stages import SampleStage
+from orchestrator.recipe.tasks import with_tasks
 
 GRADING = (
     "reward_plugins/reward.py",
@@ -122,7 +123,7 @@ class Context:
             "samples": {use: self.questions(questions)},
             "clips": Output(self.stages["data"]),
             "frames": self.frames(frames),
-            "prompt": prompt.model_dump(mode="json"),
+            "prompt": with_tasks(prompt, self.recipe.tasks).model_dump(mode="json"),
             "cache": RunTime(str(ROOT / recipe.data.cache_dir)),
             "workers": RunTime(recipe.data.workers),
             "max_quarantined": RunTime(recipe.data.max_quarantined),

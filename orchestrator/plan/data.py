@@ -12,6 +12,7 @@ from orchestrator.plan.context import Context, module, user_file
 from orchestrator.plan.stage import OUT, ROOT, Command, RunTime, Source, Stage, UserFile
 from orchestrator.recipe import Recipe
 from orchestrator.recipe.own_code import own_function
+from orchestrator.recipe.tasks import with_tasks
 
 _FETCHED = ("data_builders/sources.py", "data_builders/catalogue.py")
 _ROWS = ("data_builders/rows.py", "data_builders/options.py", "data_builders/annotations.py")
@@ -138,7 +139,7 @@ def model(context: Context) -> Stage:
     if recipe.model.build is not None:
         config: dict[str, Any] = {
             "model": recipe.model.build.model_dump(mode="json"),
-            "prompt": recipe.prompt.model_dump(mode="json"),
+            "prompt": with_tasks(recipe.prompt, recipe.tasks).model_dump(mode="json"),
             "frames": recipe.frames.model_dump(mode="json"),
             "samples": context.questions("sft"),
             "out": OUT / "checkpoint",

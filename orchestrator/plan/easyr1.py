@@ -36,7 +36,7 @@ def train_config(recipe: Recipe, start: Output) -> dict[str, Any]:
     }
     return {
         "easyr1": merged(config, recipe.rl.extra, "rl.extra"),
-        "ema": recipe.rl.ema.model_dump(),
+        "ema": {**recipe.rl.ema.model_dump(), "key": own_reward.ema_key(recipe)},
         "system": recipe.prompt.system,
         "keep": RunTime(
             {"last": rl.keep_last, "every": rl.keep_every and rl.keep_every * rl.save_every}

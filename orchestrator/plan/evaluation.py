@@ -16,6 +16,7 @@ from orchestrator.plan.stage import OUT, ROOT, Command, Joined, Output, RunTime,
 from orchestrator.recipe import Recipe
 from orchestrator.recipe.evaluation import EvaluatedModel, short_name
 from orchestrator.recipe.own_code import own_function
+from orchestrator.recipe.tasks import with_tasks
 
 ENGINES = "orchestrator/evaluation/engines"
 CODE = (
@@ -116,7 +117,7 @@ def evaluation(context: Context) -> Stage:
         "answers": RunTime(str(ROOT / recipe.data.download_dir / "answers")),
         "cache": RunTime(str(ROOT / recipe.data.cache_dir)),
         "frames": context.frames(own.frames),
-        "prompt": recipe.prompt.model_dump(mode="json"),
+        "prompt": with_tasks(recipe.prompt, recipe.tasks).model_dump(mode="json"),
         "engine": own.engine,
         "vllm": own.vllm,
         "versions": _versions(context),

@@ -57,6 +57,13 @@ def _replaced(text: str, file: str, copy: str) -> list[Any]:
     return [first, *(piece for other in others for piece in ('"', OUT / copy, f":{other}"))]
 
 
+def ema_key(recipe: Recipe) -> str:
+    """What has a std of its own, as `EmaNormalizer` takes it: its word, or a name by task."""
+    shared = {name: task.ema for name, task in recipe.tasks.items() if task.ema}
+    key = recipe.rl.ema.key
+    return json.dumps(shared) if shared and key == "task" else key
+
+
 def reference(recipe: Recipe) -> Joined | None:
     """`path/to/file.py:name` of the own reward, once the stage's files are written."""
     own = recipe.rl.reward.function

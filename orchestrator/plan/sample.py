@@ -6,6 +6,7 @@ from orchestrator.plan import own_reward
 from orchestrator.plan.context import REWARD, SEEN, Context, module
 from orchestrator.plan.stage import OUT, ROOT, Output, RunTime, Stage
 from orchestrator.recipe.stages import SampleStage
+from orchestrator.recipe.tasks import with_tasks
 
 
 def sample(context: Context, name: str, spec: SampleStage) -> Stage:
@@ -19,7 +20,7 @@ def sample(context: Context, name: str, spec: SampleStage) -> Stage:
         },
         "cache": RunTime(str(ROOT / recipe.data.cache_dir)),
         "frames": context.frames(spec.frames),
-        "prompt": recipe.prompt.model_dump(mode="json"),
+        "prompt": with_tasks(recipe.prompt, recipe.tasks).model_dump(mode="json"),
         "engine": spec.engine,
         "responses": spec.responses,
         "temperature": spec.temperature,

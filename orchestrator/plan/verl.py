@@ -158,7 +158,7 @@ def _algorithm(recipe: Recipe) -> dict[str, Any]:
         "+algorithm.ema_statistic": rl.ema.statistic,
         "+algorithm.ema_min_std": rl.ema.min_std,
         "+algorithm.ema_guard": rl.ema.guard,
-        "+algorithm.ema_key": rl.ema.key,
+        "+algorithm.ema_key": own_reward.ema_key(recipe),
         f"{sampler}.sync_refill_failed_groups": True,
         f"{sampler}.custom_sampler.path": f"pkg://{PLUGIN}.filtering",
         f"{sampler}.custom_sampler.name": "GroupSampler",

@@ -255,7 +255,11 @@ def _reward(recipe: Recipe) -> Iterator[str]:
 
 
 def _tasks(recipe: Recipe) -> Iterator[str]:
+    if recipe.prompt.tails or recipe.prompt.systems:
+        yield "prompt.tails, prompt.systems: say them as tasks.<name>.tail and tasks.<name>.system"
     for name, task in recipe.tasks.items():
+        if task.system is not None and recipe.rl.trainer == "easyr1":
+            yield f"tasks.{name}.system: EasyR1 has one system turn for all; write it in the tail"
         if ".py:" in task.grader:
             try:
                 own_function(task.grader)

@@ -1,15 +1,25 @@
 """What kinds of question there are, and how the answers of each are scored."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from data_builders.specs import Spec
+from data_builders.specs import PromptSpec, Spec
 from reward_plugins import graders
 
 Metric = Literal["mean", "R@0.3", "R@0.5", "R@0.7", "mean_of_categories"]
+SETTINGS = {"grader", "decimals", "rule", "reads", "sigma"}
+"""What a grader is told."""
 OVERLAPS = ("interval", "box", "track")
 """Graders whose scores are overlaps, of which recall at a threshold is a measure."""
+
+
+def with_tasks(prompt: PromptSpec, tasks: "Mapping[str, TaskSpec]") -> PromptSpec:
+    """The prompt with each task's own tail and system turn."""
+    tails = {name: task.tail for name, task in tasks.items() if task.tail}
+    systems = {name: task.system for name, task in tasks.items() if task.system is not None}
+    return prompt.model_copy(update={"tails": tails, "systems": systems})
 
 
 class TaskSpec(Spec):
@@ -32,10 +42,18 @@ class TaskSpec(Spec):
     """What its group is reported by: the mean score, which is accuracy, MRA or mIoU by the grader;
     the share of overlaps of at least a threshold; or the mean of the categories' means."""
 
+    tail: str = ""
+    """What ends the user's turn of its questions, behind `prompt.template`."""
+    system: str | None = None
+    """System turn of its questions; null: the prompt's own."""
+    ema: str | None = None
+    """What has a std of its own under `rl.ema.key: task`: tasks of one name share it. Null: the
+    task itself."""
+
     @property
     def settings(self) -> dict[str, Any]:
         """What the reward is told of it."""
-        return self.model_dump(mode="json", exclude={"metric"}, exclude_none=True)
+        return self.model_dump(mode="json", include=SETTINGS, exclude_none=True)
 
     @model_validator(mode="after")
     def _is_scored(self) -> "TaskSpec":

@@ -47,7 +47,7 @@ class EmaConfig(BaseModel):
     statistic: Literal["moments", "std"] = "moments"
     min_std: float = 1e-3
     guard: float = 5.0
-    key: Literal["task", "shared"] = "task"
+    key: str = "task"
 
 
 class KeepConfig(BaseModel):

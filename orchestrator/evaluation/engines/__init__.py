@@ -111,7 +111,7 @@ def make_request(
     """
     clips = [Clip(*load(index, item.name), index.video_path(item.name)) for item in media]
     texts = text_between(sample, prompt)
-    return Request(prompt.system, texts, clips, sample.letters, prompt.tags)
+    return Request(prompt.system_of(sample.task), texts, clips, sample.letters, prompt.tags)
 
 
 def open_engine(

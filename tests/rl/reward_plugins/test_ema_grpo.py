@@ -259,3 +259,14 @@ def test_numpy_columns_as_trainers_hand_them_over() -> None:
     uids, tasks = np.array(["u", "u"], dtype=object), np.array(["t", "t"], dtype=object)
     out = token_advantages(EmaNormalizer(), rewards, mask, uids, tasks, np.array([True, True]))
     assert out.shape == (2, 2) and float(out[0, 0]) == pytest.approx(1.0, rel=1e-5)
+
+
+def test_tasks_of_one_name_share_a_std() -> None:
+    shared = EmaNormalizer(key='{"near": "number", "far": "number"}')
+    shared.advantages(
+        [0.0, 1.0, 0.0, 0.5, 1.0, 1.0], "aabbcc", ["near"] * 2 + ["far"] * 2 + ["b"] * 2
+    )
+    assert set(shared.state_dict()["tasks"]) == {"number", "b"}
+    for key in ("number", "[1]", '{"near": 3}'):
+        with pytest.raises(EmaSettingError, match="nor names by task"):
+            EmaNormalizer(key=key)

@@ -61,3 +61,12 @@ def test_a_sample_without_a_trace_cannot_teach_the_format() -> None:
 
 def test_without_tags_a_trace_is_the_bare_answer() -> None:
     assert trace_text(SAMPLE, PromptSpec(tags=())) == "B"
+
+
+def test_a_task_may_have_a_tail_and_a_system_turn_of_its_own() -> None:
+    prompt = PromptSpec(tails={"binary": "Say Yes or No."}, systems={"binary": "You see well."})
+    assert user_text(question(), prompt).endswith("B. No\nSay Yes or No.")
+    other = question(task="other")
+    assert user_text(other, prompt) == user_text(other, PromptSpec())
+    assert prompt.system_of("binary") == "You see well."
+    assert prompt.system_of("other") == PromptSpec().system

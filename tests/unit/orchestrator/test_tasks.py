@@ -23,6 +23,7 @@ RELATIVE = "tasks.distance={grader: relative, rule: at_most}"
         ("tasks.distance={grader: number, metric: R@0.5}", "R@0.5 is of overlaps"),
         ("tasks.distance={grader: nowhere.py:f}", "tasks.distance.grader: no file"),
         ("rl.reward.tasks=[binary]", "rl.reward.tasks: unknown key"),
+        ("prompt.tails={binary: x}", "say them as tasks.<name>.tail"),
     ],
 )
 def test_a_task_that_nobody_scores_is_a_mistake_of_the_recipe(override: str, said: str) -> None:
@@ -45,3 +46,25 @@ def test_training_and_evaluation_are_told_the_same(trainer: str, tmp_path: Path)
     told = "".join(rl.files.values()) + json.dumps([command.argv for command in rl.commands])
     assert "relative" in told and "at_most" in told
     assert f"{rl.directory}/grader_0.py:close" in told
+
+
+def test_tails_and_system_turns_reach_every_prompt(tmp_path: Path) -> None:
+    tasks = "tasks.binary={grader: letter, tail: Answer by letter., system: You see well.}"
+    plan = make_plan(load_recipe("tiny", [tasks]), tmp_path)
+    for stage, file in (("sft", "prepare"), ("rl", "prepare"), ("eval", "eval")):
+        files = plan.stage(stage).files
+        prompt = json.loads(files[str(plan.stage(stage).directory / f"{file}.json")])["prompt"]
+        assert prompt["tails"] == {"binary": "Answer by letter."}
+        assert prompt["systems"] == {"binary": "You see well."}
+    with pytest.raises(RecipeError, match=r"tasks\.binary\.system: EasyR1 has one system turn"):
+        load_recipe("tiny", [tasks, "rl.trainer=easyr1"])
+
+
+def test_tasks_may_share_a_std(tmp_path: Path) -> None:
+    for trainer in ("verl", "easyr1"):
+        tasks = ["tasks.binary.ema=choice", "tasks.multiple_choice.ema=choice"]
+        stage = make_plan(load_recipe("tiny", [*tasks, f"rl.trainer={trainer}"]), tmp_path).stage(
+            "rl"
+        )
+        told = json.dumps(json.loads(stage.files[str(stage.directory / "train.json")]))
+        assert "multiple_choice" in told and told.count("choice\\") >= 2, told[:3000]
