@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         QuarantineError,
         materialise,
     )
+    from data_builders.media import Item, image, video
     from data_builders.prompt import question_text, trace_text, user_text
     from data_builders.sample import Sample, SampleError, read_samples, write_samples
     from data_builders.sources import (
@@ -45,6 +46,7 @@ __all__ = [
     "FrameIndex",
     "FrameMeta",
     "FrameSpec",
+    "Item",
     "PromptSpec",
     "QuarantineError",
     "Sample",
@@ -54,6 +56,7 @@ __all__ = [
     "camerabench_test",
     "camerabench_train",
     "decode",
+    "image",
     "materialise",
     "question_text",
     "read_samples",
@@ -64,6 +67,7 @@ __all__ = [
     "to_verl",
     "trace_text",
     "user_text",
+    "video",
     "write_samples",
 ]
 
@@ -75,6 +79,7 @@ _HOMES = {
     "FrameIndex": "data_builders.frames:FrameIndex",
     "FrameMeta": "data_builders.frames:FrameMeta",
     "FrameSpec": "data_builders.specs:FrameSpec",
+    "Item": "data_builders.media:Item",
     "PromptSpec": "data_builders.specs:PromptSpec",
     "QuarantineError": "data_builders.frames:QuarantineError",
     "Sample": "data_builders.sample:Sample",
@@ -84,6 +89,7 @@ _HOMES = {
     "camerabench_test": "data_builders.sources:camerabench_test",
     "camerabench_train": "data_builders.sources:camerabench_train",
     "decode": "data_builders.decoding:decode",
+    "image": "data_builders.media:image",
     "materialise": "data_builders.frames:materialise",
     "question_text": "data_builders.prompt:question_text",
     "read_samples": "data_builders.sample:read_samples",
@@ -94,6 +100,7 @@ _HOMES = {
     "to_verl": "data_builders.export:to_verl",
     "trace_text": "data_builders.prompt:trace_text",
     "user_text": "data_builders.prompt:user_text",
+    "video": "data_builders.media:video",
     "write_samples": "data_builders.sample:write_samples",
 }
 

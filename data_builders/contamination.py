@@ -7,7 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_builders.sample import Sample
+from data_builders.sample import Sample, shown_by
+
+Asked = tuple[tuple[str, ...], str, frozenset[str]]
+"""What is shown, asked and offered."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +51,9 @@ def contamination(samples: Sequence[Sample], clips: Path | None = None) -> Conta
     Raises `FileNotFoundError` for a clip that isn't under `clips`.
     """
     test = [s for s in samples if s.split == "test"]
-    digests = {} if clips is None else clip_digests({s.clip for s in samples}, clips)
-    names = {_name(s.clip) for s in test}
-    contents = {digests[s.clip] for s in test} if digests else set()
+    digests = {} if clips is None else clip_digests(_paths(samples), clips)
+    names = set(map(_name, _paths(test)))
+    contents = {digests[path] for path in _paths(test)} if digests else set()
     asked = {_question(s) for s in test}
     groups: dict[str, list[Sample]] = {}
     for sample in samples:
@@ -75,24 +78,29 @@ def _overlap(
     rows: list[Sample],
     names: set[str],
     contents: set[str],
-    asked: set[tuple[str, str, frozenset[str]]],
+    asked: set[Asked],
     digests: Mapping[str, str],
 ) -> Overlap:
-    clips = {s.clip for s in rows}
+    clips = _paths(rows)
     by_name = {clip for clip in clips if _name(clip) in names}
     by_content = {clip for clip in clips if digests.get(clip) in contents}
     shown = by_name | by_content
     return Overlap(
         questions=len(rows),
-        on_test_clips=sum(s.clip in shown for s in rows),
+        on_test_clips=sum(any(item.path in shown for item in s.media) for s in rows),
         clips_by_name=len(by_name),
         clips_by_content=len(by_content) if digests else None,
         same_question=sum(_question(s) in asked for s in rows),
     )
 
 
-def _question(sample: Sample) -> tuple[str, str, frozenset[str]]:
-    return _name(sample.clip), sample.question, frozenset(sample.options)
+def _question(sample: Sample) -> Asked:
+    names = tuple(_name(item.path) for item in sample.media)
+    return names, sample.question, frozenset(sample.options)
+
+
+def _paths(samples: Iterable[Sample]) -> set[str]:
+    return {item.path for item in shown_by(samples)}
 
 
 def _name(clip: str) -> str:

@@ -125,6 +125,9 @@ def test_a_renamed_test_clip_is_known_by_its_content(tmp_path: Path) -> None:
     assert audit([test, copy, fresh]).contamination.overlaps["d/train"].on_test_clips == 0
     overlap = audit([test, copy, fresh], tmp_path).contamination.overlaps["d/train"]
     assert (overlap.on_test_clips, overlap.clips_by_name, overlap.clips_by_content) == (1, 0, 1)
+    beside = _sample(4, split="train", media=(*fresh.media, *copy.media))
+    overlap = audit([test, copy, fresh, beside], tmp_path).contamination.overlaps["d/train"]
+    assert (overlap.on_test_clips, overlap.clips_by_content) == (2, 1)
 
 
 def test_equal_names_in_different_sources_are_different_clips() -> None:
