@@ -34,7 +34,8 @@ def all_kinds(folder: Path) -> dict[str, list[Sample]]:
     for number, sample in enumerate(build_synthetic(SPEC, folder)):
         shown = KINDS[number % len(KINDS)](folder, sample.media[0].path)
         facts = {"shown": [item.name for item in shown]}
-        kept = sample.model_copy(update={"media": shown, "facts": facts})
+        own = {"id": f"all_kinds/{number}", "dataset": "all_kinds", "facts": facts}
+        kept = sample.model_copy(update={**own, "media": shown})
         sets[sample.provenance["use"]].append(kept)
     return sets
 
