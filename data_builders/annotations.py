@@ -16,6 +16,10 @@ from reward_plugins.errors import CamReasonerError
 Row = dict[str, Any]
 
 
+UNREADABLE = (ValueError, RecursionError, csv.Error)
+"""JSON, encoding and Parquet errors are ValueErrors; JSON too deep to be read is the second."""
+
+
 class AnnotationsError(CamReasonerError, ValueError):
     """Annotation files that are absent, unreadable, or not the ones they should be."""
 
@@ -33,7 +37,7 @@ def read_rows(path: Path) -> list[tuple[str, Row]]:
         )
     try:
         rows = list(_rows(path))
-    except (ValueError, csv.Error) as error:  # JSON, encoding and Parquet errors are ValueErrors
+    except UNREADABLE as error:
         raise AnnotationsError(
             f"{path} is no {path.suffix or 'JSON'} file that can be read: {error}"
         ) from error

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_builders.annotations import AnnotationsError
+from data_builders.annotations import AnnotationsError, read_rows
 from data_builders.media import image, video
 from data_builders.options import split_question
 from data_builders.rows import questions
@@ -227,3 +227,10 @@ def test_the_published_traces_are_read_and_some_betray_their_answer(published: P
     samples = questions(path, "camreasoner", "sft", 0.0)
     assert len(samples) == 138 and all(s.observation and s.think for s in samples)
     assert sum(leak(f"{s.observation} {s.think}") is not None for s in samples) >= 22
+
+
+@pytest.mark.parametrize("name", ["deep.json", "deep.jsonl"])
+def test_json_too_deep_to_be_read_is_a_fault_of_its_file(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("[" * 100_000 + "]" * 100_000)
+    with pytest.raises(AnnotationsError, match=name):
+        read_rows(tmp_path / name)
