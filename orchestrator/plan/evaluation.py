@@ -154,7 +154,7 @@ def _commands(context: Context, here: bool) -> Iterator[Command]:
     package, config, own = "orchestrator.evaluation", "eval.json", context.recipe.eval
     yield module("orchestrator", f"{package}.prepare", config)
     if here:
-        yield module(context.environment("eval"), package, config, "here")
+        yield context.generation(own.engine, package, config, "here")
     if any(model.base_url for model in own.models.values()):
         yield module("orchestrator", package, config, "served")
     yield module("orchestrator", f"{package}.collect", config)
@@ -292,7 +292,7 @@ def _versions(context: Context) -> dict[str, str]:
     """Of each engine: its code, and the environment of those that compute."""
     settings = json.dumps(context.recipe.eval.vllm, sort_keys=True)
     settings = settings if context.recipe.eval.vllm else ""
-    lock = envs.lock_hash(context.environment("eval"))
+    lock = envs.lock_hash(context.environment("eval", context.recipe.eval.engine))
     local, served = digests.of_code(ENGINES), digests.of_code(f"{ENGINES}/openai.py")
     mixed = hashlib.blake2b(f"{lock} {local}{settings}".encode(), digest_size=8).hexdigest()
     return {context.recipe.eval.engine: mixed, "openai": served}

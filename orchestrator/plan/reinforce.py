@@ -22,7 +22,7 @@ def rl(context: Context, name: str, spec: RlStage) -> Stage:
     """
     recipe, trainer = context.recipe.at(name), TRAINERS[spec.trainer]
     plugin = f"reward_plugins.{spec.trainer}_plugin"
-    environment = context.environment(ENVIRONMENTS[spec.trainer])
+    environment = context.environment(ENVIRONMENTS[spec.trainer], spec.rollout.engine)
     train = Command(
         environment,
         ("-m", f"{plugin}.{trainer.ENTRY}", OUT / "train.json"),

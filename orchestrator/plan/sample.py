@@ -46,7 +46,7 @@ def sample(context: Context, name: str, spec: SampleStage) -> Stage:
         name,
         (
             module("orchestrator", f"{package}.prepare", "sample.json"),
-            module(context.environment("eval"), f"{package}.generate", "sample.json"),
+            context.generation(spec.engine, f"{package}.generate", "sample.json"),
             module("orchestrator", f"{package}.select", "sample.json"),
         ),
         {"sample.json": config, **own_reward.files(recipe)},

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from orchestrator.plan import loggers, own_reward
+from orchestrator.plan.context import VLLM_ON_CPU
 from orchestrator.plan.extra import flat, merged
 from orchestrator.plan.stage import OUT, Layout, Output, RunTime
 from orchestrator.recipe import Recipe
@@ -42,6 +43,9 @@ def environ(recipe: Recipe) -> dict[str, Any]:
     }
     if recipe.cluster.device == "cpu":
         shared |= {"VERL_PLATFORM": "cpu", "OMP_NUM_THREADS": "1", "TQ_NUM_THREADS": "1"}
+    if recipe.cluster.device == "cpu" and recipe.rl.rollout.engine == "vllm":
+        # Even an eager engine compiles small functions, for a minute.
+        shared |= {**VLLM_ON_CPU, "TORCHDYNAMO_DISABLE": "1"}
     return shared
 
 
@@ -209,10 +213,20 @@ def _trainer(recipe: Recipe) -> dict[str, Any]:
 
 
 def _cpu(recipe: Recipe) -> dict[str, Any]:
-    """What verl needs to do without an accelerator; `verl_plugin/cpu` holds the rest."""
+    """What verl needs to do without an accelerator; `verl_plugin/cpu` holds the rest.
+
+    Callers of one actor must not be forked from one process: Ray 2.60 takes a call of one for a
+    call of the other (`Check failed: erased == 1`), so there is one of each. And vLLM would encode
+    its largest videos to learn what memory they take.
+    """
     compile_off = {
         f"{key}.use_torch_compile": False
         for key in (ACTOR, f"{ACTOR}.fsdp_config", REF, f"{REF}.fsdp_config")
+    }
+    eager = {
+        f"{ROLLOUT}.enforce_eager": True,
+        f"+{ROLLOUT}.enable_sleep_mode": False,
+        f"+{ROLLOUT}.engine_kwargs.vllm.skip_mm_profiling": True,
     }
     return {
         f"{ROLLOUT}.free_cache_engine": False,
@@ -223,6 +237,7 @@ def _cpu(recipe: Recipe) -> dict[str, Any]:
         "data.dataloader_num_workers": 0,
         "+trainer.v1.sampler.sampler_kwargs.poll_interval": 0.05,
         **compile_off,
+        **(eager if recipe.rl.rollout.engine == "vllm" else {}),
     }
 
 

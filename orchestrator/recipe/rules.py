@@ -288,14 +288,11 @@ def _devices(recipe: Recipe) -> Iterator[str]:
     yield from _microbatches(recipe)
     yield from _engine(recipe)
     yield from _flash_attention(recipe)
-    cpu_only = recipe.cluster.device == "cpu"
-    if cpu_only != (recipe.rl.rollout.engine == "hf"):
-        yield (
-            f"rl.rollout.engine: {recipe.rl.rollout.engine} with cluster.device="
-            f"{recipe.cluster.device}; use hf on a cpu and vllm on cuda"
-        )
-    if cpu_only and recipe.rl.precision == "bf16":
-        yield "rl.precision: training on a cpu is proven in fp32 only"
+    on_cpu, generates = recipe.cluster.device == "cpu", recipe.rl.rollout.engine == "hf"
+    if generates and not on_cpu:
+        yield "rl.rollout.engine: hf with cluster.device=cuda; it is for a cpu, use vllm"
+    if generates and on_cpu and recipe.rl.precision == "bf16":
+        yield "rl.precision: bf16 on a cpu needs rl.rollout.engine=vllm; hf samples in fp32"
 
 
 def _engine(recipe: Recipe) -> Iterator[str]:

