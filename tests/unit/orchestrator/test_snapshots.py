@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestrator.recipe import recipe_names
+from orchestrator.recipe import load_recipe, recipe_names
 from tests.unit.orchestrator.snapshots import REFRESH, SNAPSHOTS, rendered, stored
 
 
@@ -15,7 +15,8 @@ def test_a_recipe_renders_what_is_stored(name: str) -> None:
 
 
 def test_nothing_is_stored_for_a_recipe_that_is_gone() -> None:
-    assert sorted(path.name for path in SNAPSHOTS.iterdir()) == recipe_names()
+    trained = [name for name in recipe_names() if load_recipe(name).stages]
+    assert sorted(path.name for path in SNAPSHOTS.iterdir()) == trained
 
 
 @pytest.mark.parametrize("name", recipe_names())
