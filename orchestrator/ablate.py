@@ -23,7 +23,6 @@ from orchestrator.plan.make import Plan, make_plan
 from orchestrator.plan.stage import ROOT, Stage
 from orchestrator.recipe import Recipe
 from orchestrator.run import cluster, store
-from orchestrator.run.supervise import end_with_parent
 from orchestrator.sweep import Arm, Value, expand, load_sweep
 from reward_plugins.errors import CamReasonerError
 from reward_plugins.files import write_file
@@ -137,6 +136,8 @@ def _side_by_side(arms: Sequence[Arm], most: int, broken: dict[str, str]) -> Non
 
 
 def _started(arm: Arm) -> subprocess.Popen[bytes]:
+    from orchestrator.run.supervise import end_with_parent  # which imports psutil
+
     plan = arm.plan
     config = {"recipe": plan.recipe.model_dump(mode="json"), "directory": str(plan.directory)}
     config["runs"] = str(plan.stages[0].directory.parents[2])

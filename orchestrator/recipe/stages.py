@@ -58,14 +58,17 @@ QUESTIONS = {"sft": "sft", "rl": "rl", "sample": "rl"}
 """Question set of a kind where a stage names none."""
 
 
-def fill_stages(values: Mapping[str, Any]) -> dict[str, Any]:
+def fill_stages(values: Mapping[str, Any]) -> Any:
     """The stages of a composed recipe, each laid over its kind's section.
 
     A stage that is null is left out: a recipe drops one of those that it starts from.
     """
+    stages = values.get("stages") or {}
+    if not isinstance(stages, Mapping):
+        return stages  # the schema refuses it
     filled: dict[str, Any] = {}
     before = BASE
-    for name, own in (values.get("stages") or {}).items():
+    for name, own in stages.items():
         if own is None:
             continue
         if not isinstance(own, Mapping) or own.get("kind") not in QUESTIONS:
@@ -73,6 +76,8 @@ def fill_stages(values: Mapping[str, Any]) -> dict[str, Any]:
             continue
         kind = own["kind"]
         section = values.get(kind) or {}
+        if not isinstance(section, Mapping):
+            continue  # which is the mistake to tell
         shared = {key: _under(section, values, key) for key in ("frames", "prompt")}
         defaults = {**section, **shared, "start": before, "questions": QUESTIONS[kind]}
         stated = {key: value for key, value in own.items() if value is not None or key in section}

@@ -81,6 +81,8 @@ def test_unknown_recipe_lists_the_nearest() -> None:
         ("stages.rl.start=sft:best", "stages.rl.start"),
         ("rl.sft_checkpoint=epoch:2", "rl.sft_checkpoint: retired; now stages.<name>.start"),
         ("merge.dtype=fp32", "merge: retired; now rl.merge_dtype"),
+        ("stages=true", "stages: Input .*found True"),
+        ("rl=3", "1 mistake:\n  rl: Input should be"),
         ("prompt.tags=[think]", "prompt.tags"),
         ("prompt.tags=[plan,answer]", "prompt.tags"),
     ],
