@@ -76,7 +76,7 @@ def compare(
     if kl > MOST_KL or (exact and not torch.equal(trained, written)):
         raise MergeError(
             f"{directory}: logits are {kl:.3g} nats a token away from those of the weights as "
-            "trained; choose merge.dtype=fp32"
+            "trained; choose rl.merge_dtype=fp32"
         )
     return {
         "parameters": count,

@@ -16,8 +16,8 @@ import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from reward_plugins.merge.check import MergeError
-from reward_plugins.merge.easyr1 import merge
-from reward_plugins.merge.verl import MergeConfig
+from reward_plugins.merge.easyr1 import actors
+from reward_plugins.merge.verl import MergeConfig, merge_all
 
 
 @pytest.fixture
@@ -36,10 +36,11 @@ def checkpoints(workspace: Path, tmp_path: Path) -> Path:
 
 
 def test_the_latest_finished_step_is_merged_exactly(checkpoints: Path, tmp_path: Path) -> None:
-    target = tmp_path / "merged"
+    target = tmp_path / "merged" / "last"
     actor = checkpoints / "global_step_2/actor"
     before = sorted(actor.rglob("*"))
-    count = merge(MergeConfig(source=checkpoints, target=target))
+    count = merge_all(MergeConfig(source=checkpoints, target=target.parent), actors(checkpoints))
+    assert target.readlink() == Path("step-2") and not (target.parent / "step-3").exists()
     saved = torch.load(actor / "model_world_size_1_rank_0.pt")
     merged = AutoModelForImageTextToText.from_pretrained(target, dtype=torch.float32)
     assert count == sum(parameter.numel() for parameter in merged.parameters())
@@ -51,7 +52,7 @@ def test_the_latest_finished_step_is_merged_exactly(checkpoints: Path, tmp_path:
 
 def test_what_is_no_checkpoint_is_an_error(checkpoints: Path, tmp_path: Path) -> None:
     with pytest.raises(MergeError, match=r"checkpoint_tracker\.json"):
-        merge(MergeConfig(source=tmp_path, target=tmp_path / "merged"))
+        actors(tmp_path)
     (checkpoints / "global_step_2/actor/model_world_size_1_rank_0.pt").unlink()
     with pytest.raises(MergeError, match="rank_0"):
-        merge(MergeConfig(source=checkpoints, target=tmp_path / "merged"))
+        merge_all(MergeConfig(source=checkpoints, target=tmp_path / "merged"), actors(checkpoints))

@@ -18,7 +18,6 @@ import numpy as np
 import tiny
 import torch
 import verl
-from orchestrator.plan.stages import ALL_FRAMES
 from test_parts import make_dataset
 from transformers import AutoConfig
 from verl.utils import dataset as easyr1_dataset
@@ -27,6 +26,7 @@ from data_builders.decoding import write_lossless
 from data_builders.export import to_easyr1
 from data_builders.frames import materialise
 from data_builders.specs import FrameSpec, PromptSpec
+from orchestrator.plan.context import ALL_FRAMES
 from reward_plugins.easyr1_plugin import rates
 from reward_plugins.positions import rope_index
 

@@ -19,8 +19,8 @@ import torch
 from transformers import AutoModelForImageTextToText
 
 from reward_plugins.easyr1_plugin.hooks import STATE_FILE
-from reward_plugins.merge.easyr1 import merge
-from reward_plugins.merge.verl import MergeConfig
+from reward_plugins.merge.easyr1 import actors
+from reward_plugins.merge.verl import MergeConfig, merge_all
 
 pytestmark = pytest.mark.slow
 
@@ -108,7 +108,11 @@ def test_the_trainer_trains_and_resumes(config: dict[str, Any], tmp_path: Path) 
         stds = {key.removeprefix(prefix) for key in row["data"] if key.startswith(prefix)}
         assert stds == set(state(row["step"]))
     target = tmp_path / "merged"
-    count = merge(MergeConfig(source=checkpoints, target=target))
-    trained, start = load(str(target)), load(config["worker"]["actor"]["model"]["model_path"])
+    count = merge_all(MergeConfig(source=checkpoints, target=target), actors(checkpoints))
+    assert {path.name for path in target.glob("step-*")} == {"step-2", "step-3"}
+    trained, start = (
+        load(str(target / "last")),
+        load(config["worker"]["actor"]["model"]["model_path"]),
+    )
     assert count == sum(parameter.numel() for parameter in start)
     assert any(not torch.equal(a, b) for a, b in zip(trained, start, strict=True))

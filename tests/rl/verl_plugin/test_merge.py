@@ -13,7 +13,7 @@ from torch.distributed.tensor import DTensor, Replicate, Shard, init_device_mesh
 
 from reward_plugins.merge import check, verl
 from reward_plugins.merge.check import MergeError
-from reward_plugins.merge.verl import MergeConfig, merge
+from reward_plugins.merge.verl import MergeConfig, actors, merge, merge_all
 
 NORM = "model.language_model.norm.weight"
 
@@ -64,7 +64,7 @@ def test_merged_weights_are_the_trained_ones(
 
     target = tmp_path / "merged"
     (target / "stale").mkdir(parents=True)
-    merge(MergeConfig(source=tmp_path, target=target, dtype=dtype))
+    checked = merge(actor, target, dtype)
     loaded = AutoModelForImageTextToText.from_pretrained(target, dtype="auto")
     found = loaded.state_dict()
     assert found.keys() == weights.keys()
@@ -74,7 +74,6 @@ def test_merged_weights_are_the_trained_ones(
     assert AutoProcessor.from_pretrained(target).chat_template
     assert len(loaded.generation_config.eos_token_id) == 2
     assert not (target / "stale").exists()
-    checked = json.loads((tmp_path / "check.json").read_text())
     assert (checked["trained_in"], checked["written_in"]) == (["float32"], dtype)
     assert checked["weights_differing"] == 0
     assert 10 < checked["prompt_tokens"] < 100
@@ -94,7 +93,7 @@ def test_a_checkpoint_that_came_out_other_is_refused(
 
     monkeypatch.setattr(verl, "save", save_other)
     with pytest.raises(MergeError, match=r"written other than trained: .*norm"):
-        merge(MergeConfig(source=tmp_path, target=tmp_path / "merged"))
+        merge(actor, tmp_path / "merged", "float32")
     assert not (tmp_path / "merged").exists()
 
 
@@ -108,7 +107,7 @@ def test_logits_further_away_than_a_cast_explains_are_refused(
         lambda *given: (logits(*given) + torch.randn_like(logits(*given))).log_softmax(-1),
     )
     with pytest.raises(MergeError, match="nats a token away"):
-        merge(MergeConfig(source=tmp_path, target=tmp_path / "merged", dtype="bfloat16"))
+        merge(actor, tmp_path / "merged", "bfloat16")
 
 
 @pytest.mark.parametrize(
@@ -123,7 +122,7 @@ def test_what_a_loader_needs_must_be_there(
 ) -> None:
     (actor / "huggingface" / name).unlink()
     with pytest.raises(MergeError, match=said):
-        merge(MergeConfig(source=tmp_path, target=tmp_path / "merged"))
+        merge(actor, tmp_path / "merged", "float32")
 
 
 def test_a_shard_that_would_run_code_is_refused(actor: Path, tmp_path: Path) -> None:
@@ -133,14 +132,14 @@ def test_a_shard_that_would_run_code_is_refused(actor: Path, tmp_path: Path) -> 
 
     torch.save({"lm_head.weight": Evil()}, actor / "model_world_size_2_rank_1.pt")
     with pytest.raises(MergeError, match=r"rank_1\.pt holds more than weights"):
-        merge(MergeConfig(source=tmp_path, target=tmp_path / "merged"))
+        merge(actor, tmp_path / "merged", "float32")
     assert not (tmp_path / "ran").exists()
 
 
 def test_missing_shards_are_named(actor: Path, tmp_path: Path) -> None:
     (actor / "model_world_size_2_rank_1.pt").unlink()
     with pytest.raises(MergeError, match="rank_1"):
-        merge(MergeConfig(source=tmp_path, target=tmp_path / "merged"))
+        merge(actor, tmp_path / "merged", "float32")
     assert not (tmp_path / "merged").exists()
 
 
@@ -151,14 +150,40 @@ def test_foreign_weights_are_refused(actor: Path, tmp_path: Path) -> None:
         shard["lora_A.weight"] = shard.pop("lm_head.weight")
         torch.save(shard, path)
     with pytest.raises(MergeError, match="lora_A"):
-        merge(MergeConfig(source=tmp_path, target=tmp_path / "merged"))
+        merge(actor, tmp_path / "merged", "float32")
 
 
 def test_a_directory_without_a_finished_checkpoint_is_refused(actor: Path, tmp_path: Path) -> None:
-    config = MergeConfig(source=tmp_path, target=tmp_path / "merged")
-    (actor / "fsdp_config.json").unlink()
-    with pytest.raises(MergeError, match=r"fsdp_config\.json"):
-        merge(config)
+    for shard in actor.glob("model_*.pt"):
+        shard.unlink()
+    with pytest.raises(MergeError, match=r"no model_world_size_\*_rank_0\.pt"):
+        merge(actor, tmp_path / "merged", "float32")
     (tmp_path / "latest_checkpointed_iteration.txt").unlink()
     with pytest.raises(MergeError, match="finished no checkpoint"):
-        merge(config)
+        actors(tmp_path)
+
+
+def test_every_checkpoint_that_was_kept_is_merged_and_the_newest_is_the_last(
+    actor: Path, weights: dict[str, torch.Tensor], tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file
+
+    earlier, unfinished = (tmp_path / f"global_step_{step}" / "actor" for step in (6, 18))
+    shutil.copytree(actor, earlier)
+    for path in earlier.glob("model_*.pt"):
+        shard = torch.load(path)
+        torch.save({**shard, NORM: shard[NORM] + 1.0}, path)
+    shutil.copytree(actor, unfinished)  # the tracker names step 12 as the last whole one
+    out = tmp_path / "out"
+    for _ in range(2):  # a second time in place of the first
+        count = merge_all(MergeConfig(source=tmp_path, target=out), actors(tmp_path))
+    assert sorted(p.name for p in out.iterdir()) == ["check.json", "last", "step-12", "step-6"]
+    assert (out / "last").readlink() == Path("step-12")
+    saved = [load_file(out / name / "model.safetensors") for name in ("step-6", "last")]
+    norms = [next(t for k, t in state.items() if k.endswith(NORM[6:])) for state in saved]
+    assert torch.equal(norms[1], weights[NORM])
+    assert torch.equal(norms[0], weights[NORM] + 1.0)
+    checks = json.loads((out / "check.json").read_text())
+    assert list(checks) == ["step-6", "step-12"]
+    assert checks["step-12"]["parameters"] == count
+    assert [check["weights_differing"] for check in checks.values()] == [0, 0]
