@@ -22,6 +22,7 @@ from bench.figures import figure, say
 from orchestrator.plan.make import Plan, make_plan
 from orchestrator.plan.stage import ROOT, Command, Progress, Resources
 from orchestrator.recipe import load_recipe
+from tests.unit.orchestrator.finished import with_values
 
 LOGGER = """
 import json, sys, time
@@ -78,7 +79,8 @@ def _plan(folder: Path, seconds: str) -> Plan:
     rows = str(rl.directory / "metrics.jsonl")
     spec = Progress(rows, "step", int(5 * float(seconds)), "data.reward/score")
     command = Command("orchestrator", ("-c", LOGGER, rows, seconds), progress=spec)
-    stage = replace(rl, commands=(command,), files={}, needs=(), resources=Resources(1))
+    alone = {"commands": (command,), "files": {}, "needs": (), "resources": Resources(1)}
+    stage = with_values(rl, **alone)
     return replace(plan, stages=(stage,))
 
 

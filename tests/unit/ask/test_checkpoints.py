@@ -13,14 +13,16 @@ from orchestrator.ask.errors import AskError
 
 
 def merge(run: Path) -> Path:
-    path = run / "merge" / "checkpoint"
+    """What RL leaves at its end: each checkpoint, and `last`, a link to the newest."""
+    path = run / "rl" / "step-30"
     path.mkdir(parents=True)
+    (run / "rl" / "last").symlink_to(path.name)
     (path / "config.json").write_text("{}")
     return path
 
 
 def test_the_newest_merged_checkpoint_is_asked_or_else_the_newest_of_sft(run: Path) -> None:
-    assert find(None, None, run.parent).name == "tiny/sft"
+    assert find(None, None, run.parent).name == "tiny/sft:step:600"
     merge(run)
     assert find(None, None, run.parent).name == "tiny/rl"
     other = run.with_name("other")
@@ -31,11 +33,17 @@ def test_the_newest_merged_checkpoint_is_asked_or_else_the_newest_of_sft(run: Pa
 
 
 def test_a_run_or_one_of_its_checkpoints_can_be_named(run: Path) -> None:
-    assert list(of_run(run)) == ["base", "sft"]
+    assert list(of_run(run)) == ["base", "sft:step:600"]
     assert find("tiny", None, run.parent).path == (run / "sft" / "step-600").resolve()
     assert find("tiny/base", None, run.parent).path == (run / "model" / "checkpoint").resolve()
-    with pytest.raises(AskError, match="make rl trains it"):
+    assert find("tiny/sft:step:200", None, run.parent).path.name == "step-200"
+    with pytest.raises(AskError, match="has base, sft:step:600; train it first"):
         find("tiny/rl", None, run.parent)
+    merge(run)
+    step = (run / "rl" / "step-30").resolve()
+    assert {find(f"tiny/{name}", None, run.parent).path for name in ("rl", "rl:step:30")} == {step}
+    with pytest.raises(AskError, match=r"is no policy: base \| <stage>\[:last\|epoch:N\|step:N\]"):
+        find("tiny/rl:newest", None, run.parent)
 
 
 def test_a_directory_has_the_recipe_of_the_run_that_made_it(run: Path, tmp_path: Path) -> None:

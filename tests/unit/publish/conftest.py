@@ -16,7 +16,7 @@ from orchestrator.publish.package import Package
 from orchestrator.trace.record import Record, read_record
 from tests.unit.orchestrator.finished import finished_run
 
-POLICY = ["checkpoint/model.safetensors", "checkpoint/config.json", "checkpoint/tokenizer.json"]
+POLICY = ["step-30/model.safetensors", "step-30/config.json", "step-30/tokenizer.json"]
 CHECK = {
     "parameters": 7_000_000,
     "trained_in": ["float32"],
@@ -50,15 +50,17 @@ def package(tmp_path: Path) -> Package:
 @pytest.fixture
 def record(tmp_path: Path) -> Record:
     leaving = {
-        "merge": [*POLICY, "checkpoint/training_args.bin"],
+        "rl": [*POLICY, "step-30/training_args.bin"],
         "data": ["sft.parquet", "test.parquet", "clips/a/1.mp4", "clips/a/2.mp4"],
     }
-    stages = ("data", "model", "merge", "eval")
+    stages = ("data", "model", "rl", "eval")
     plan = finished_run(tmp_path, "tiny", stages=stages, leaving=leaving)
-    weights = plan.stage("merge").directory / POLICY[0]
-    weights.write_bytes(bytes(range(256)) * 40)
-    path = plan.stage("merge").directory / "manifest.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "metrics": CHECK}))
+    rl = plan.stage("rl").directory
+    (rl / POLICY[0]).write_bytes(bytes(range(256)) * 40)
+    (rl / "last").symlink_to("step-30")
+    path = rl / "manifest.json"
+    metrics = {"step": 30, "merge": {"step-30": CHECK}}
+    path.write_text(json.dumps({**json.loads(path.read_text()), "metrics": metrics}))
     shown = {"n": 60, "accuracy": 0.75, "rewarded": 0.75, "interval": [0.6, 0.85], "format": 1.0}
     shown |= {"answered": 1.0, "errors": 0}
     found = {"n": 60, "clips": 30, "checkpoints": {"rl": {"shown": {"all": shown}}}, "pairs": []}

@@ -170,8 +170,9 @@ def test_the_card_tells_results_data_recipe_and_licence(record: Record) -> None:
     assert "7,000,000 parameters in bfloat16, trained in float32" in text
     recipe = yaml.safe_load(re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)[0])
     assert recipe["rl"] == record.recipe["rl"] and "cluster" not in recipe
-    assert record.manifests["merge"]["outputs"]["sha256"][:16] in text
-    assert record.manifests["merge"]["machine"]["hostname"] not in text.replace("`", " ").split()
+    assert recipe["stages"]["rl"] == {"kind": "rl", "start": "sft:step:600", "questions": "rl"}
+    assert record.manifests["rl"]["outputs"]["sha256"][:16] in text
+    assert record.manifests["rl"]["machine"]["hostname"] not in text.replace("`", " ").split()
 
 
 @pytest.mark.parametrize(
@@ -197,15 +198,26 @@ def test_the_licence_is_the_base_models(
 
 
 def test_a_file_with_a_secret_is_not_published(record: Record) -> None:
-    path = record.directory / "merge" / "checkpoint" / "config.json"
+    path = record.directory / "rl" / "last" / "config.json"
     path.write_text(json.dumps({"token": "hf_" + "a1B2" * 9}))
     with pytest.raises(PublishError, match=r"config\.json holds what looks like a secret"):
         pack(record, "rl")
 
 
 def test_a_result_that_is_not_there_is_an_error(record: Record) -> None:
-    with pytest.raises(PublishError, match="no finished sft"):
-        pack(record, "sft")
+    for name in ("sft:step:600", "rl:step:20", "base", "other"):
+        with pytest.raises(PublishError, match=f"no finished {name}: .*; there: rl$"):
+            pack(record, name)
+    with pytest.raises(PublishError, match=r"what=rl:best: .*base \| <stage>.*, or data"):
+        pack(record, "rl:best")
+
+
+def test_a_checkpoint_is_published_by_its_step(record: Record) -> None:
+    last, step = pack(record, "rl"), pack(record, "rl:step:30")
+    assert [path.read_bytes() for path in last.files.values()] == [
+        path.read_bytes() for path in step.files.values()
+    ]
+    assert "trained in float32" in step.card
 
 
 def test_everything_is_shown_before_it_is_confirmed(
