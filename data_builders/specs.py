@@ -31,6 +31,9 @@ MOTIONS: tuple[MotionName, ...] = get_args(MotionName)
 TaskName = Literal["binary", "multiple_choice"]
 Media = Literal["video", "images"]
 
+Metric = Literal["mean", "R@0.3", "R@0.5", "R@0.7", "mean_of_categories"]
+"""Of a task's scores. Here, for an evaluation's environment knows no recipe."""
+
 
 class Spec(BaseModel):
     """Base of every section of a recipe: unknown keys are errors, values never change."""

@@ -10,11 +10,10 @@ from typing import Any, Literal
 from pydantic import field_validator
 
 from data_builders.progress import log_to_terminal
-from data_builders.specs import FrameSpec, PromptSpec, Spec
+from data_builders.specs import FrameSpec, Metric, PromptSpec, Spec
 from data_builders.trajectory_specs import EndpointSpec
 from orchestrator.evaluation.judge_specs import JudgeSpec
 from orchestrator.plan.outputs import LACKING
-from orchestrator.recipe.tasks import Metric
 from reward_plugins.errors import CamReasonerError
 
 log = logging.getLogger(__name__)

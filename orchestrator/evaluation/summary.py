@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from data_builders.specs import Metric
 from orchestrator.evaluation import measures, statistics
 from orchestrator.evaluation.groups import members
 from orchestrator.evaluation.reliability import Judged, reliability
 from orchestrator.evaluation.scoring import Scored
-from orchestrator.recipe.tasks import Metric
 
 Dollars = tuple[float, float]
 """Of a million prompt tokens and of a million answer tokens."""

@@ -5,10 +5,9 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from data_builders.specs import PromptSpec, Spec
+from data_builders.specs import Metric, PromptSpec, Spec
 from reward_plugins import graders
 
-Metric = Literal["mean", "R@0.3", "R@0.5", "R@0.7", "mean_of_categories"]
 SETTINGS = {"grader", "decimals", "rule", "reads", "sigma"}
 """What a grader is told."""
 OVERLAPS = ("interval", "box", "track")
