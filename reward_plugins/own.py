@@ -6,6 +6,7 @@ import asyncio
 import importlib.util
 import inspect
 import math
+import os
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -35,6 +36,9 @@ def load_function(reference: str) -> Callable[..., Any]:
         raise OwnCodeError(f"{reference}: name it as path/to/file.py:function")
     module = importlib.util.module_from_spec(spec)
     sys.modules[title] = module  # dataclasses and pickle look there
+    folder = os.path.dirname(os.path.abspath(path))
+    if folder not in sys.path:
+        sys.path.append(folder)  # for its neighbours; last, so that they hide no package
     spec.loader.exec_module(module)
     found = getattr(module, name, None)
     if not callable(found):

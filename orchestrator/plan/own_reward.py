@@ -7,18 +7,23 @@ from typing import Any
 
 from orchestrator.plan.stage import OUT, Joined, Source
 from orchestrator.recipe import Recipe
-from orchestrator.recipe.own_code import own_function
+from orchestrator.recipe.own_code import OwnFunction, own_function
 
-OWN_FILE = "reward.py"
+COPY = "reward"
 """The stage's copy of the recipe's own file: what scored the responses is kept with them."""
 
 
 def files(recipe: Recipe) -> dict[str, Source]:
-    """The copies of the recipe's own files: its reward, and graders of tasks."""
+    """The copies of the recipe's own files, its reward and graders, with neighbours they import."""
     function = recipe.rl.reward.function
-    own = {OWN_FILE: function} if function else {}
-    own |= {copy: f"{file}:{name}" for file, (copy, name) in _graders(recipe).items()}
-    return {copy: Source(own_function(reference).source) for copy, reference in own.items()}
+    own = {COPY: _own(function)} if function else {}
+    own |= {copy: _own(f"{file}:{name}") for file, (copy, name) in _graders(recipe).items()}
+    copies = (each.copies(name) for name, each in own.items())
+    return {path: Source(text) for found in copies for path, text in found.items()}
+
+
+def _own(reference: str) -> OwnFunction:
+    return own_function(reference, alone=False)
 
 
 def tasks(recipe: Recipe) -> dict[str, dict[str, Any]]:
@@ -26,8 +31,10 @@ def tasks(recipe: Recipe) -> dict[str, dict[str, Any]]:
     copies, found = _graders(recipe), {}
     for name, task in recipe.tasks.items():
         file, _, function = task.grader.rpartition(":")
-        grader = Joined((OUT / copies[file][0], f":{function}")) if file else task.grader
-        found[name] = {**task.settings, "grader": grader}
+        own: str | Joined = task.grader
+        if file:
+            own = Joined((OUT / _own(task.grader).home(copies[file][0]), f":{function}"))
+        found[name] = {**task.settings, "grader": own}
     return found
 
 
@@ -35,13 +42,14 @@ def _graders(recipe: Recipe) -> dict[str, tuple[str, str]]:
     """By file that graders of tasks are in: the stage's copy, and a function in it."""
     references = [task.grader for task in recipe.tasks.values() if ":" in task.grader]
     own = {file: name for file, _, name in (each.rpartition(":") for each in references)}
-    return {file: (f"grader_{n}.py", name) for n, (file, name) in enumerate(own.items())}
+    return {file: (f"grader_{n}", name) for n, (file, name) in enumerate(own.items())}
 
 
 def _tasks_text(recipe: Recipe) -> str | Joined:
     """`tasks` as JSON, in one text: names of tasks may have spaces and dots, keys may not."""
     parts: list[Any] = [json.dumps({name: task.settings for name, task in recipe.tasks.items()})]
-    for file, (copy, _) in _graders(recipe).items():
+    for file, (name, function) in _graders(recipe).items():
+        copy = _own(f"{file}:{function}").home(name)
         parts = [
             piece
             for part in parts
@@ -66,8 +74,8 @@ def ema_key(recipe: Recipe) -> str:
 
 def reference(recipe: Recipe) -> Joined | None:
     """`path/to/file.py:name` of the own reward, once the stage's files are written."""
-    own = recipe.rl.reward.function
-    return Joined((OUT / OWN_FILE, f":{own_function(own).name}")) if own else None
+    own = recipe.rl.reward.function and _own(recipe.rl.reward.function)
+    return Joined((OUT / own.home(COPY), f":{own.name}")) if own else None
 
 
 def arguments(recipe: Recipe) -> dict[str, Any]:

@@ -16,22 +16,36 @@ class OwnFunction(NamedTuple):
 
     path: Path
     name: str
+    neighbours: tuple[str, ...] = ()
+    """Modules that it imports from its folder."""
 
     @property
     def source(self) -> str:
         """The file's text: a stage keeps a copy of it, and is stale when it changes."""
         return self.path.read_text()
 
+    def home(self, name: str) -> str:
+        """Where a stage's copy called `name` lies: a file, or in a folder with its neighbours."""
+        return f"{name}/{self.path.name}" if self.neighbours else f"{name}.py"
+
+    def copies(self, name: str) -> dict[str, str]:
+        """What a stage keeps: the file, or every Python file of its folder and below."""
+        if not self.neighbours:
+            return {self.home(name): self.source}
+        folder = self.path.parent
+        files = (f for f in folder.rglob("*.py") if not _hidden(f.relative_to(folder)))
+        return {f"{name}/{f.relative_to(folder)}": f.read_text() for f in sorted(files)}
+
 
 REWARD = ("data_source", "solution_str", "ground_truth", "extra_info")
 """verl hands these over by name."""
 
 
-def own_function(reference: str, takes: Sequence[str] = ()) -> OwnFunction:
+def own_function(reference: str, takes: Sequence[str] = (), *, alone: bool = True) -> OwnFunction:
     """Find `path/to/file.py:name`, the path relative to the project; nothing is imported.
 
-    `takes`: what it is called with, by name. Raises `ValueError`: what is wrong, and how to mend
-    it.
+    `takes`: what it is called with, by name. `alone`: it may import no neighbour. Raises
+    `ValueError`: what is wrong, and how to mend it.
     """
     file, colon, name = reference.rpartition(":")
     path = ROOT / file
@@ -43,7 +57,12 @@ def own_function(reference: str, takes: Sequence[str] = ()) -> OwnFunction:
         tree = ast.parse(path.read_text(), str(path))
     except (SyntaxError, ValueError) as error:
         raise ValueError(f"{path} is no Python: {error}") from None
-    if neighbours := _neighbours(tree, path):
+    neighbours = _neighbours(tree, path)
+    if relative := [name for name in neighbours if name.startswith(".")]:
+        raise ValueError(
+            f"{path} imports {', '.join(relative)}, but belongs to no package; leave out the dots"
+        )
+    if alone and neighbours:
         raise ValueError(
             f"{path} imports {', '.join(neighbours)} from its folder, and a stage keeps a copy of "
             "this one file: write what it needs into it, or install it as a package"
@@ -54,7 +73,11 @@ def own_function(reference: str, takes: Sequence[str] = ()) -> OwnFunction:
         raise ValueError(f"{path} defines no {name!r}; it has {', '.join(defined) or 'none'}")
     if takes and (lacking := _lacking(defined[name], takes)):
         raise ValueError(f"{path}: {name!r} takes no {', '.join(lacking)}, which come by name")
-    return OwnFunction(path, name)
+    return OwnFunction(path, name, tuple(neighbours))
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith((".", "__pycache__")) for part in path.parts)
 
 
 def _neighbours(tree: ast.Module, path: Path) -> list[str]:
@@ -66,7 +89,11 @@ def _neighbours(tree: ast.Module, path: Path) -> list[str]:
     froms = [node for node in nodes if isinstance(node, ast.ImportFrom)]
     absolute |= {node.module for node in froms if node.module and not node.level}
     names = {name.partition(".")[0] for name in absolute} - sys.stdlib_module_names
-    beside = {name for name in names if (path.parent / f"{name}.py").is_file()}
+    beside = {
+        name
+        for name in names
+        if (path.parent / f"{name}.py").is_file() or (path.parent / name / "__init__.py").is_file()
+    }
     return sorted(beside | {"." * node.level + (node.module or "") for node in froms if node.level})
 
 

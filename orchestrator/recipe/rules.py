@@ -247,7 +247,7 @@ def _reward(recipe: Recipe) -> Iterator[str]:
             yield "rl.reward.arguments: are those of rl.reward.function, which is not given"
         return
     try:
-        own_function(reward.function, REWARD)
+        own_function(reward.function, REWARD, alone=False)
     except ValueError as error:
         yield f"rl.reward.function: {error}"
     if taken := {*RewardSpec.model_fields, "tags", "tasks"} & set(reward.arguments):
@@ -262,7 +262,7 @@ def _tasks(recipe: Recipe) -> Iterator[str]:
             yield f"tasks.{name}.system: EasyR1 has one system turn for all; write it in the tail"
         if ".py:" in task.grader:
             try:
-                own_function(task.grader)
+                own_function(task.grader, alone=False)
             except ValueError as error:
                 yield f"tasks.{name}.grader: {error}"
 

@@ -31,7 +31,9 @@ def origin(plan: Plan, stage: Stage) -> dict[str, Any]:
         "run": plan.directory.name,
         "recipe": recipe,
         "seeds": dict(_seeds(recipe)),
-        "files": {Path(name).name: text for name, text in stage.files.items()},
+        "files": {
+            str(Path(name).relative_to(stage.directory)): text for name, text in stage.files.items()
+        },
         "code": _code(beside),
         "environments": {
             name: _environment(name, beside)

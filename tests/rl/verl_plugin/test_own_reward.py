@@ -88,7 +88,7 @@ def test_verls_reward_manager_scores_by_the_recipes_own_file(
         f"rl.reward.function=examples/rewards/{file}.py:compute_score",
         f"rl.reward.arguments={arguments}",
         f"prompt.tags={tags}",
-        "tasks={'multiple choice':{grader:letter},distance:{grader:number}}",
+        "tasks={multiple choice:{grader:letter},distance:{grader:number}}",
     )
     tokenizer = hf_tokenizer(str(checkpoint))
     manager = load_reward_manager(config, tokenizer)
@@ -96,3 +96,17 @@ def test_verls_reward_manager_scores_by_the_recipes_own_file(
     found = manager.loop.run_until_complete(manager.run_single(data))
     assert found["reward_extra_info"] == pytest.approx(expected)
     assert found["reward_score"] == pytest.approx(expected["score"])
+
+
+@pytest.mark.parametrize(("rule", "accuracy"), [("at_most", 0.6), ("below", 0.5)])
+def test_verls_reward_manager_grades_by_the_recipes_tasks(
+    rule: str, accuracy: float, checkpoint: Path, tmp_path: Path
+) -> None:
+    tasks = f"tasks={{distance:{{grader:relative,rule:{rule}}},two words:{{grader:letter}}}}"
+    config = rendered(tmp_path, tasks, "prompt.tags=[think, answer]")
+    tokenizer = hf_tokenizer(str(checkpoint))
+    manager = load_reward_manager(config, tokenizer)
+    data = batch(NUMBER, "<think>x</think><answer>3</answer>", tokenizer)
+    found = manager.loop.run_until_complete(manager.run_single(data))
+    assert found["reward_extra_info"]["accuracy"] == pytest.approx(accuracy)
+    assert found["reward_score"] == pytest.approx(0.9 * accuracy + 0.1)

@@ -42,7 +42,7 @@ def rl_stage(tmp_path: Path, *overrides: str) -> Stage:
         ("README.md:score", "is not path/to/file.py:function"),
         ("{own}:scores", "defines no 'scores'; it has score, broken"),
         ("{text}:score", "is no Python"),
-        ("{neighbour}:score", "imports helper from its folder, and a stage keeps a copy of"),
+        ("{neighbour}:score", "imports .helper, but belongs to no package; leave out the dots"),
         ("{other}:unnamed", "'unnamed' takes no data_source, solution_str, extra_info, which come"),
         ("{other}:score", "'score' takes no data_source, solution_str, extra_info, which come by"),
     ],
@@ -56,7 +56,7 @@ def test_a_function_that_is_not_there_is_a_mistake_of_the_recipe(
         "def unnamed(task, response, ground_truth, **rest): ...\n"
     )
     (tmp_path / "helper.py").touch()
-    neighbour = "import json\nfrom helper import bonus\ndef score(**given): ...\n"
+    neighbour = "import json\nfrom .helper import bonus\ndef score(**given): ...\n"
     (tmp_path / "neighbour.py").write_text(neighbour)
     names = ("text", "other", "neighbour")
     given = reference.format(own=own, **{name: tmp_path / f"{name}.py" for name in names})
@@ -147,3 +147,28 @@ def test_numbers_of_numpy_go_on_and_words_do_not(sort: str, tmp_path: Path) -> N
     scores = compute_score("t", "x", "A", function=f"{path}:score")
     assert scores == {"score": 0.5, "format": 1.0, "accuracy": 0.0, "passed": 1.0}
     assert {type(value) for value in scores.values()} == {float}
+
+
+@pytest.mark.parametrize("trainer", ["verl", "easyr1"])
+def test_a_file_may_import_its_neighbours(trainer: str, tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "reward.py").write_text(
+        "import neighbouring\nfrom neighbouring_parts import ONE\n"
+        "def score(data_source, solution_str, ground_truth, extra_info, **settings):\n"
+        "    return {'score': neighbouring.bonus(ONE), 'format': 0.0, 'accuracy': 0.0}\n"
+    )
+    (folder / "neighbouring.py").write_text("def bonus(x):\n    return x + 0.5\n")
+    (folder / "neighbouring_parts").mkdir()
+    (folder / "neighbouring_parts" / "__init__.py").write_text("ONE = 1\n")
+    own = [f"rl.reward.function='{folder}/reward.py:score'", f"rl.trainer={trainer}"]
+    stage = rl_stage(tmp_path / "runs", *own)
+    for name, text in stage.files.items():
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text(text)
+    copy = f"{stage.directory}/reward/reward.py:score"
+    assert copy in stage.files[str(stage.directory / "train.json")]
+    assert compute_score("t", "x", "y", function=copy) == {
+        "score": 1.5, "format": 0.0, "accuracy": 0.0}  # fmt: skip
+    (folder / "neighbouring.py").write_text("def bonus(x):\n    return x + 0.75\n")
+    assert rl_stage(tmp_path / "runs", *own).fingerprint != stage.fingerprint
