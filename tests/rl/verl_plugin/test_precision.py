@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # for `snapshot_files`, in a
 from snapshot_files import place
 
 from orchestrator.doctor.parse_verl import compose
+from reward_plugins.verl_plugin.overrides import to_hydra
 
 FSDP = "actor_rollout_ref.actor.fsdp_config"
 
@@ -39,7 +40,8 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_the_policy_computes_and_is_updated_in_what_the_recipe_says(
     recipe: str, kept: str, checkpoint: Path, tmp_path: Path
 ) -> None:
-    given = json.loads((place(recipe, "rl-verl", tmp_path) / "train.json").read_text())["overrides"]
+    train = json.loads((place(recipe, "rl-verl", tmp_path) / "train.json").read_text())
+    given = to_hydra(train["overrides"])
     here = ["+actor_rollout_ref.model.override_config.attn_implementation=sdpa"]
     here += ["actor_rollout_ref.model.use_remove_padding=false", f"{FSDP}.use_torch_compile=false"]
     names = [line.partition("=")[0] for line in here]
