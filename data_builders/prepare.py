@@ -10,12 +10,13 @@ import logging
 import sys
 from itertools import chain
 from pathlib import Path
+from random import Random
 from typing import Literal
 
 from data_builders import export
 from data_builders.frames import FrameIndex, materialise
 from data_builders.progress import Meter, run_command
-from data_builders.sample import Sample, read_samples, shown_by
+from data_builders.sample import Sample, SampleError, read_samples, shown_by
 from data_builders.specs import FrameSpec, PromptSpec, Spec
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,10 @@ class PrepareConfig(Spec):
     cache: Path
     workers: int
     max_quarantined: float
+    hold_out: int = 0
+    """Least number of questions that go into a file `<name>_held_out` instead, by whole clips."""
+    seed: int = 0
+    """Of the order in which clips are held out."""
     out: Path
 
 
@@ -58,8 +63,34 @@ def prepare(config: PrepareConfig) -> FrameIndex:
         readable = [sample for sample in rows if index.holds(sample.media)]
         lost = len(rows) - len(readable)
         log.info("%s: %d questions, %d without a readable clip", name, len(readable), lost)
+        if config.hold_out:
+            readable, held_out = split(readable, config.hold_out, config.seed)
+            _export(config, index, held_out, f"{name}_held_out")
         _export(config, index, readable, name)
     return index
+
+
+def split(samples: list[Sample], count: int, seed: int) -> tuple[list[Sample], list[Sample]]:
+    """The samples without, and with, those on clips drawn until there are `count` questions.
+
+    Raises `SampleError` where nothing would be left to train on.
+    """
+    by_clip: dict[str, list[Sample]] = {}
+    for sample in samples:
+        by_clip.setdefault(sample.clip, []).append(sample)
+    order = sorted(by_clip)
+    Random(seed).shuffle(order)
+    held: set[str] = set()
+    for clip in order:
+        if len(held) < count:
+            held |= {sample.id for sample in by_clip[clip]}
+    if len(held) == len(samples):
+        raise SampleError(
+            f"rl.validation.questions: {count} are to be held out of {len(samples)}, which leaves "
+            "none to train on; lower it"
+        )
+    left, out = [[s for s in samples if (s.id in held) is side] for side in (False, True)]
+    return left, out
 
 
 def _export(config: PrepareConfig, index: FrameIndex, samples: list[Sample], name: str) -> None:

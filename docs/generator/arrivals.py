@@ -49,6 +49,7 @@ def bases() -> Iterator[dict[str, Any]]:
             whole["data"]["trajectories"] = whole["data"]["files"] and taught
             whole["loggers"] = ["wandb"]  # which shows the run's name
             whole["rl"]["padding_free"] = False  # which fp32 needs
+            whole["rl"]["validation"] = {"every": 50, "questions": 128}
             whole["eval"]["external"] = ["vsibench"]
             whole["eval"]["benchmarks"] = ["held_out", "synthetic"]
             whole["eval"]["models"] = {"served": {"base_url": "http://localhost/v1", "model": "m"}}

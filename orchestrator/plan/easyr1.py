@@ -50,7 +50,7 @@ def _data(recipe: Recipe) -> dict[str, Any]:
     questions, still = OUT / "data/rl.json", spec.of("image")
     return {
         "train_files": questions,
-        "val_files": questions,
+        "val_files": OUT / "data/rl_held_out.json" if recipe.rl.validation else questions,
         "prompt_key": "problem",
         "answer_key": "answer",
         "video_key": "videos",
@@ -125,6 +125,7 @@ def _rollout(recipe: Recipe) -> dict[str, Any]:
         "gpu_memory_utilization": rl.rollout.gpu_memory_utilization,
         "tensor_parallel_size": rl.rollout.tensor_parallel,
         "max_num_batched_tokens": rl.rollout.max_batched_tokens,
+        "val_override_config": {"n": 1, "temperature": 0.0},
     }
 
 
@@ -145,7 +146,7 @@ def _trainer(recipe: Recipe) -> dict[str, Any]:
         "nnodes": recipe.cluster.nodes,
         "n_gpus_per_node": recipe.cluster.gpus_per_node,
         "max_try_make_batch": rl.filter.max_refills,
-        "val_freq": -1,
+        "val_freq": rl.validation.every if rl.validation else -1,
         "val_before_train": False,
         "save_freq": RunTime(rl.save_every),
         "save_limit": -1,  # `keep` says what stays

@@ -49,9 +49,11 @@ def rl(context: Context, name: str, spec: RlStage) -> Stage:
             module(environment, f"reward_plugins.merge.{spec.trainer}", "merge.json"),
         ),
         {
-            "prepare.json": context.prepare(
-                spec.trainer, "rl", spec.questions, spec.frames, recipe.prompt
-            ),
+            "prepare.json": {
+                **context.prepare(spec.trainer, "rl", spec.questions, spec.frames, recipe.prompt),
+                "hold_out": spec.validation.questions if spec.validation else 0,
+                "seed": recipe.seed,
+            },
             "train.json": trainer.train_config(recipe, context.policy(spec.start)),
             "merge.json": merge,
             **own_reward.files(recipe),

@@ -71,7 +71,7 @@ def _data(recipe: Recipe) -> dict[str, Any]:
     questions = OUT / "data/rl.parquet"
     return {
         "data.train_files": questions,
-        "data.val_files": questions,
+        "data.val_files": OUT / "data/rl_held_out.parquet" if recipe.rl.validation else questions,
         "data.custom_cls.path": f"pkg://{PLUGIN}.dataset",
         "data.custom_cls.name": "FramesDataset",
         "+data.mm_processor_kwargs.do_resize": False,
@@ -202,7 +202,7 @@ def _trainer(recipe: Recipe) -> dict[str, Any]:
         "trainer.save_freq": RunTime(rl.save_every),
         "+trainer.keep_last": RunTime(rl.keep_last),
         "+trainer.keep_every": RunTime(rl.keep_every and rl.keep_every * rl.save_every),
-        "trainer.test_freq": -1,
+        "trainer.test_freq": rl.validation.every if rl.validation else -1,
         "trainer.val_before_train": False,
         "trainer.resume_mode": "auto",
         **loggers.run_name(recipe, "trainer.project_name", "trainer.experiment_name"),

@@ -84,6 +84,15 @@ class RolloutSpec(Spec):
     """Tokens vLLM schedules at once."""
 
 
+class ValidationSpec(Spec):
+    """Looks at the policy while it trains, on questions that training leaves out."""
+
+    every: int = Field(gt=0)
+    """Steps from one to the next; greedy answers, one a question."""
+    questions: int = Field(gt=0)
+    """Least number of questions left out: all on the first clips in an order drawn by `seed`."""
+
+
 class RlSpec(Spec):
     """EMA-GRPO from an earlier policy, run by stock verl or EasyR1."""
 
@@ -159,11 +168,13 @@ class RlSpec(Spec):
     max_tokens_per_device: int = Field(gt=0)
     """Tokens of one micro-batch under dynamic batching in verl; EasyR1 has no such key, and takes
     `microbatch_responses` times the longest sequence."""
+    validation: ValidationSpec | None
+    """A small held-out set, scored by the reward while training goes on; null: none."""
     save_every: int = Field(gt=0)
     """Steps between checkpoints."""
     keep_last: int = Field(gt=0)
     """Newest checkpoints that stay on disk, besides those of `keep_every`. There is no `keep_best`:
-    training validates nothing, and each that is kept can be evaluated."""
+    each that is kept can be evaluated."""
     keep_every: int | None = Field(gt=0)
     """Every so many checkpoints one stays for ever, to go back to behind a collapse that is seen
     late; null: none does."""

@@ -69,6 +69,7 @@ PANELS = (
     ),
     Panel("Other parts of the reward", "mean", ("reward/",), prefix=True),
     Panel("Reward of trained groups", "mean", ("reward_kept/",), prefix=True),
+    Panel("Accuracy on held-out questions", "mean", ("held_out/", "val/accuracy"), prefix=True),
     Panel("Response length", "tokens, mean", ("response_length/mean",)),
     Panel("EMA of the reward's std", "std, by task", ("ema_grpo/std/",), prefix=True),
     Panel("Groups kept by filtering", "share", ("groups/kept_share",), least=0.0),

@@ -1,6 +1,7 @@
 """verl's synchronous trainer, as mode `sync_ema`: it knows tasks and keeps the EMA's state."""
 
 import os
+import re
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from reward_plugins.metrics_history import MetricsHistory
 from reward_plugins.verl_plugin import estimator
 from reward_plugins.verl_plugin.filtering import earnings, reward_means
 
+HELD_OUT = re.compile(r"val-(?:aux|core)/(.*)/accuracy/mean@1")
+"""verl's name of a task's accuracy on the held-out questions."""
 STATE_FILE = "ema_grpo.json"
 MODE = "sync_ema"
 HISTORY = "VERL_FILE_LOGGER_PATH"
@@ -58,6 +61,12 @@ class EmaTrainer(PPOTrainerSync):
         names = [f"{self.global_steps:06d}-{first + i:06d}" for i in range(len(batch))]
         batch["uid"] = NonTensorStack(*names)
         return batch
+
+    def _validate(self) -> dict[str, Any]:
+        """verl's metrics, and the accuracy of each task under a name as plain as the others."""
+        metrics = super()._validate()
+        found = (HELD_OUT.fullmatch(name) for name in metrics)
+        return metrics | {f"held_out/{m[1]}": metrics[m[0]] for m in found if m}
 
     def _compute_advantage(self, batch: KVBatchMeta, metrics: dict[str, Any]) -> KVBatchMeta:
         rows = _real_rows(batch)

@@ -207,3 +207,11 @@ def test_old_checkpoints_go_only_when_the_new_one_is_whole(
     names = [f"global_step_{step}" for step in (10, 11, 8, 9)]
     assert there[-1] == [names[0], names[1], names[3]]
     assert sorted(path.name for path in tmp_path.glob("global_step_*")) == names[:2]
+
+
+def test_accuracy_on_held_out_questions_has_a_plain_name(
+    trainer: EmaTrainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = {"val-aux/binary/accuracy/mean@1": 0.75, "val-core/binary/reward/mean@1": 0.8}
+    monkeypatch.setattr(PPOTrainerSync, "_validate", lambda self: dict(theirs))
+    assert trainer._validate() == {**theirs, "held_out/binary": 0.75}

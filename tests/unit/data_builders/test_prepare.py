@@ -22,8 +22,8 @@ from data_builders.frame_store import FrameCacheError, Job
 from data_builders.frame_store import build as store
 from data_builders.frames import QuarantineError, materialise
 from data_builders.media import video, whole
-from data_builders.prepare import PrepareConfig, main, prepare
-from data_builders.sample import read_samples, write_samples
+from data_builders.prepare import PrepareConfig, main, prepare, split
+from data_builders.sample import SampleError, read_samples, write_samples
 from data_builders.specs import FrameSpec, PromptSpec
 from tests.givens import question
 
@@ -78,6 +78,16 @@ def test_rows_whose_clip_is_unreadable_are_left_out_counted_and_said(
     assert "3 questions, 4 without a readable clip" in caplog.text
     exported = videos(form, asked.out)
     assert len(exported) == len(GOOD) and all(Path(video).is_file() for video in exported)
+
+
+def test_held_out_questions_share_no_clip_with_the_others() -> None:
+    samples = [question(3 * c + n, media=(video(f"{c}.mp4"),)) for c in range(6) for n in range(3)]
+    left, out = split(samples, 4, seed=1)
+    assert len(out) == 6 and not {s.clip for s in left} & {s.clip for s in out}
+    assert sorted(s.id for s in [*left, *out]) == sorted(s.id for s in samples)
+    assert split(samples, 4, seed=1) == (left, out) != split(samples, 4, seed=2)
+    with pytest.raises(SampleError, match=r"rl.validation.questions: 16 .* of 18"):
+        split(samples, 16, seed=1)
 
 
 def test_over_the_limit_nothing_is_exported_and_the_clips_are_listed(root: Path) -> None:
