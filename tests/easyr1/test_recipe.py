@@ -14,7 +14,7 @@ if not os.environ.get("EASYR1_HOME"):
 from omegaconf import OmegaConf
 from verl.trainer.config import PPOConfig
 
-from orchestrator.plan.easyr1 import train_config
+from orchestrator.plan.make import make_plan
 from orchestrator.recipe import Recipe, load_recipe
 from reward_plugins.easyr1_plugin.launch import LaunchConfig
 from reward_plugins.ema_grpo import EmaNormalizer
@@ -23,9 +23,9 @@ from reward_plugins.ema_grpo import EmaNormalizer
 def render(*overrides: str) -> tuple[Recipe, LaunchConfig, Any]:
     """The paper's recipe, what the launcher reads of it, and what EasyR1 makes of that."""
     recipe = load_recipe("camreasoner_7b", ["rl.trainer=easyr1", *overrides])
-    stages = ("data", "model", "sft")
-    config = train_config(recipe, {name: Path("/runs") / name for name in stages})
-    launch = LaunchConfig.model_validate(config)
+    stage = make_plan(recipe, Path("/runs")).stage("rl")
+    (config,) = (text for path, text in stage.files.items() if path.endswith("train.json"))
+    launch = LaunchConfig.model_validate_json(config)
     merged = OmegaConf.merge(
         OmegaConf.structured(PPOConfig()), OmegaConf.create(dict(launch.easyr1))
     )
