@@ -29,7 +29,11 @@ BINARY_BLOB = "f9affc90192d23c692b83d703391768feac6c1da"
 VQA_BLOB = "0332c6ca03790ec0cc8faa228cfa82e27c9117fc"
 """Git blob hash of the released camerabench_vqa.json (14,172 questions)."""
 
+YES_NO_BLOB = "2ca35231de6f6869384123da82b2903dc5f77fb4"
+"""Git blob hash of the deleted converted_vqa/all.json (14,172 questions)."""
+
 _RELEASED_QUESTION = "Which of the following options is more likely to have the answer '{}'?"
+_YES_NO_QUESTION = "Does the camera movement in this video match the following description?\n\n{}"
 _PAPERS_NAMES = {
     "move_in": "dolly_in",
     "move_out": "dolly_out",
@@ -112,6 +116,20 @@ def vqa_as_released(annotations: Path) -> list[Sample]:
     return samples
 
 
+def vqa_yes_no(annotations: Path) -> list[Sample]:
+    """Whether a statement fits the clip: 14,172 questions, the released code's own, in its order.
+
+    CamReasoner's repository held this file beside the other form and deleted it: its labels are
+    right, half of them Yes. `provenance["pair"]` links the two clips of a statement (both right:
+    chance is 25 %, CameraBench's question accuracy). Raises `AnnotationsError` unless that file is
+    reproduced to the byte.
+    """
+    counts: Counter[str] = Counter()
+    samples = [s for pair in _pairs(annotations) for s in _yes_no_items(pair, counts)]
+    verify_released(samples, YES_NO_BLOB)
+    return samples
+
+
 def vqa_match(annotations: Path, split: Split = "test", seed: int = 0) -> list[Sample]:
     """Which of two statements fits the clip: one question per (pair, clip), 7,086 in the test set.
 
@@ -123,7 +141,10 @@ def vqa_match(annotations: Path, split: Split = "test", seed: int = 0) -> list[S
 
 
 def released_json(samples: Sequence[Sample]) -> bytes:
-    """`samples` of `binary` or `vqa_as_released` in the released file's JSON, to the byte."""
+    """`samples` of `binary`, `vqa_as_released` or `vqa_yes_no` in the released file's JSON.
+
+    To the byte, as `verify_released` finds.
+    """
     records = [_released_record(s, index) for index, s in enumerate(samples, start=1)]
     return json.dumps(records, indent=2, ensure_ascii=False).encode()
 
@@ -160,6 +181,23 @@ def _released_items(pair: _Pair, counts: Counter[str]) -> Iterator[Sample]:
         )
 
 
+def _yes_no_items(pair: _Pair, counts: Counter[str]) -> Iterator[Sample]:
+    for text, clip in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        yield Sample(
+            id=f"{pair.task}.jsonl_{counts[pair.task]}",
+            dataset="camerabench_vqa_yes_no",
+            split="test",
+            task="binary",
+            category=pair.skill,
+            media=(video(clip_path(pair.videos[clip], "test")),),
+            question=_YES_NO_QUESTION.format(pair.texts[text]),
+            options=("Yes", "No"),
+            answer="A" if text == clip else "B",
+            provenance={"pair": f"{pair.key}/{('pos', 'neg')[text]}"},
+        )
+        counts[pair.task] += 1
+
+
 def _match_items(pair: _Pair, split: Split, seed: int) -> Iterator[Sample]:
     swap = hashlib.sha256(f"{seed}:{pair.key}:{pair.texts}:{pair.videos}".encode()).digest()[0] & 1
     for clip, role in enumerate(("pos", "neg")):
@@ -178,7 +216,8 @@ def _match_items(pair: _Pair, split: Split, seed: int) -> Iterator[Sample]:
 
 
 def _released_record(sample: Sample, index: int) -> dict[str, object]:
-    is_binary = sample.task == "binary"
+    is_binary = sample.dataset == "camerabench_binary"
+    deleted = sample.dataset == "camerabench_vqa_yes_no"
     return {
         "problem_id": f"{sample.id.rpartition('_')[0]}_{index}" if is_binary else sample.id,
         "problem": sample.question,
@@ -187,10 +226,10 @@ def _released_record(sample: Sample, index: int) -> dict[str, object]:
         "options": [f"{a}. {text}" for a, text in zip(sample.letters, sample.options, strict=True)],
         "process": "",
         "solution": f"<answer>{sample.answer}</answer>",
-        "path": f"video/{Path(sample.clip).name}",
+        "path": Path(sample.clip).name if deleted else f"video/{Path(sample.clip).name}",
         "data_source": "camerabench",
         "dataset": "camerabench",
-        "output": [],
+        **({} if deleted else {"output": []}),
         **({"id": sample.id} if is_binary else {}),
     }
 

@@ -14,6 +14,7 @@ BenchmarkName = Literal[
     "camerabench_binary",
     "camerabench_vqa",
     "camerabench_vqa_as_released",
+    "camerabench_vqa_yes_no",
     "shotbench",
     "shotbench_camera_movement",
     "refineshot",
@@ -91,9 +92,9 @@ class FilesSpec(Spec):
 class CameraBenchSpec(Spec):
     """Which of CameraBench's questions, and where the training ones are."""
 
-    vqa: Literal["match", "as_released"]
-    """Test questions whose labels are right and whose text gives nothing away, or the released
-    file to the byte."""
+    vqa: Literal["match", "as_released", "yes_no"]
+    """Test questions whose labels are right and whose text gives nothing away; the released file
+    to the byte; or that which its authors deleted, to the byte: Yes or No, labels right."""
     train_annotations: Path | None = None
     """Folder of training annotations, which CameraBench gives out on request: the training
     questions are then asked by this project's rules. Null brings test questions alone."""

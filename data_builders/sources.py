@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import filecmp
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from glob import escape
 from itertools import takewhile
@@ -27,7 +27,12 @@ from data_builders.media import Item
 from data_builders.sample import Sample
 from data_builders.source_specs import FilesSpec, Repository
 
-VqaBuild = Literal["match", "as_released"]
+VqaBuild = Literal["match", "as_released", "yes_no"]
+_VQA: dict[VqaBuild, Callable[[Path], list[Sample]]] = {
+    "match": camerabench.vqa_match,
+    "as_released": camerabench.vqa_as_released,
+    "yes_no": camerabench.vqa_yes_no,
+}
 
 
 def camerabench_test(
@@ -35,14 +40,14 @@ def camerabench_test(
 ) -> list[Sample]:
     """CameraBench's test questions, binary and VQA, with their clips under `root`.
 
-    `vqa` is "match" (labels right, text gives nothing away) or "as_released" (the published
-    numbers' file, to the byte). Downloads 4.4 GB the first time.
+    `vqa` is "match" (labels right, text gives nothing away), "as_released" (the released file, to
+    the byte) or "yes_no" (the released code's other file, to the byte). Downloads 4.4 GB the first
+    time.
     """
     fetched = net.fetch(catalogue.CAMERABENCH_ANNOTATIONS, root / "camerabench" / "annotations")
     annotations = fetched / "camerabench" / "data"
     net.fetch(catalogue.CAMERABENCH_TEST_CLIPS, root / "camerabench" / "test", meter)
-    build = camerabench.vqa_match if vqa == "match" else camerabench.vqa_as_released
-    return located([*camerabench.binary(annotations), *build(annotations)], root)
+    return located([*camerabench.binary(annotations), *_VQA[vqa](annotations)], root)
 
 
 def camerabench_train(root: Path, annotations: Path, meter: Meter | None = None) -> list[Sample]:

@@ -53,11 +53,9 @@ class Benchmark(NamedTuple):
     """None reads answers as the recipe does."""
 
 
-def _camerabench(dataset: str) -> Benchmark:
+def _camerabench(dataset: str, vqa: sources.VqaBuild = "match") -> Benchmark:
     def fetch(config: BenchmarksConfig, meter: Meter) -> Iterable[Sample]:
-        released = dataset.endswith("as_released")
-        build: sources.VqaBuild = "as_released" if released else "match"
-        samples = sources.camerabench_test(config.downloads, build, meter)
+        samples = sources.camerabench_test(config.downloads, vqa, meter)
         return [sample for sample in samples if sample.dataset == dataset]
 
     return Benchmark(fetch)
@@ -75,7 +73,8 @@ def _synthetic(config: BenchmarksConfig, meter: Meter) -> Iterable[Sample]:
 BENCHMARKS: dict[BenchmarkName, Benchmark] = {
     "camerabench_binary": _camerabench("camerabench_binary"),
     "camerabench_vqa": _camerabench("camerabench_vqa_match"),
-    "camerabench_vqa_as_released": _camerabench("camerabench_vqa_as_released"),
+    "camerabench_vqa_as_released": _camerabench("camerabench_vqa_as_released", "as_released"),
+    "camerabench_vqa_yes_no": _camerabench("camerabench_vqa_yes_no", "yes_no"),
     "shotbench": _published(sources.shotbench_test),
     "shotbench_camera_movement": _published(sources.shotbench_movement),
     "refineshot": _published(sources.refineshot_test),

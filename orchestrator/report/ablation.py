@@ -23,6 +23,7 @@ PAPER_COLUMN = {
     "camerabench_binary": "binary",
     "camerabench_vqa_match": "multiple_choice",
     "camerabench_vqa_as_released": "multiple_choice",
+    "camerabench_vqa_yes_no": "binary",
 }
 """Where a sweep's `paper` has the numbers of a data set."""
 

@@ -102,6 +102,12 @@ class Run:
         ]
 
     @cached_property
+    def data_findings(self) -> list[str]:
+        """What the audit of the questions found: test clips in training, answers by text alone."""
+        path = self._file("data", "audit.json")
+        return [] if path is None else list(read_json(path)["findings"])
+
+    @cached_property
     def manifests(self) -> dict[str, Row]:
         """The manifest of every finished stage."""
         paths = {name: self._file(name, "manifest.json") for name in self.stages}

@@ -61,6 +61,14 @@ def test_vqa_as_released_is_the_released_file_with_its_labels(published: Path) -
     assert {s.provenance["literal_answer"] for s in samples} == {"A"}
 
 
+def test_vqa_yes_no_is_the_deleted_file_with_right_labels(published: Path) -> None:
+    samples = camerabench.vqa_yes_no(published / "camerabench")
+    assert Counter(s.answer_text for s in samples) == {"Yes": 7086, "No": 7086}
+    assert Counter(s.category for s in samples) == SKILLS
+    pairs = Counter(s.provenance["pair"] for s in samples)
+    assert len(pairs) == 7086 and set(pairs.values()) == {2}
+
+
 def test_vqa_match_of_the_published_annotations_is_balanced(published: Path) -> None:
     samples = camerabench.vqa_match(published / "camerabench")
     assert len(samples) == 7086

@@ -215,6 +215,19 @@ def test_the_headline_names_the_majority_baseline(run_dir: Path) -> None:
     assert said in next(headline(scores))
 
 
+def test_what_the_audit_of_the_data_found_heads_the_report(run_dir: Path) -> None:
+    findings = ["a/train: 3 of 9 questions show clips of the test split <b>"]
+    audit = run_dir / "data" / "audit.json"
+    audit.write_text(json.dumps({"findings": findings}))
+    try:
+        page = write_report(run_dir).read_text()
+    finally:
+        audit.unlink()
+    said = "Data: a/train: 3 of 9 questions show clips of the test split &lt;b&gt;."
+    assert said in page and page.index(said) < page.index("<section")
+    assert "> Data: a/train: 3 of 9" in (run_dir / "report" / "report.md").read_text()
+
+
 def test_settings_are_those_the_recipe_has() -> None:
     assert settings({"seed": 0, "rl": {"group_size": 8, "kl": None}}) == {
         "seed": "0",
