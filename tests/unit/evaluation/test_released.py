@@ -41,7 +41,8 @@ def test_evaluating_them_needs_no_training_and_no_training_data(tmp_path: Path) 
     plan = planned(tmp_path)
     assert [stage.name for stage in plan.until("eval")] == ["benchmarks", "eval"]
     model, answers = told(plan, "eval", "eval.json")["checkpoints"]  # type: ignore[misc]
-    assert model == ["camreasoner_7b", f"{tmp_path}/downloads/models/LaurentWu--CamReasoner-7B"]
+    folder = plan.stage("benchmarks").directory
+    assert model == ["camreasoner_7b", f"{folder}/models/LaurentWu--CamReasoner-7B"]
     assert set(answers[1]["predictions"]) == set(FILES)  # type: ignore[index]
 
 
@@ -62,7 +63,7 @@ def test_the_answers_come_from_their_authors_by_hash(
     ]
     plan = planned(tmp_path, *overrides)
     config = BenchmarksConfig.model_validate(told(plan, "benchmarks", "benchmarks.json"))
-    config = config.model_copy(update={"benchmarks": (), "out": tmp_path / "out"})
+    config = config.model_copy(update={"benchmarks": ()})
     obtained: list[ModelConfig] = []
     monkeypatch.setattr(benchmarks, "obtain", lambda model, meter: obtained.append(model))
     with FakeGitHub("wuhang03/CamReasoner", COMMIT, files) as github:
