@@ -79,6 +79,11 @@ MARKDOWN = re.compile(r"([\\`*\[\]<>|])")
 """What would be more than text in Markdown: names come from recipes and data sets."""
 
 
+def plain(text: object) -> str:
+    """`text` as Markdown shows it letter by letter, in a line."""
+    return MARKDOWN.sub(r"\\\1", str(text)).replace("\n", " ")
+
+
 def write_report(run_dir: Path) -> Path:
     """Write the report of the run in `runs/<name>` and return the path of `report.html`.
 
@@ -113,7 +118,7 @@ def write_pages(run: Run, out: Path, live: bool = False) -> Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["md"] = lambda text: MARKDOWN.sub(r"\\\1", str(text)).replace("\n", " ")
+    environment.filters["md"] = plain
     for name in ("report.md", "report.html"):
         text = environment.get_template(f"{name}.j2").render(facts)
         write_file(out / name, text)
