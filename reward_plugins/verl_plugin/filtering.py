@@ -6,7 +6,7 @@ groups at hand in arbitrary order. This replay buffer enters through
 """
 
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from itertools import chain
 from statistics import fmean
@@ -147,11 +147,10 @@ class GroupSampler(ReplayBuffer):
         keys = [key for key in self.partitions[partition_id] if key.split("_")[0] in new]
         if not keys:
             return
-        rows = tq.kv_batch_get(
-            keys=keys, partition_id=partition_id, select_fields=["extra_fields", "rm_scores"]
-        )
-        for key, row, scores in zip(keys, rows["extra_fields"], rows["rm_scores"], strict=True):
-            earned = {"score": float(scores.sum()), **earnings(row)}
+        fields = ["extra_fields", "rm_scores", "data_source"]
+        rows = tq.kv_batch_get(keys=keys, partition_id=partition_id, select_fields=fields)
+        for key, row, scores, task in zip(keys, *(rows[name] for name in fields), strict=True):
+            earned = {"score": float(scores.sum()), **earnings(row, task)}
             self.rewards.setdefault(key.split("_")[0], []).append(earned)
 
     def _count_failed(self, groups: int) -> None:
@@ -195,16 +194,28 @@ class GroupSampler(ReplayBuffer):
         return sorted(sampleable_keys)[:batch_size], ordered, steps
 
 
-def earnings(extra_fields: Any) -> dict[str, Any]:
-    """The parts of a response's reward, from verl's row of it."""
-    return dict(getattr(extra_fields, "data", extra_fields)["reward_extra_info"])
+TASK = "task of"
+"""Key of the task beside the parts of a reward: no part is called so."""
+
+
+def earnings(extra_fields: Any, task: str) -> dict[str, Any]:
+    """The parts of a response's reward, from verl's row of it, and its `TASK`."""
+    return {**getattr(extra_fields, "data", extra_fields)["reward_extra_info"], TASK: task}
 
 
 def reward_means(where: str, earned: Iterable[dict[str, Any]]) -> dict[str, float]:
-    """Means of what all responses have a part of: `<where>/accuracy`, `<where>/format`, ..."""
+    """Means of each part over the responses that have it: `<where>/accuracy`, `<where>/map`, ...
+
+    Where several tasks are mixed, each task's own beside them: `<where>/<task>/accuracy`, ...
+    """
+    parts: dict[str, list[float]] = defaultdict(list)
     rows = list(earned)
-    names = sorted(set.intersection(*map(set, rows))) if rows else []
-    return {f"{where}/{name}": fmean(float(row[name]) for row in rows) for name in names}
+    several = len({row[TASK] for row in rows}) > 1
+    for row in rows:
+        for name in row.keys() - {TASK}:
+            for title in (name, f"{row[TASK]}/{name}")[: 1 + several]:
+                parts[f"{where}/{title}"].append(float(row[name]))
+    return {name: fmean(values) for name, values in sorted(parts.items())}
 
 
 def _session(key: str) -> tuple[str, int, int]:

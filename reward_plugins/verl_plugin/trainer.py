@@ -70,7 +70,9 @@ class EmaTrainer(PPOTrainerSync):
 
     def _compute_advantage(self, batch: KVBatchMeta, metrics: dict[str, Any]) -> KVBatchMeta:
         rows = _real_rows(batch)
-        metrics.update(reward_means("reward_kept", map(earnings, rows["extra_fields"])))
+        metrics.update(
+            reward_means("reward_kept", map(earnings, rows["extra_fields"], rows["data_source"]))
+        )
         if not self.uses_ema:
             return super()._compute_advantage(batch, metrics)
         estimator.ESTIMATOR.tasks = dict(zip(rows["uid"], rows["data_source"], strict=True))

@@ -10,7 +10,7 @@ from verl.trainer.ppo.v1 import replay_buffer
 
 from reward_plugins.verl_plugin import filtering
 from reward_plugins.verl_plugin.faults import Fault, GenerationError, ResponseError
-from reward_plugins.verl_plugin.filtering import GroupSampler, RegenerationError
+from reward_plugins.verl_plugin.filtering import GroupSampler, RegenerationError, reward_means
 
 
 class Queue:
@@ -43,7 +43,11 @@ class Queue:
             self.tags[key] = {"status": "success"}
             info = {"accuracy": accuracy, "score": accuracy}
             scores = np.array([0.0, accuracy])
-            self.rows[key] = {"extra_fields": {"reward_extra_info": info}, "rm_scores": scores}
+            self.rows[key] = {
+                "extra_fields": {"reward_extra_info": info},
+                "rm_scores": scores,
+                "data_source": "binary",
+            }
 
 
 @pytest.fixture
@@ -225,3 +229,14 @@ def test_all_prompts_that_the_cap_allows_are_used_and_no_more(
 def test_ill_formed_options_are_refused(queue: Queue, options: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         sampler(queue, [[[1.0]]], **options)
+
+
+def test_each_part_and_each_task_has_a_mean_of_its_own() -> None:
+    rows = [
+        {"accuracy": 1.0, "task of": "a"}, {"accuracy": 0.0, "task of": "b"},
+        {"accuracy": 0.5, "map": 0.25, "task of": "b"},
+    ]  # fmt: skip
+    mixed = reward_means("reward", rows)
+    assert mixed["reward/accuracy"] == 0.5 and mixed["reward/map"] == 0.25
+    assert (mixed["reward/a/accuracy"], mixed["reward/b/accuracy"]) == (1.0, 0.25)
+    assert set(reward_means("reward", rows[1:])) == {"reward/accuracy", "reward/map"}
