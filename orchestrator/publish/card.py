@@ -87,7 +87,7 @@ def base_license(checkpoint: Path) -> dict[str, str]:
     return {**found, "words": f"{name}{link}, as the base model"}
 
 
-def _render(kind: str, header: str, record: Record, **facts: Any) -> str:
+def _render(template: str, header: str, record: Record, **facts: Any) -> str:
     folder = Path(__file__).with_name("templates")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder),
@@ -97,7 +97,7 @@ def _render(kind: str, header: str, record: Record, **facts: Any) -> str:
         keep_trailing_newline=True,
     )
     recipe = {key: value for key, value in record.recipe.items() if key not in PRIVATE}
-    text = environment.get_template(f"{kind}.md.j2").render(
+    text = environment.get_template(f"{template}.md.j2").render(
         name=record.name,
         paper=PAPER,
         recipe=yaml.safe_dump(recipe, sort_keys=False),
