@@ -73,6 +73,7 @@ def fabricate(run: Path, samples: Sequence[Sample], root: Path, names: Sequence[
     recipe = {
         "name": run.name,
         "seed": 0,
+        "stages": {"sft": {"kind": "sft"}, "rl": {"kind": "rl"}},
         "rl": {"group_size": 8, "prompts_per_step": 32, "reward": {"format_weight": 0.1}},
     }
     (run / "recipe.json").write_text(json.dumps(recipe))

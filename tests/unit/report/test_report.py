@@ -15,9 +15,9 @@ from rich.console import Console
 
 from orchestrator.report.__main__ import main
 from orchestrator.report.examples import ordered
-from orchestrator.report.figures import RL, curves, draw_curves, smooth
+from orchestrator.report.figures import PANELS, curves, draw_curves, smooth
 from orchestrator.report.pages import headline, settings, write_pages, write_report
-from orchestrator.report.sources import ReportError, Run, read_run
+from orchestrator.report.sources import ReportError, Run, Training, read_run
 from orchestrator.report.table import lines, p_value, percent, points, span, summary_table
 from orchestrator.run.history import HistoryError
 
@@ -75,7 +75,7 @@ def test_the_page_shows_scores_baselines_and_curves(page: str, run_dir: Path) ->
         assert span(line.interval) in page
     for words in ("always &#34;", "text alone", "swapped clip", "macro", "balanced", "tokens"):
         assert words in page
-    for alt in ("accuracy by task", "SFT curves", "RL curves", "confusion"):
+    for alt in ("accuracy by task", "sft curves", "rl curves", "confusion"):
         assert f'alt="{alt}"' in page
     assert "Not run yet" not in page
 
@@ -135,9 +135,14 @@ def test_the_stage_writes_the_same_page(run_dir: Path, page: str, tmp_path: Path
 
 
 def test_stages_that_have_not_run_are_said_to_be_missing(tmp_path: Path) -> None:
-    (tmp_path / "recipe.json").write_text('{"name": "new"}')
+    stages = {"cold": {"kind": "sft"}, "hard": {"kind": "sample"}, "reason": {"kind": "rl"}}
+    (tmp_path / "recipe.json").write_text(json.dumps({"name": "new", "stages": stages}))
     page = write_report(tmp_path).read_text()
-    assert page.count("Not run yet: make") == 3 and "Not evaluated yet." in page
+    missing = re.findall("Not run yet: (make .*?) RECIPE=new<", page)
+    assert missing == ["make eval", "make stage STAGE=cold", "make stage STAGE=reason"]
+    assert "Not evaluated yet." in page
+    for title in ("Supervised fine-tuning: cold", "Reinforcement learning: reason"):
+        assert f"<h2>{title}</h2>" in page
 
 
 def test_no_run_and_broken_files_are_named(tmp_path: Path) -> None:
@@ -148,19 +153,44 @@ def test_no_run_and_broken_files_are_named(tmp_path: Path) -> None:
         write_report(tmp_path)
 
 
+def training(directory: Path, kind: str = "rl", **section: object) -> Training:
+    """What a stage of the kind, whose directory is this, has logged."""
+    recipe = {"stages": {"a": {"kind": kind}}, kind: section}
+    [found] = Run(recipe, {"a": directory}).training
+    return found
+
+
 def test_a_half_written_last_row_of_a_log_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").write_text('{"step": 1, "data": {"x": 2}}\n{"step": 2, "da')
-    assert Run({}, {"rl": tmp_path}).rl == [{"x": 2, "step": 1}]
+    assert training(tmp_path).rows == [{"x": 2, "step": 1}]
     (tmp_path / "metrics.jsonl").write_text('{"step" 1}\n')
     with pytest.raises(HistoryError, match=r"metrics\.jsonl:1 is not JSON"):
-        _ = Run({}, {"rl": tmp_path}).rl
+        training(tmp_path)
 
 
 def test_the_share_of_groups_kept_follows_from_the_prompts_generated(tmp_path: Path) -> None:
     data = {"training/filter_groups/generated_prompts": 160}
     (tmp_path / "metrics.jsonl").write_text(json.dumps({"step": 1, "data": data}) + "\n")
-    [row] = Run({"rl": {"prompts_per_step": 64}}, {"rl": tmp_path}).rl
+    [row] = training(tmp_path, prompts_per_step=64).rows
     assert row["groups/kept_share"] == pytest.approx(0.4)
+
+
+def test_each_stage_that_trains_has_its_own_batch_and_its_failed_responses(tmp_path: Path) -> None:
+    data = {"training/filter_groups/generated_prompts": 160, "training/failed_responses": 2}
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "metrics.jsonl").write_text(json.dumps({"step": 1, "data": data}) + "\n")
+    stages = {
+        "one": {"kind": "rl"},
+        "hard": {"kind": "sample"},
+        "two": {"kind": "rl", "prompts_per_step": 32},
+    }
+    recipe = {"name": "new", "stages": stages, "rl": {"prompts_per_step": 64}}
+    (tmp_path / "recipe.json").write_text(json.dumps(recipe))
+    one, two = read_run(tmp_path).training
+    assert (one.name, two.name, one.failed_responses) == ("one", "two", 2)
+    assert [t.rows[0]["groups/kept_share"] for t in (one, two)] == pytest.approx([0.4, 0.2])
+    assert "2 responses failed" in write_report(tmp_path).read_text()
 
 
 def test_the_newest_trainer_state_gives_the_sft_curve(tmp_path: Path) -> None:
@@ -169,17 +199,17 @@ def test_the_newest_trainer_state_gives_the_sft_curve(tmp_path: Path) -> None:
         path = tmp_path / f"checkpoints/checkpoint-{step}/trainer_state.json"
         path.parent.mkdir(parents=True)
         path.write_text(json.dumps(state))
-    assert Run({}, {"sft": tmp_path}).sft == [{"step": 10, "loss": 1.0}]
+    assert training(tmp_path, "sft").rows == [{"step": 10, "loss": 1.0}]
 
 
 def test_curves_without_values_are_not_drawn(tmp_path: Path) -> None:
-    assert not draw_curves([{"step": 1, "foreign": 3.0}], RL, tmp_path / "none.png", wide=2)
+    assert draw_curves([{"step": 1, "foreign": 3.0}], tmp_path / "none.png") == 0
     assert not (tmp_path / "none.png").exists()
 
 
 def test_a_part_of_ones_own_reward_has_its_curve() -> None:
     rows = [{"step": n, "reward/score": 0.5, "reward/length": n / 4} for n in (1, 2)]
-    found = {panel.title: drawn for panel, drawn in curves(rows, RL)}
+    found = {panel.title: drawn for panel, drawn in curves(rows, PANELS)}
     assert found == {
         "Reward, overall": {"score": [(1, 0.5), (2, 0.5)]},
         "Other parts of the reward": {"length": [(1, 0.25), (2, 0.5)]},
@@ -229,7 +259,11 @@ def test_what_the_audit_of_the_data_found_heads_the_report(run_dir: Path) -> Non
 
 
 def test_settings_are_those_the_recipe_has() -> None:
-    assert settings({"seed": 0, "rl": {"group_size": 8, "kl": None}}) == {
+    stages = {"one": {"kind": "rl"}, "two": {"kind": "rl", "group_size": 4}}
+    assert settings({"seed": 0, "stages": stages, "rl": {"group_size": 8, "kl": None}}) == {
         "seed": "0",
-        "group size G": "8",
+        "one: start": "base",
+        "one: group size G": "8",
+        "two: start": "one",
+        "two: group size G": "4",
     }

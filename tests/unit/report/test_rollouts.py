@@ -30,7 +30,8 @@ def write(path: Path, groups: list[list[float]]) -> None:
 def test_a_few_steps_from_first_to_last_each_with_a_group_that_differs(tmp_path: Path) -> None:
     for step in range(1, 31):
         write(tmp_path / f"rollouts/{step}.jsonl", [[1.0, 1.0], [0.1, 1.0, 0.0]])
-    files = Run({}, {"rl": tmp_path}).rollouts
+    [training] = Run({"stages": {"rl": {"kind": "rl"}}}, {"rl": tmp_path}).training
+    files = training.rollouts
     groups = choose_rollouts(files, steps=4)
     assert [group.step for group in groups] == [1, 11, 20, 30]
     assert groups[0].prompt == "prompt 1 <b>" and groups[0].mean == 1.1 / 3
@@ -49,7 +50,7 @@ def test_a_step_without_differences_shows_one_response(tmp_path: Path) -> None:
 
 
 def test_the_page_shows_them(tmp_path: Path) -> None:
-    (tmp_path / "recipe.json").write_text('{"name": "new"}')
+    (tmp_path / "recipe.json").write_text('{"name": "new", "stages": {"rl": {"kind": "rl"}}}')
     write(tmp_path / "rl/rollouts/7.jsonl", [[0.0, 1.0]])
     page = write_report(tmp_path).read_text()
     assert "Step 7" in page and "prompt 0 &lt;b&gt;" in page and "response 0.1" in page
