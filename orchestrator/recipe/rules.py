@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
-from data_builders.source_specs import BUILT_IN, TEST_SETS
+from data_builders.source_specs import BUILT_IN, OWN_SOURCE, TEST_SETS
 from data_builders.specs import FrameSpec
 from orchestrator.recipe.evaluation import short_name
 from orchestrator.recipe.own_code import REWARD, own_function
@@ -14,7 +15,7 @@ from orchestrator.recipe.schema import Recipe
 from orchestrator.recipe.stages import RESERVED, RlStage, SampleStage, TrainingStage, ordered
 
 SETS = ("sft", "rl", "test")
-"""Question sets that the data stage leaves."""
+"""Question sets that the data stage always leaves."""
 
 
 def broken_rules(recipe: Recipe) -> list[str]:
@@ -142,7 +143,7 @@ def _policies(recipe: Recipe) -> Iterator[str]:
     """A stage can only start from, and evaluation ask, a checkpoint that is saved before."""
     if reserved := sorted(RESERVED & recipe.stages.keys()):
         yield f"stages: {', '.join(reserved)} is the name of another part of a run; choose another"
-    for name in SETS:
+    for name in question_sets(recipe):
         if isinstance(recipe.stages.get(name), SampleStage):
             yield f"stages.{name}: samples a set of questions, and {name} is one of data.sources'"
     if taken := sorted({BASE, *recipe.stages, *recipe.checkpoints} & recipe.eval.models.keys()):
@@ -190,14 +191,24 @@ def _is_saved(step: int, spec: TrainingStage) -> bool:
 
 def _questions(recipe: Recipe) -> Iterator[str]:
     """Question sets that a stage names exist when it starts."""
+    sets = question_sets(recipe)
+    sampling = [name for name, s in recipe.stages.items() if isinstance(s, SampleStage)]
+    open_ended = any(re.fullmatch(OWN_SOURCE, name) for name in recipe.data.sources)
     for name, spec in recipe.stages.items():
-        sampled = recipe.stages.get(spec.questions)
-        if sampled is None and spec.questions not in SETS:
-            sampling = [n for n, s in recipe.stages.items() if isinstance(s, SampleStage)]
-            known = ", ".join([*SETS, *sampling])
-            yield f"stages.{name}.questions: no set called {spec.questions}; there are {known}"
-        elif not isinstance(sampled, SampleStage) and spec.questions not in SETS:
+        if spec.questions in (*sets, *sampling):
+            continue
+        if spec.questions in recipe.stages:
             yield f"stages.{name}.questions: {spec.questions} trains, and leaves no questions"
+        elif not open_ended:  # a function of the user's own returns sets by names of its own
+            known = ", ".join([*sets, *sampling])
+            yield f"stages.{name}.questions: no set called {spec.questions}; there are {known}"
+
+
+def question_sets(recipe: Recipe) -> list[str]:
+    """Question sets that the data stage is known to leave."""
+    files = (recipe.data.files or {}).items()
+    named = [name for source, spec in files if source in recipe.data.sources for name in spec.sets]
+    return list(dict.fromkeys([*SETS, *named]))
 
 
 def _sft(recipe: Recipe) -> Iterator[str]:

@@ -160,3 +160,15 @@ def test_what_is_no_policy_is_refused_with_the_grammar(name: str) -> None:
     with pytest.raises(ValueError, match=r"base \| <stage>\[:last\|epoch:N\|step:N\]"):
         parse_policy(name)
     assert Policy("sft").folder == "last"
+
+
+def test_a_stage_can_name_a_set_of_a_published_file_or_of_a_function(tmp_path: Path) -> None:
+    files = "{x: {rows: '/rows', sets: {grounding: g.json, spatial: s.json}, clips: '/clips'}}"
+    named = ["data.sources=[synthetic,x]", f"+data.files={files}", "stages.sft.questions=spatial"]
+    plan = plan_of(tmp_path, named)
+    assert plan.stage("data").directory / "spatial.parquet" in plan.stage("sft").needs
+    with pytest.raises(RecipeError, match="no set called maps; there are sft, rl, test, grounding"):
+        load_recipe("tiny", [*named[:2], "stages.sft.questions=maps"])
+    own = tmp_path / "own.py"
+    own.write_text("def sets(folder):\n    return {}\n")
+    load_recipe("tiny", [f"data.sources=[synthetic,'{own}:sets']", "stages.sft.questions=maps"])
