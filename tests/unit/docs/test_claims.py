@@ -10,12 +10,15 @@ import pytest
 
 from orchestrator.plan.stage import ROOT
 from orchestrator.recipe import Recipe, load_recipe
-from orchestrator.recipe.load import _all_keys, recipe_names
+from orchestrator.recipe.load import STAGES, _all_keys, recipe_names
+from orchestrator.recipe.tasks import TaskSpec
 from tests.unit.docs.test_commands import PAGES as ALL_PAGES
 
 PAGES = [page for page in ALL_PAGES if page.name != "reference.md"]  # generated, has its own test
 SECTIONS = set(Recipe.model_fields)
 LOCKS = {"LLaMA-Factory": ("sft", "llamafactory"), "verl": ("rl", "verl")}
+NAMED = {"stages": tuple(STAGES.values()), "tasks": (TaskSpec,)}
+"""Sections by the user's own names, and what may stand below one."""
 LARGE = re.compile(r"(?<![\d.,#])\d{1,3}(?:,\d{3})+(?![\d,])")
 PAPERS = {"131,072": "the paper's pixels in evaluation", "1,048,576": "recipes/published.yaml"}
 """Numbers of the paper that only the text needs, or that YAML writes otherwise."""
@@ -46,6 +49,10 @@ def test_keys_that_are_named_exist(page: Path) -> None:
 
 def _known(key: str, known: set[str]) -> bool:
     """A key, or one below a mapping whose keys are the user's."""
+    section, _, rest = key.partition(".")
+    if section in NAMED:
+        own = rest.partition(".")[2]
+        return not own or any(own in _all_keys(model) for model in NAMED[section])
     return key in known or any(key.startswith(f"{k}.") for k in ("eval.models",) if k in known)
 
 
