@@ -24,6 +24,7 @@ POOL: tuple[Any, ...] = (
     *(["synthetic"], ["camerabench"], ["shotqa"], ["static"], ["binary"], {"x": 1}, {"zoom": 7}),
     *({"synthetic": 0.5}, {"camreasoning": 0.5}, {"x": {"path": "x"}}, ["sft:last"]),
     {"camreasoning": {"rows": "rows", "sets": {"sft": "x.json"}, "clips": "clips"}},
+    {"sft": {"kind": "sft"}, "rl": {"kind": "rl", "start": "base"}},
     OWN_REWARD,
 )
 """Values to try; those that a key doesn't take are passed over."""
@@ -41,11 +42,14 @@ def bases() -> Iterator[dict[str, Any]]:
     recipe = load_recipe(TAUGHT)
     taught = recipe.model_dump(mode="json")["data"]["trajectories"]
     for trainer in ("verl", "easyr1"):
-        yield load_recipe("camreasoner_7b", [f"rl.trainer={trainer}"]).model_dump(mode="json")
+        given = [f"rl.trainer={trainer}", "stages.sample={kind: sample}"]
+        yield load_recipe("camreasoner_7b", given).model_dump(mode="json")
         for name in ("camreasoner_7b", "tiny"):
-            whole = load_recipe(name, [f"rl.trainer={trainer}"]).model_dump(mode="json")
-            whole["rl"]["frames"] = whole["eval"]["frames"] = whole["frames"]
-            whole["sft"]["prompt"] = whole["prompt"]
+            whole = load_recipe(name, given).model_dump(mode="json")
+            for section in ("rl", "sample", "eval"):
+                whole[section]["frames"] = whole["frames"]
+            for section in ("sft", "rl", "sample"):
+                whole[section]["prompt"] = whole["prompt"]
             whole["data"]["trajectories"] = whole["data"]["files"] and taught
             whole["loggers"] = ["wandb"]  # which shows the run's name
             whole["rl"]["padding_free"] = False  # which fp32 needs
@@ -98,7 +102,7 @@ def _told(stage: Stage, recipe: Recipe) -> Iterator[tuple[str, str]]:
             yield from _flat("llamafactory", yaml.safe_load(text))
         elif own == "deepspeed.json":
             yield from _flat("deepspeed", json.loads(text))
-        elif own == "train.json" and recipe.rl.trainer == "verl":
+        elif own == "train.json" and recipe.at(stage.name).rl.trainer == "verl":
             config = json.loads(text)
             for key, value in config.pop("overrides").items():
                 yield f"verl {key}", json.dumps(value)
