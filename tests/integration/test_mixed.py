@@ -41,6 +41,6 @@ def test_images_videos_both_and_texts_train_together(tmp_path: Path) -> None:
         row = json.loads(line)["data"]
         assert row["training/rollout_probs_diff_max"] < 1e-5  # rollout and update see the same
     answers = pq.read_table(run / "eval" / "predictions.parquet").to_pylist()
-    assert {row["checkpoint"] for row in answers} == {"base", "sft", "rl"}
+    assert {row["checkpoint"] for row in answers} == {"base", "sft:step:4", "rl"}
     assert {row["condition"] for row in answers} == {"shown", "swapped"}
     assert not any(row["error"] for row in answers)
