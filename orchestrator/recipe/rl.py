@@ -71,7 +71,7 @@ class RolloutSpec(Spec):
     """How responses are sampled during training."""
 
     engine: Literal["vllm", "hf"]
-    """`vllm` on GPUs; `hf` is Hugging Face generate on a CPU."""
+    """`vllm`, on a CPU by a build of its own; `hf` is Hugging Face generate, on a CPU only."""
     temperature: float = Field(gt=0)
     """Softmax temperature (paper Table 6: 1.0)."""
     top_p: float = Field(gt=0, le=1)
