@@ -25,6 +25,7 @@ POOL: tuple[Any, ...] = (
     *({"synthetic": 0.5}, {"camreasoning": 0.5}, {"x": {"path": "x"}}, ["sft:last"]),
     {"camreasoning": {"rows": "rows", "sets": {"sft": "x.json"}, "clips": "clips"}},
     {"sft": {"kind": "sft"}, "rl": {"kind": "rl", "start": "base"}},
+    {task: {"grader": "words", "tail": "x"} for task in ("binary", "multiple_choice")},
     OWN_REWARD,
 )
 """Values to try; those that a key doesn't take are passed over."""

@@ -35,6 +35,11 @@ READ_ELSEWHERE = {
     "review.sample": "what the review page shows",
     "rl.kl.enabled": "`verl actor_rollout_ref.actor.use_kl_loss`, `easyr1 algorithm.disable_kl`",
     "rl.rollout.engine": "`verl actor_rollout_ref.rollout.name`",
+    **{
+        f"{section}prompt.{name}": "nowhere: they are said in `tasks`"
+        for section in ("", "sft.", "rl.", "sample.")
+        for name in ("tails", "systems")
+    },
 }
 """Keys that no other value of their own changes in a plan, and who reads them."""
 MANY = 8

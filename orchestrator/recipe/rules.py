@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from data_builders.source_specs import BUILT_IN, OWN_SOURCE, TEST_SETS
-from data_builders.specs import FrameSpec
+from data_builders.specs import FrameSpec, PromptSpec
 from orchestrator.recipe.evaluation import short_name
 from orchestrator.recipe.own_code import REWARD, own_function
 from orchestrator.recipe.policy import BASE, GRAMMAR, Policy, parse_policy
@@ -266,16 +266,30 @@ def _reward(recipe: Recipe) -> Iterator[str]:
 
 
 def _tasks(recipe: Recipe) -> Iterator[str]:
-    if recipe.prompt.tails or recipe.prompt.systems:
-        yield "prompt.tails, prompt.systems: say them as tasks.<name>.tail and tasks.<name>.system"
+    for key, prompt in _prompts(recipe):
+        if prompt is not None and (prompt.tails or prompt.systems):
+            where = "tasks.<name>.tail and tasks.<name>.system"
+            yield f"{key}.tails, {key}.systems: say them as {where}"
+    stages = recipe.stages.values()
+    in_easyr1 = any(isinstance(s, RlStage) and s.trainer == "easyr1" for s in stages)
     for name, task in recipe.tasks.items():
-        if task.system is not None and recipe.rl.trainer == "easyr1":
+        if task.system is not None and in_easyr1:
             yield f"tasks.{name}.system: EasyR1 has one system turn for all; write it in the tail"
         if ".py:" in task.grader:
             try:
                 own_function(task.grader, alone=False)
             except ValueError as error:
                 yield f"tasks.{name}.grader: {error}"
+
+
+def _prompts(recipe: Recipe) -> Iterator[tuple[str, PromptSpec | None]]:
+    """Every prompt by its key: the recipe's, the kinds', and the stages' where it is another."""
+    yield "prompt", recipe.prompt
+    kinds = {"sft": recipe.sft, "rl": recipe.rl, "sample": recipe.sample}
+    yield from ((f"{kind}.prompt", spec.prompt) for kind, spec in kinds.items())
+    for name, stage in recipe.stages.items():
+        if stage.prompt != kinds[stage.kind].prompt:
+            yield f"stages.{name}.prompt", stage.prompt
 
 
 def _benchmarks(recipe: Recipe) -> Iterator[str]:

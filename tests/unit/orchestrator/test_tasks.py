@@ -58,6 +58,14 @@ def test_tails_and_system_turns_reach_every_prompt(tmp_path: Path) -> None:
         assert prompt["systems"] == {"binary": "You see well."}
     with pytest.raises(RecipeError, match=r"tasks\.binary\.system: EasyR1 has one system turn"):
         load_recipe("tiny", [tasks, "rl.trainer=easyr1"])
+    with pytest.raises(RecipeError, match=r"tasks\.binary\.system: EasyR1 has one system turn"):
+        load_recipe("tiny", [tasks, "stages.rl.trainer=easyr1"])
+
+
+@pytest.mark.parametrize("key", ["prompt", "sft.prompt", "rl.prompt", "stages.rl.prompt"])
+def test_tails_are_said_of_tasks_and_of_no_prompt(key: str) -> None:
+    with pytest.raises(RecipeError, match=rf"{key}\.tails, .*: say them as tasks\.<name>\.tail"):
+        load_recipe("tiny", [f"{key}={{system: s, tags: [answer], tails: {{binary: x}}}}"])
 
 
 def test_tasks_may_share_a_std(tmp_path: Path) -> None:
