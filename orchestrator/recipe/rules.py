@@ -285,10 +285,10 @@ def _tasks(recipe: Recipe) -> Iterator[str]:
 def _prompts(recipe: Recipe) -> Iterator[tuple[str, PromptSpec | None]]:
     """Every prompt by its key: the recipe's, the kinds', and the stages' where it is another."""
     yield "prompt", recipe.prompt
-    kinds = {"sft": recipe.sft, "rl": recipe.rl, "sample": recipe.sample}
-    yield from ((f"{kind}.prompt", spec.prompt) for kind, spec in kinds.items())
+    kinds = {"sft": recipe.sft.prompt, "rl": recipe.rl.prompt, "sample": recipe.sample.prompt}
+    yield from ((f"{kind}.prompt", prompt) for kind, prompt in kinds.items())
     for name, stage in recipe.stages.items():
-        if stage.prompt != kinds[stage.kind].prompt:
+        if stage.prompt != kinds[stage.kind]:
             yield f"stages.{name}.prompt", stage.prompt
 
 
