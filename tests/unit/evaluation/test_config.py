@@ -21,7 +21,7 @@ def test_the_planned_configs_are_the_ones_the_stages_read(name: str, tmp_path: P
     [config] = [t for path, t in evaluation.files.items() if path.endswith("eval.json")]
     parsed = EvalConfig.model_validate_json(config)
     assert parsed.out == evaluation.directory
-    assert list(parsed.checkpoints) == ["base", "sft", "rl"]
+    assert tuple(parsed.checkpoints) == plan.recipe.checkpoints
     [config] = [t for path, t in report.files.items() if path.endswith("report.json")]
     assert ReportConfig.model_validate_json(config).stages["eval"] == evaluation.directory
 

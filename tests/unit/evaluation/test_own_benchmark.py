@@ -63,7 +63,7 @@ def test_what_is_no_sample_is_refused(body: str, tmp_path: Path) -> None:
     own = tmp_path / "mine.py"
     own.write_text(f"def mine(folder):\n    return {body}\n")
     config = BenchmarksConfig(
-        benchmarks=(), own={"mine": f"{own}:mine"}, synthetic=None, models=(), predictions=(),
+        benchmarks=(), own={"mine": f"{own}:mine"}, synthetic=None, models={}, predictions={},
         downloads=tmp_path, workers=1, out=tmp_path,
     )  # fmt: skip
     with pytest.raises(OwnCodeError, match="returned no samples"):

@@ -113,7 +113,7 @@ def test_ray_is_of_one_version_everywhere() -> None:
     assert f'"ray[default]=={version}"' in (KUBERAY / "Dockerfile").read_text()
 
 
-def test_the_image_holds_every_package_and_the_uv_of_the_makefile() -> None:
+def test_the_image_holds_every_package_and_the_uv_that_make_installs() -> None:
     text = (KUBERAY / "Dockerfile").read_text()
     copied = {
         Path(name) for line in re.findall(r"^COPY (.*)$", text, re.M) for name in line.split()
@@ -123,5 +123,5 @@ def test_the_image_holds_every_package_and_the_uv_of_the_makefile() -> None:
     code = {Path(name) for name in ("orchestrator", "data_builders", "reward_plugins", "recipes")}
     assert code | {Path("envs"), Path("Makefile"), Path("pyproject.toml")} <= copied
     assert re.findall(r"uv==\S+", text) == re.findall(
-        r"uv==[\d.]+", (ROOT / "Makefile").read_text()
+        r"uv==[\d.]+", (ROOT / "envs" / "uv.txt").read_text()
     )
