@@ -215,9 +215,9 @@ def _trainer(recipe: Recipe) -> dict[str, Any]:
 def _cpu(recipe: Recipe) -> dict[str, Any]:
     """What verl needs to do without an accelerator; `verl_plugin/cpu` holds the rest.
 
-    Callers of one actor must not be forked from one process: Ray 2.60 takes a call of one for a
-    call of the other (`Check failed: erased == 1`), so there is one of each. And vLLM would encode
-    its largest videos to learn what memory they take.
+    With several callers of one actor Ray 2.60 died here (`Check failed: erased == 1`), maybe since
+    they are forked from one process: so there is one of each. And vLLM would encode its largest
+    videos to learn what memory they take.
     """
     compile_off = {
         f"{key}.use_torch_compile": False
