@@ -14,14 +14,20 @@ from orchestrator.recipe import load_recipe
 from orchestrator.report.__main__ import ReportConfig
 
 
-@pytest.mark.parametrize("name", ["tiny", "camreasoner_7b"])
-def test_the_planned_configs_are_the_ones_the_stages_read(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "start"), [("tiny", "sft:step:600"), ("camreasoner_7b", "sft:epoch:2")]
+)
+def test_the_planned_configs_are_the_ones_the_stages_read(
+    name: str, start: str, tmp_path: Path
+) -> None:
     plan = make_plan(load_recipe(name), tmp_path)
     evaluation, report = plan.stage("eval"), plan.stage("report")
     [config] = [t for path, t in evaluation.files.items() if path.endswith("eval.json")]
     parsed = EvalConfig.model_validate_json(config)
     assert parsed.out == evaluation.directory
     assert tuple(parsed.checkpoints) == plan.recipe.checkpoints
+    assert list(parsed.checkpoints) == ["base", start, "rl"]
+    assert parsed.checkpoints[start] == plan.stage("sft").directory / start[4:].replace(":", "-")
     [config] = [t for path, t in report.files.items() if path.endswith("report.json")]
     assert ReportConfig.model_validate_json(config).stages["eval"] == evaluation.directory
 
