@@ -323,7 +323,6 @@ def test_the_command_ends_with_the_failed_arms_and_their_table(
 
 FAKE = """
 import json, pathlib, sys
-from tests.unit.orchestrator.finished import with_values
 counts, name, label = sys.argv[1:]
 with open(counts, "a") as file:
     file.write(name + "\\n")

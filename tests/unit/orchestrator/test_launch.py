@@ -282,7 +282,6 @@ import signal, sys; from pathlib import Path
 signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, sys.argv[1])
 from tests.unit.orchestrator.test_launch import SLEEPER, plan_with, run
-from tests.unit.orchestrator.finished import with_values
 run(plan_with(Path(sys.argv[2]), SLEEPER))
 """
 

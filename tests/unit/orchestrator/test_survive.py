@@ -27,7 +27,6 @@ TRAINER = """
 import json, os, sys, time
 from pathlib import Path
 import psutil
-from tests.unit.orchestrator.finished import with_values
 out, harm, always = Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "always"
 
 def come_to_harm():
