@@ -38,7 +38,8 @@ def test_a_coupled_key_arrives_too(key: str, theirs: str, tmp_path: Path) -> Non
 OWNERS = {"sft": ("llamafactory", "deepspeed", "sft"), "rl": ("verl", "easyr1", "rl")}
 """Where a key of these sections must arrive: in the trainer's config, or in what goes before it."""
 BOUND = {
-    *("sft.frames", "sft.prompt", "rl.frames", "rl.prompt"),  # null, or a whole section
+    *("sft.frames", "sft.prompt", "rl.frames", "rl.prompt", "rl.validation"),  # null, or a section
+    *("sft.prompt.tails", "sft.prompt.systems"),  # those of `tasks`
     *("sft.save_every", "sft.prompt.tags", "sft.precision"),
     *("rl.precision", "rl.optimizer_precision", "rl.prompts_per_step", "rl.freeze_vision_tower"),
     *("rl.rollout.engine", "rl.kl.enabled", "rl.kl.kl_coef", "rl.reward.arguments"),

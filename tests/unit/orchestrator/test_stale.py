@@ -218,11 +218,14 @@ PLUMBING = (
     "reward_plugins/checkpoints.py",
     "reward_plugins/errors.py",
     "reward_plugins/files.py",
+    "reward_plugins/imports.py",
     "reward_plugins/logger_modes.py",
     "reward_plugins/merge",  # checks that what it wrote is what was trained
     "reward_plugins/metrics_history.py",
     "reward_plugins/own.py",
     "reward_plugins/reward.py",  # an evaluation only matches answers
+    "reward_plugins/sizes.py",  # refuses what the trainer would scale
+    "reward_plugins/trial.py",  # tries the reward before training
     "reward_plugins/weights.py",
 )
 """Imported by stages without deciding their results: they carry, check and count."""
