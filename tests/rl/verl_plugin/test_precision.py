@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import distributed
+from transformers.models.qwen2_5_vl import modeling_qwen2_5_vl as modeling
 from verl.utils.config import omega_conf_to_dataclass
 from verl.workers.config import HFModelConfig
 from verl.workers.engine import EngineRegistry
@@ -22,6 +23,17 @@ from orchestrator.doctor.parse_verl import compose
 from reward_plugins.verl_plugin.overrides import to_hydra
 
 FSDP = "actor_rollout_ref.actor.fsdp_config"
+
+
+@pytest.fixture(autouse=True)
+def unpatched() -> Iterator[None]:
+    """verl's engine replaces the model's `forward` in its process; other tests need the model's."""
+    models = [each for each in vars(modeling).values() if isinstance(each, type)]
+    before = {model: vars(model).get("forward") for model in models}
+    yield
+    for model, forward in before.items():
+        if forward is not None and vars(model).get("forward") is not forward:
+            model.forward = forward
 
 
 @pytest.fixture

@@ -115,4 +115,4 @@ def test_ray_that_goes_before_the_stage_is_placed_is_noticed(tmp_path: Path) -> 
             if daemon.name() == "raylet":
                 daemon.kill()
         with pytest.raises(AttemptError, match="own processes on this machine are gone"):
-            attempt(plan.recipe, plan.stages[0], session, tmp_path / "log", Console())
+            attempt(plan.recipe, plan.stages[0], None, session, tmp_path / "log", Console())
