@@ -77,7 +77,7 @@ def test_sft_killed_after_a_checkpoint_ends_with_the_same_weights(tmp_path: Path
     stage, unbroken = unbroken_and_set_aside(tmp_path, "sft")
     process = start(tmp_path, "sft")
     wait_for(stage / "checkpoints" / "checkpoint-4" / "trainer_state.json", process)
-    kill_trainer("llamafactory_plugin.launch", stage)
+    kill_trainer("reward_plugins.llamafactory_plugin.launch", stage)
     assert process.wait() == 0, (tmp_path / "sft.out").read_text()[-5000:]
     died, done = read_attempts(stage)
     assert (died.cause, done.resumed_from) == ("signal 9", "checkpoint-4")
