@@ -20,6 +20,7 @@ from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from data_builders.decoding import read_all
+from reward_plugins import positions
 from tests.local_server import LocalServer, reply
 
 
@@ -28,6 +29,7 @@ class Model:
 
     def __init__(self, checkpoint: Path) -> None:
         self.checkpoint, self.lock = checkpoint, threading.Lock()
+        positions.install()  # as every engine here numbers a prompt
         self.processor = AutoProcessor.from_pretrained(checkpoint)
         self.model = AutoModelForImageTextToText.from_pretrained(checkpoint, dtype=torch.float32)
         self.video_token = self.processor.tokenizer.convert_tokens_to_ids(
