@@ -78,7 +78,6 @@ def scores(runs: Path) -> dict[str, Any]:
     return found["benchmarks"]["held_out"]["checkpoints"]
 
 
-@pytest.mark.xfail(reason="the probe shows clips otherwise than the engines since media are lists")
 def test_a_served_model_scores_as_the_same_model_here(runs: Path, url: str) -> None:
     """All likeliest tokens are asked for: a random model's options are seldom among the first.
 

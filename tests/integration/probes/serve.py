@@ -1,7 +1,8 @@
 """A checkpoint behind an OpenAI-compatible server: `serve.py <checkpoint> <word>`.
 
-By plain transformers, knowing nothing of our engines. Takes clips as vLLM does, with
-`mm_processor_kwargs`, and pictures. While the file `<word>` exists, requests with its text fail.
+By plain transformers, but for the engines' numbering and for visual tokens, which are never
+written. Takes clips as vLLM does, with `mm_processor_kwargs`, and pictures. While the file `<word>`
+exists, requests with its text fail.
 """
 
 import base64
@@ -32,9 +33,8 @@ class Model:
         positions.install()  # as every engine here numbers a prompt
         self.processor = AutoProcessor.from_pretrained(checkpoint)
         self.model = AutoModelForImageTextToText.from_pretrained(checkpoint, dtype=torch.float32)
-        self.video_token = self.processor.tokenizer.convert_tokens_to_ids(
-            self.processor.video_token
-        )
+        visual = [self.processor.video_token, self.processor.image_token]
+        self.never = self.processor.tokenizer.convert_tokens_to_ids(visual)
 
     def complete(self, body: dict[str, Any]) -> dict[str, Any]:
         """The answer to a request's body."""
@@ -44,7 +44,7 @@ class Model:
                 **inputs,
                 do_sample=False,
                 max_new_tokens=body["max_tokens"],
-                suppress_tokens=[self.video_token],
+                suppress_tokens=self.never,
                 output_logits=True,
                 return_dict_in_generate=True,
             )
