@@ -6,6 +6,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 from data_builders.frames import FrameIndex
@@ -46,23 +47,27 @@ def asked(config: EvalConfig, benchmark: str) -> Asked:
 
 
 def select(config: EvalConfig, benchmark: str) -> list[Sample]:
-    """The benchmark's samples of this evaluation, in file order.
+    """The benchmark's samples of this evaluation, in file order."""
+    return draw(config.benchmarks[benchmark].samples, config.max_questions, config.seed)
+
+
+def draw(path: Path, most: int | None, seed: int) -> list[Sample]:
+    """The samples at `path`, or a seeded draw of so many, in file order.
 
     `EvaluationError` where there are none, or two with the same id.
     """
-    path = config.benchmarks[benchmark].samples
     samples = read_samples(path)
     if not samples:
-        raise EvaluationError(f"{path} holds no questions: build more held-out ones")
+        raise EvaluationError(f"{path} holds no questions: build more of them")
     repeated = [name for name, n in Counter(sample.id for sample in samples).items() if n > 1]
     if repeated:
         raise EvaluationError(
             f"{path}: {len(repeated)} sample ids occur twice, such as {repeated[0]!r}; "
             "ids must be unique for answers to be kept apart"
         )
-    if config.max_questions is None or config.max_questions >= len(samples):
+    if most is None or most >= len(samples):
         return samples
-    kept = set(random.Random(config.seed).sample(range(len(samples)), config.max_questions))
+    kept = set(random.Random(seed).sample(range(len(samples)), most))
     return [sample for number, sample in enumerate(samples) if number in kept]
 
 

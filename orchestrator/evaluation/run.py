@@ -18,6 +18,7 @@ from orchestrator.evaluation.engines import (
     EngineError,
     Outcome,
     Request,
+    answer_each,
     make_request,
     open_engine,
 )
@@ -135,17 +136,8 @@ class _Asking:
     def _outcomes(self, requests: Sequence[Request | EngineError]) -> list[Outcome]:
         """Responses, or what went wrong, question by question."""
         sound = [request for request in requests if isinstance(request, Request)]
-        given = iter(self._engine_outcomes(sound) if sound else [])
+        given = iter(answer_each(self.engine, sound) if sound else [])
         return [next(given) if isinstance(r, Request) else r for r in requests]
-
-    def _engine_outcomes(self, requests: Sequence[Request]) -> list[Outcome]:
-        """A batch that fails as a whole is tried again one by one."""
-        try:
-            return self.engine.answer(requests)
-        except EngineError as error:
-            if len(requests) == 1:
-                return [error]
-        return [self._engine_outcomes([request])[0] for request in requests]
 
 
 def _row(item: Item, outcome: Outcome, seconds: float) -> Answer:

@@ -13,6 +13,7 @@ def sample(context: Context, name: str, spec: SampleStage) -> Stage:
     """Prepare the frames, sample with the evaluation's engine, then keep by score."""
     recipe = context.recipe.at(name)
     config = {
+        "policy": spec.start,
         "checkpoint": context.policy(spec.start),
         "questions": {
             "samples": context.questions(spec.questions),

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from random import Random
 from typing import Any, Literal
 
 from data_builders.frames import FrameIndex
 from data_builders.progress import run_command
-from data_builders.sample import Sample, read_samples
+from data_builders.sample import Sample
 from data_builders.specs import FrameSpec, PromptSpec, Spec
 from orchestrator.evaluation.config import QuestionSet
+from orchestrator.evaluation.questions import draw
 from reward_plugins.errors import CamReasonerError
 
 
@@ -30,6 +30,8 @@ class Reward(Spec):
 class SampleConfig(Spec):
     """The JSON that `prepare`, `generate` and `select` read; the keys are `recipe.sample`'s."""
 
+    policy: str
+    """Name of the policy that is asked."""
     checkpoint: Path
     questions: QuestionSet
     cache: Path
@@ -60,23 +62,21 @@ class SampleConfig(Spec):
 
     @property
     def sampled(self) -> Path:
-        """Responses, a JSON object a question: `{"id", "responses"}`; None for one that failed."""
+        """Ledger of the responses, under the `keys` of their questions."""
         return self.out / "responses.jsonl"
 
+    def keys(self, sample: Sample) -> list[str]:
+        """Names of the responses to a question in the ledger."""
+        return [f"{sample.id}#{number}" for number in range(self.responses)]
+
     def draw(self) -> list[Sample]:
-        """The questions, or the seeded draw of so many; raises `SamplingError` for none."""
-        samples = read_samples(self.questions.samples)
-        if not samples:
-            raise SamplingError(f"{self.questions.samples} holds no question to sample")
-        if self.max_questions is None or self.max_questions >= len(samples):
-            return samples
-        return Random(self.seed).sample(samples, self.max_questions)
+        """The questions, or the seeded draw of so many."""
+        return draw(self.questions.samples, self.max_questions, self.seed)
 
     def readable(self) -> tuple[list[Sample], FrameIndex]:
         """The questions whose media could be decoded, those on one clip side by side."""
         index = FrameIndex.read(self.index, self.frames)
-        refused = {clip for clip, _ in index.quarantined}
-        samples = [s for s in self.draw() if not any(item.name in refused for item in s.media)]
+        samples = [sample for sample in self.draw() if index.holds(sample.media)]
         return sorted(samples, key=lambda sample: (sample.clip, sample.id)), index
 
 

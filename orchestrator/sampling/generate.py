@@ -1,15 +1,14 @@
 """Sample responses: `python -m orchestrator.sampling.generate <config.json>`.
 
-It runs in the engine's environment. Killed, it loses at most one batch; run again, it goes on.
+It runs in the engine's environment. Killed, it loses at most one batch; run again, it goes on, with
+other draws than an unbroken run would have made.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from data_builders.frames import FrameIndex
 from data_builders.progress import Meter
@@ -18,54 +17,48 @@ from orchestrator.evaluation.engines import (
     Engine,
     EngineError,
     Sampling,
+    answer_each,
     make_request,
     open_engine,
 )
+from orchestrator.evaluation.ledger import Answer, Ledger
 from orchestrator.sampling.config import SampleConfig, run
-from orchestrator.sampling.responses import read_responses
 
 log = logging.getLogger(__name__)
 
 
 def generate(config: SampleConfig) -> None:
-    """Append the responses to every question that has none yet."""
+    """Add the responses that each question lacks; one that failed is asked for again."""
     samples, index = config.readable()
-    done = read_responses(config.sampled)
-    waiting = [sample for sample in samples if sample.id not in done]
-    meter = Meter(config.out / "progress.jsonl", "sampling")
-    meter(len(samples) - len(waiting), len(samples))
+    ledger = Ledger(config.sampled)
+    waiting = [sample for sample in samples if any(k not in ledger for k in config.keys(sample))]
+    meter, done = Meter(config.out / "progress.jsonl", "sampling"), len(samples) - len(waiting)
+    meter(done, len(samples))
     if not waiting:
         return
-    sampling = Sampling(config.temperature, config.top_p, config.seed + len(done))
+    sampling = Sampling(config.temperature, config.top_p, config.seed + done)
     engine = open_engine(config.engine, config.checkpoint, config.max_new_tokens, sampling=sampling)
-    with config.sampled.open("a") as file:
-        for batch in _batches(waiting, max(1, config.batch_size // config.responses)):
-            rows = _respond(engine, batch, index, config)
-            file.write("".join(json.dumps(row) + "\n" for row in rows))
-            file.flush()
-            meter(len(samples) - len(waiting) + waiting.index(batch[-1]) + 1, len(samples))
+    size = max(1, config.batch_size // config.responses)
+    for start in range(0, len(waiting), size):
+        batch = waiting[start : start + size]
+        ledger.append(_respond(engine, batch, index, config))
+        meter(done + start + len(batch), len(samples))
 
 
 def _respond(
     engine: Engine, batch: Sequence[Sample], index: FrameIndex, config: SampleConfig
-) -> list[dict[str, Any]]:
-    """A row a question, with each response's text, or None where the engine failed."""
+) -> Iterable[tuple[str, Answer]]:
+    """A row of the ledger for each response to the questions of `batch`."""
+    keys = [key for sample in batch for key in config.keys(sample)]
     requests = [make_request(s, s.media, index, config.prompt) for s in batch]
-    repeated = [request for request in requests for _ in range(config.responses)]
-    outcomes = iter(engine.answer(repeated))
-    rows = []
-    for sample in batch:
-        own = [next(outcomes) for _ in range(config.responses)]
-        for failure in (each for each in own if isinstance(each, EngineError)):
-            log.warning("%s: %s", sample.id, failure)
-        texts = [None if isinstance(each, EngineError) else each.text for each in own]
-        rows.append({"id": sample.id, "responses": texts})
-    return rows
-
-
-def _batches(samples: Sequence[Sample], size: int) -> Iterator[Sequence[Sample]]:
-    for start in range(0, len(samples), size):
-        yield samples[start : start + size]
+    # No letters: what the options' probabilities are, nobody asks here.
+    repeated = [r._replace(letters=()) for r in requests for _ in range(config.responses)]
+    for key, outcome in zip(keys, answer_each(engine, repeated), strict=True):
+        if isinstance(outcome, EngineError):
+            log.warning("%s: %s", key, outcome)
+            yield key, Answer(None, str(outcome))
+        else:
+            yield key, Answer(outcome.text, None, outcome.tokens, outcome.prompt_tokens)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from data_builders.sample import Sample, write_samples
+from orchestrator.evaluation.ledger import Ledger
 from orchestrator.sampling.config import SampleConfig, SamplingError, run
-from orchestrator.sampling.responses import read_responses
 from reward_plugins.files import write_file
 from reward_plugins.ota import parse
 from reward_plugins.own import load_reward
@@ -33,11 +33,14 @@ class Scored(NamedTuple):
 def select(config: SampleConfig) -> None:
     """Write the questions that were kept; raises `SamplingError` where none was."""
     samples, _ = config.readable()
-    responses = read_responses(config.sampled)
+    ledger = Ledger(config.sampled)
     counts = dict.fromkeys(("questions", "responses", "failed", "kept", "questions_kept"), 0)
     kept: list[Sample] = []
+    errors: list[str] = []
     for sample in samples:
-        texts = responses[sample.id]
+        answers = [ledger.get(key) for key in config.keys(sample)]
+        texts = [answer.response for answer in answers if answer is not None]
+        errors += [answer.error for answer in answers if answer is not None and answer.error]
         scored = [_score(sample, text, config) for text in texts if text is not None]
         own = list(KEEP[config.keep](sample, scored, config))
         kept += own
@@ -52,7 +55,7 @@ def select(config: SampleConfig) -> None:
         raise SamplingError(
             f"no response of {counts['responses']:,} to {counts['questions']:,} questions was kept "
             f"by sample.keep={config.keep}; sample more (sample.responses), start from a better "
-            "policy, or keep others"
+            "policy, or keep others" + (f"; the first failure: {errors[0]}" if errors else "")
         )
     write_samples(config.out / "questions.parquet", kept)
 
@@ -98,7 +101,7 @@ def _traced(sample: Sample, text: str, config: SampleConfig) -> Sample | None:
     if trace is None:
         return None
     blocks = {"observation": trace.observation, "think": trace.think}
-    provenance = {**sample.provenance, "sampled_from": str(config.checkpoint.name)}
+    provenance = {**sample.provenance, "sampled_from": config.policy}
     return sample.model_copy(update={**blocks, "provenance": provenance})
 
 

@@ -114,6 +114,16 @@ def make_request(
     return Request(prompt.system_of(sample.task), texts, clips, sample.letters, prompt.tags)
 
 
+def answer_each(engine: Engine, requests: Sequence[Request]) -> list[Outcome]:
+    """One outcome a request: a batch that fails as a whole is tried again one by one."""
+    try:
+        return engine.answer(requests)
+    except EngineError as error:
+        if len(requests) == 1:
+            return [error]
+    return [answer_each(engine, [request])[0] for request in requests]
+
+
 def open_engine(
     name: str, checkpoint: Path | Server, max_new_tokens: int, **settings: Any
 ) -> Engine:
