@@ -8,30 +8,46 @@ from typing import Any
 from data_builders.source_specs import OWN_SOURCE
 from data_builders.specs import Spec
 from orchestrator import envs
-from orchestrator.plan.context import Context, module, user_file
+from orchestrator.plan.context import SEEN, Context, module, user_file
 from orchestrator.plan.stage import OUT, ROOT, Command, RunTime, Source, Stage, UserFile
 from orchestrator.recipe import Recipe
 from orchestrator.recipe.own_code import own_function
 from orchestrator.recipe.tasks import with_tasks
 
-_FETCHED = ("data_builders/sources.py", "data_builders/catalogue.py")
-_ROWS = ("data_builders/rows.py", "data_builders/options.py", "data_builders/annotations.py")
+FETCHED = (
+    "data_builders/annotations.py",
+    "data_builders/archives.py",
+    "data_builders/catalogue.py",
+    "data_builders/sources.py",
+)
+"""What decides which files a source is read from, and how."""
+_READING = ("reward_plugins/answers.py", "reward_plugins/ota.py")
+_ROWS = (
+    "data_builders/annotations.py",
+    "data_builders/motion.py",
+    "data_builders/options.py",
+    "data_builders/rows.py",
+    *_READING,
+)
 _BUILDERS = {
     "synthetic": ("data_builders/synthetic",),
-    "camerabench": (*_FETCHED, "data_builders/camerabench.py"),
-    "shotqa": (*_FETCHED, *_ROWS, "data_builders/shotqa.py"),
+    "camerabench": (*FETCHED, "data_builders/camerabench.py"),
+    "shotqa": (*FETCHED, *_ROWS, "data_builders/shotqa.py", "data_builders/shotbench.py"),
     "folder": (*_ROWS, "data_builders/folder.py"),
-    "files": (*_FETCHED, *_ROWS, "data_builders/motion.py"),
-    "shotbench": (*_FETCHED, "data_builders/shotbench.py"),
-    "shotbench_camera_movement": (*_FETCHED, "data_builders/shotbench.py"),
-    "refineshot": (*_FETCHED, "data_builders/shotbench.py", "data_builders/refineshot.py"),
-    "motionbench_camera": (*_FETCHED, *_ROWS, "data_builders/motionbench.py"),
+    "files": (*FETCHED, *_ROWS),
+    "shotbench": (*FETCHED, "data_builders/shotbench.py"),
+    "shotbench_camera_movement": (*FETCHED, "data_builders/shotbench.py"),
+    "refineshot": (*FETCHED, "data_builders/shotbench.py", "data_builders/refineshot.py"),
+    "motionbench_camera": (*FETCHED, *_ROWS, "data_builders/motionbench.py"),
     "trajectories": (
         "data_builders/teaching.py",
         "data_builders/trajectories.py",
         "data_builders/trajectory_writer.py",
         "data_builders/trajectory_filters.py",
-        "data_builders/decoding.py",
+        "data_builders/chat.py",
+        "data_builders/motion.py",
+        *_READING,
+        *SEEN,
     ),
 }
 """What decides a source's samples: to change one source leaves the others' clips as they are."""
@@ -76,7 +92,10 @@ def questions(context: Context) -> Stage:
         (
             "data_builders/build.py",
             "data_builders/gathering.py",
+            "data_builders/media.py",
             "data_builders/mixing.py",
+            "data_builders/placing.py",
+            "data_builders/sample.py",
             *builders,
         ),
         context.resources(context.node_gpus if serves else 0),

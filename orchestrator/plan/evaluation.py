@@ -12,6 +12,7 @@ from data_builders.trajectory_specs import EndpointSpec
 from orchestrator import envs
 from orchestrator.plan import digests, own_reward
 from orchestrator.plan.context import GRADING, SEEN, Context, module, user_file
+from orchestrator.plan.data import FETCHED
 from orchestrator.plan.stage import OUT, ROOT, Command, Joined, Output, RunTime, Source, Stage
 from orchestrator.recipe import Recipe
 from orchestrator.recipe.evaluation import EvaluatedModel, short_name
@@ -20,9 +21,11 @@ from orchestrator.recipe.tasks import with_tasks
 
 ENGINES = "orchestrator/evaluation/engines"
 CODE = (
+    *FETCHED,
+    "data_builders/media.py",
     "data_builders/models.py",
-    "data_builders/sources.py",
-    "data_builders/catalogue.py",
+    "data_builders/options.py",
+    "data_builders/sample.py",
     "data_builders/camerabench.py",
     "data_builders/shotbench.py",
     "data_builders/refineshot.py",
@@ -144,7 +147,7 @@ def evaluation(context: Context) -> Stage:
         "eval",
         tuple(_commands(context, bool(here))),
         {"eval.json": config, **own_reward.files(recipe)},
-        ("orchestrator/evaluation", *SEEN, *GRADING, *_judge_code(recipe)),
+        ("orchestrator/evaluation", "data_builders/chat.py", *SEEN, *GRADING, *_judge_code(recipe)),
         context.resources(context.node_gpus if computes else 0),
     )
 

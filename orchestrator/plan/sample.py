@@ -51,6 +51,13 @@ def sample(context: Context, name: str, spec: SampleStage) -> Stage:
             module("orchestrator", f"{package}.select", "sample.json"),
         ),
         {"sample.json": config, **own_reward.files(recipe)},
-        ("orchestrator/sampling", "orchestrator/evaluation/engines", *SEEN, *REWARD),
+        (
+            "orchestrator/sampling",
+            "orchestrator/evaluation/engines",
+            "orchestrator/evaluation/ledger.py",
+            "orchestrator/evaluation/questions.py",
+            *SEEN,
+            *REWARD,
+        ),
         context.resources(context.node_gpus),
     )
