@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 from reward_plugins.lazy import importer
 
 if TYPE_CHECKING:
-    from data_builders.decoding import ClipError, Decoded, decode
+    from data_builders.decoding import Decoded, decode
     from data_builders.export import to_easyr1, to_llamafactory, to_verl
+    from data_builders.frame_rule import ClipError
     from data_builders.frames import (
         FrameCacheError,
         FrameIndex,
@@ -73,7 +74,7 @@ __all__ = [
 
 _HOMES = {
     "MOTIONS": "data_builders.specs:MOTIONS",
-    "ClipError": "data_builders.decoding:ClipError",
+    "ClipError": "data_builders.frame_rule:ClipError",
     "Decoded": "data_builders.decoding:Decoded",
     "FrameCacheError": "data_builders.frames:FrameCacheError",
     "FrameIndex": "data_builders.frames:FrameIndex",

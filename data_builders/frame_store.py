@@ -19,7 +19,8 @@ import numpy as np
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from data_builders.decoding import ClipError, Decoded, Frames, decode, read_all, write_lossless
+from data_builders.decoding import Decoded, Frames, decode, read_all, write_lossless
+from data_builders.frame_rule import ClipError
 from data_builders.media import Item, Kind
 from data_builders.specs import FrameSpec
 from reward_plugins.errors import CamReasonerError

@@ -38,6 +38,7 @@ GRADING = (
 REWARD = (*GRADING, "reward_plugins/ema_grpo.py")
 """What decides a reward and an advantage, whichever trainer asks."""
 SEEN = (
+    "data_builders/frame_rule.py",
     "data_builders/frames.py",
     "data_builders/frame_store.py",
     "data_builders/decoding.py",

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from data_builders.decoding import ClipError, decode
+from data_builders.decoding import decode
+from data_builders.frame_rule import ClipError
 from data_builders.media import Item, names
 from data_builders.sample import Sample
 from data_builders.specs import FrameSpec

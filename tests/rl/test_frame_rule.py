@@ -5,7 +5,7 @@ from fractions import Fraction
 import pytest
 from qwen_vl_utils.vision_process import smart_nframes
 
-from data_builders.decoding import frame_indices
+from data_builders.frame_rule import frame_indices
 from data_builders.specs import FrameSpec
 
 

@@ -15,15 +15,8 @@ from hypothesis import strategies as st
 from made_clips import noise, write_h264
 from pydantic import ValidationError
 
-from data_builders.decoding import (
-    ClipError,
-    decode,
-    effective_fps,
-    frame_indices,
-    frame_size,
-    read_all,
-    write_lossless,
-)
+from data_builders.decoding import decode, read_all, write_lossless
+from data_builders.frame_rule import ClipError, effective_fps, frame_indices, frame_size
 from data_builders.media import whole
 from data_builders.specs import FrameSpec
 from tests.givens import SPEC

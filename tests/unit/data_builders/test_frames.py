@@ -12,12 +12,8 @@ import pytest
 from made_clips import noise, write_audio, write_h264
 from PIL import Image
 
-from data_builders.decoding import (
-    ClipError,
-    decode,
-    read_all,
-    write_lossless,
-)
+from data_builders.decoding import decode, read_all, write_lossless
+from data_builders.frame_rule import ClipError
 from data_builders.frames import (
     FrameCacheError,
     FrameIndex,

@@ -18,7 +18,8 @@ import pytest
 from av.filter import Graph
 from PIL import ExifTags, Image, ImageOps
 
-from data_builders.decoding import ClipError, decode, write_lossless
+from data_builders.decoding import decode, write_lossless
+from data_builders.frame_rule import ClipError
 from data_builders.media import whole
 from data_builders.specs import FrameSpec
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_builders.decoding import ClipError, decode, write_lossless
+from data_builders.decoding import decode, write_lossless
+from data_builders.frame_rule import ClipError
 from data_builders.frames import QuarantineError, materialise
 from data_builders.media import image, video, whole
 from data_builders.sample import shown_by
