@@ -103,9 +103,20 @@ class Run:
 
     @cached_property
     def data_findings(self) -> list[str]:
-        """What the audit of the questions found: test clips in training, answers by text alone."""
+        """What the audit of the questions found: test clips in training, answers by text alone.
+
+        And what stages of sampling had to do without.
+        """
         path = self._file("data", "audit.json")
-        return [] if path is None else list(read_json(path)["findings"])
+        found = [] if path is None else list(read_json(path)["findings"])
+        kept = {name: self._file(name, "kept.json") for name in self.stages}
+        counts = {name: read_json(path) for name, path in kept.items() if path is not None}
+        return found + [
+            f"{name}: {own['failed']:,} of {own['responses']:,} responses failed, and the clips of "
+            f"{own['unreadable']:,} questions can't be read"
+            for name, own in counts.items()
+            if own["failed"] or own["unreadable"]
+        ]
 
     @cached_property
     def manifests(self) -> dict[str, Row]:

@@ -35,6 +35,7 @@ def select(config: SampleConfig) -> None:
     samples, _ = config.readable()
     ledger = Ledger(config.sampled)
     counts = dict.fromkeys(("questions", "responses", "failed", "kept", "questions_kept"), 0)
+    counts["unreadable"] = len(config.draw()) - len(samples)
     kept: list[Sample] = []
     errors: list[str] = []
     for sample in samples:

@@ -258,6 +258,15 @@ def test_what_the_audit_of_the_data_found_heads_the_report(run_dir: Path) -> Non
     assert "> Data: a/train: 3 of 9" in (run_dir / "report" / "report.md").read_text()
 
 
+def test_what_a_stage_of_sampling_lost_is_told(tmp_path: Path) -> None:
+    counts = {"responses": 8, "failed": 1, "unreadable": 0}
+    for name, failed in (("asked", 1), ("whole", 0)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "kept.json").write_text(json.dumps({**counts, "failed": failed}))
+    found = Run({}, {name: tmp_path / name for name in ("asked", "whole")}).data_findings
+    assert found == ["asked: 1 of 8 responses failed, and the clips of 0 questions can't be read"]
+
+
 def test_settings_are_those_the_recipe_has() -> None:
     stages = {"one": {"kind": "rl"}, "two": {"kind": "rl", "group_size": 4}}
     assert settings({"seed": 0, "stages": stages, "rl": {"group_size": 8, "kl": None}}) == {
