@@ -171,8 +171,11 @@ def _uv(
 
 
 def uv_path() -> str:
-    """Where uv is: `UV`, the path, or `.tools`; raises `EnvironmentBuildError` without it."""
+    """Where uv is: `UV`, the path, or `.tools`; raises `EnvironmentBuildError` without it.
+
+    Absolute, because `make` names it from the project's folder and builds may run elsewhere.
+    """
     path = shutil.which(os.environ.get("UV", "uv")) or shutil.which(str(ROOT / ".tools/bin/uv"))
     if path is None:
         raise EnvironmentBuildError("uv is not installed: run `make setup`, which installs it")
-    return path
+    return os.path.abspath(path)

@@ -151,3 +151,10 @@ def test_another_file_than_the_lock_was_made_of_is_not_installed(
     envs.build("mine")
     lock.write_text(f"{lock.read_text().strip()} --hash=sha256:{'1' * 64}\n")
     assert envs.is_ready("mine") and envs.lock_hash("mine") == before
+
+
+def test_uv_is_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "uv").touch(mode=0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("UV", "./uv")
+    assert envs.uv_path() == str(tmp_path / "uv")
