@@ -99,11 +99,10 @@ class Desk:
     def new_folder(self) -> Iterator[Path]:
         """For one clip, whose name another may have too; it goes where the clip is refused."""
         folder = Path(tempfile.mkdtemp(dir=self.folder))
-        try:
+        with ExitStack() as refused:
+            refused.callback(remove, folder)
             yield folder
-        except BaseException:
-            remove(folder)
-            raise
+            refused.pop_all()
 
     def answer(
         self, checkpoint: str, clip: str, question: str, options: Sequence[str]

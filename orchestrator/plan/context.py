@@ -10,17 +10,8 @@ from typing import Any
 from data_builders.specs import FrameSpec, PromptSpec
 from orchestrator import envs
 from orchestrator.plan.outputs import MANIFEST
-from orchestrator.plan.stage import (
-    OUT,
-    ROOT,
-    Command,
-    Output,
-    Progress,
-    Resources,
-    RunTime,
-    Stage,
-    UserFile,
-)
+from orchestrator.plan.stage import ROOT, Command, Progress, Resources, Stage
+from orchestrator.plan.values import OUT, Output, RunTime, UserFile
 from orchestrator.recipe import Recipe
 from orchestrator.recipe.policy import BASE, parse_policy
 from orchestrator.recipe.stages import SampleStage

@@ -9,7 +9,8 @@ from data_builders.source_specs import OWN_SOURCE
 from data_builders.specs import Spec
 from orchestrator import envs
 from orchestrator.plan.context import SEEN, Context, module, user_file
-from orchestrator.plan.stage import OUT, ROOT, Command, RunTime, Source, Stage, UserFile
+from orchestrator.plan.stage import ROOT, Command, Stage
+from orchestrator.plan.values import OUT, RunTime, Source, UserFile
 from orchestrator.recipe import Recipe
 from orchestrator.recipe.own_code import own_function
 from orchestrator.recipe.tasks import with_tasks

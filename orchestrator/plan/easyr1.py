@@ -7,7 +7,8 @@ from typing import Any
 from orchestrator.plan import loggers, own_reward
 from orchestrator.plan.context import ALL_FRAMES
 from orchestrator.plan.extra import merged
-from orchestrator.plan.stage import OUT, Joined, Layout, Output, ProjectFile, RunTime
+from orchestrator.plan.stage import Layout
+from orchestrator.plan.values import OUT, Joined, Output, ProjectFile, RunTime
 from orchestrator.recipe import Recipe
 
 ENTRY, SCORE = "launch", "reward/overall"

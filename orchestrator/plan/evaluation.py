@@ -13,7 +13,8 @@ from orchestrator import envs
 from orchestrator.plan import digests, own_reward
 from orchestrator.plan.context import GRADING, SEEN, Context, module, user_file
 from orchestrator.plan.data import FETCHED
-from orchestrator.plan.stage import OUT, ROOT, Command, Joined, Output, RunTime, Source, Stage
+from orchestrator.plan.stage import ROOT, Command, Stage
+from orchestrator.plan.values import OUT, Joined, Output, RunTime, Source
 from orchestrator.recipe import Recipe
 from orchestrator.recipe.evaluation import EvaluatedModel, short_name
 from orchestrator.recipe.own_code import own_function

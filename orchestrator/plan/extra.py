@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.errors import RecipeError
-from orchestrator.plan.stage import RunTime
+from orchestrator.plan.values import RunTime
 
 
 def merged(ours: Mapping[str, Any], extra: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from typing import Any
 
 from orchestrator.plan import extra, loggers
 from orchestrator.plan.context import ALL_FRAMES, PREPARED, Context, module, parser
-from orchestrator.plan.stage import OUT, Command, Layout, Output, Progress, RunTime, Stage
+from orchestrator.plan.stage import Command, Layout, Progress, Stage
+from orchestrator.plan.values import OUT, Output, RunTime
 from orchestrator.recipe import Recipe
 from orchestrator.recipe.stages import SftStage
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from orchestrator.plan.stage import OUT, RunTime
+from orchestrator.plan.values import OUT, RunTime
 from orchestrator.recipe import Recipe
 
 PROJECT = "camreasoner"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from orchestrator.plan.stage import OUT, Joined, Source
+from orchestrator.plan.values import OUT, Joined, Source
 from orchestrator.recipe import Recipe
 from orchestrator.recipe.own_code import OwnFunction, own_function
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from orchestrator.plan import easyr1, own_reward, verl
 from orchestrator.plan.context import PREPARED, REWARD, Context, module, parser
-from orchestrator.plan.stage import OUT, Command, Progress, Resources, Stage
+from orchestrator.plan.stage import Command, Progress, Resources, Stage
+from orchestrator.plan.values import OUT
 from orchestrator.recipe.stages import RlStage
 
 TRAINERS = {"verl": verl, "easyr1": easyr1}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from orchestrator.plan.context import Context, module
-from orchestrator.plan.stage import OUT, Output, Resources, Stage
+from orchestrator.plan.stage import Resources, Stage
+from orchestrator.plan.values import OUT, Output
 
 
 def report(context: Context) -> Stage:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from orchestrator.plan import own_reward
 from orchestrator.plan.context import REWARD, SEEN, Context, module
-from orchestrator.plan.stage import OUT, ROOT, Output, RunTime, Stage
+from orchestrator.plan.stage import ROOT, Stage
+from orchestrator.plan.values import OUT, Output, RunTime
 from orchestrator.recipe.stages import SampleStage
 from orchestrator.recipe.tasks import with_tasks
 

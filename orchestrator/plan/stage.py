@@ -7,7 +7,7 @@ depends on, its rendered files and its fingerprint all follow from one walk of i
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,69 +17,19 @@ import yaml
 
 from orchestrator.plan import digests
 from orchestrator.plan.outputs import modified_outputs
+from orchestrator.plan.values import (
+    Joined,
+    Output,
+    ProjectFile,
+    RunTime,
+    Source,
+    UserFile,
+    digest,
+    leaves,
+    replaced,
+)
 
 ROOT = digests.ROOT
-
-
-@dataclass(frozen=True)
-class Output:
-    """A path below an earlier stage's directory, or below one's own where `stage` is None."""
-
-    stage: Stage | None = None
-    path: str = ""
-
-    def __truediv__(self, name: str) -> Output:
-        return Output(self.stage, f"{self.path}/{name}".lstrip("/"))
-
-
-OUT = Output()
-"""The stage's own directory."""
-
-
-@dataclass(frozen=True)
-class UserFile:
-    """A file or folder of the user's, which decides the result by its content."""
-
-    path: Path
-    only: tuple[str, ...] = ()
-    """Of a folder, the files that count; empty for all."""
-
-    @cached_property
-    def digest(self) -> str:
-        """Hash of the content; that of nothing where there is none."""
-        if self.only:
-            return digests.of_rows(
-                (name, digests.of_content(self.path / name)) for name in self.only
-            )
-        return digests.of_content(self.path)
-
-
-@dataclass(frozen=True)
-class ProjectFile:
-    """A file of this project, by its path in it: `code` of the stage tells its content."""
-
-    path: str
-
-
-@dataclass(frozen=True)
-class Source:
-    """The text of a Python file of the user's, which decides the result by what it does."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class RunTime:
-    """A value that the result of the stage does not depend on: workers, logs, retention."""
-
-    value: Any
-
-
-@dataclass(frozen=True)
-class Joined:
-    """One text of several parts, some of which are paths."""
-
-    parts: tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -172,20 +122,20 @@ class Stage:
         commands = [[c.environment, c.argv, c.environ] for c in self.steps]
         modified = {stage.name: self._modified(stage) for stage in self.inputs}
         return {
-            "commands": _digest(commands),
-            **{f"file {name}": _digest(tree) for name, tree in sorted(self.contents.items())},
+            "commands": digest(commands),
+            **{f"file {name}": digest(tree) for name, tree in sorted(self.contents.items())},
             **{f"content {file.path}": file.digest for file in self._leaves(UserFile)},
             **{f"source {name}": digests.of_code(name) for name in self.code},
             **{f"environment {name}": digest for name, digest in self.locks.items()},
             **{f"stage {stage.name}": stage.fingerprint for stage in self.inputs},
-            **{f"changed in {name}": _digest(rows) for name, rows in modified.items() if rows},
+            **{f"changed in {name}": digest(rows) for name, rows in modified.items() if rows},
             **({"variant": self.variant} if self.variant else {}),
         }
 
     @cached_property
     def fingerprint(self) -> str:
         """Hash of all ingredients."""
-        return _digest(self.ingredients)[:16]
+        return digest(self.ingredients)[:16]
 
     @cached_property
     def directory(self) -> Path:
@@ -230,7 +180,7 @@ class Stage:
 
     def render(self, value: Any) -> Any:
         """`value` with text in place of every path."""
-        return _replaced(value, self._render_leaf)
+        return replaced(value, self._render_leaf)
 
     def _render_leaf(self, leaf: Any) -> Any:
         match leaf:
@@ -257,7 +207,7 @@ class Stage:
 
     def _leaves(self, kind: type[Any]) -> list[Any]:
         trees = [*self.contents.values(), *((c.argv, c.environ) for c in self.steps)]
-        return list(dict.fromkeys(leaf for leaf in _leaves(trees) if isinstance(leaf, kind)))
+        return list(dict.fromkeys(leaf for leaf in leaves(trees) if isinstance(leaf, kind)))
 
     def _modified(self, stage: Stage) -> list[tuple[str, str]]:
         """Files of `stage` that are other than it left them, and that this stage reads."""
@@ -277,59 +227,6 @@ class Stage:
     def modified(self) -> dict[str, str]:
         """Hash by name of files that are no longer as the finished stage left them."""
         return {name: new for name, new in modified_outputs(self.directory).items() if new}
-
-
-def _replaced(value: Any, leaf: Callable[[Any], Any]) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _replaced(inner, leaf) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_replaced(inner, leaf) for inner in value]
-    return leaf(value)
-
-
-def _leaves(value: Any) -> Iterator[Any]:
-    """Every leaf, those inside values that hold others too."""
-    if isinstance(value, Mapping):
-        value = list(value.values())
-    elif isinstance(value, Joined):
-        value = value.parts
-    elif isinstance(value, RunTime):
-        value = [value.value]
-    if isinstance(value, list | tuple):
-        for inner in value:
-            yield from _leaves(inner)
-    elif getattr(value, "__hash__", None) is not None:
-        yield value
-
-
-def _digest(value: Any) -> str:
-    return digests.of_tree(_named(value))
-
-
-def _named(value: Any) -> Any:
-    """`value` for a hash: paths by what they stand for, and nothing of what is for run time."""
-    if isinstance(value, Mapping):
-        decisive = {key: v for key, v in value.items() if not isinstance(v, RunTime)}
-        return {key: _named(inner) for key, inner in decisive.items()}
-    if isinstance(value, list | tuple):
-        return [_named(inner) for inner in value if not isinstance(inner, RunTime)]
-    return _name(value)
-
-
-def _name(leaf: Any) -> Any:
-    """What stands for a path in a hash: nothing that depends on where things are."""
-    match leaf:
-        case Output():
-            return {"output": [leaf.stage.name if leaf.stage else None, leaf.path]}
-        case UserFile():
-            return {"content": leaf.digest}
-        case ProjectFile():
-            return {"project": leaf.path}
-        case Source():
-            return {"source": digests.of_source(leaf.text)}
-        case Joined():
-            return {"joined": _named(leaf.parts)}
-    return leaf
 
 
 def _text(name: str, tree: Any) -> str:

@@ -11,7 +11,8 @@ from typing import Any
 from orchestrator.plan import loggers, own_reward
 from orchestrator.plan.context import VLLM_ON_CPU
 from orchestrator.plan.extra import flat, merged
-from orchestrator.plan.stage import OUT, Layout, Output, RunTime
+from orchestrator.plan.stage import Layout
+from orchestrator.plan.values import OUT, Output, RunTime
 from orchestrator.recipe import Recipe
 
 PLUGIN = "reward_plugins.verl_plugin"

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from orchestrator.plan import digests
 from orchestrator.plan.make import Plan, make_plan
-from orchestrator.plan.stage import OUT, Joined, Output, RunTime, Source, Stage, UserFile
+from orchestrator.plan.stage import Stage
+from orchestrator.plan.values import OUT, Joined, Output, RunTime, Source, UserFile
 from orchestrator.recipe import load_recipe
 from orchestrator.run import store
 from tests.unit.orchestrator.finished import finished_run
