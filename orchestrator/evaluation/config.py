@@ -83,10 +83,12 @@ class EvalConfig(Spec):
     """What generates with a checkpoint directory: Hugging Face `generate`, or vLLM."""
     vllm: Mapping[str, Any] = {}
     """Further arguments of vLLM's `LLM`."""
+    engines: int = 1
+    """That answer side by side, each on its share of the GPUs."""
     versions: dict[str, str]
     """Of each engine, a hash of its code and environment: answers of another are not taken."""
     batch_size: int
-    """Questions answered at once; a killed run loses at most so many."""
+    """Questions an engine answers at once; a killed run loses at most so many of each."""
     max_new_tokens: int
     swap_control: bool
     """Also ask each question about a clip of another category."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -24,6 +25,7 @@ from orchestrator.evaluation.engines import (
 )
 from orchestrator.evaluation.identity import identity
 from orchestrator.evaluation.ledger import Answer, opened, question_key
+from orchestrator.evaluation.pool import engines, spread
 from orchestrator.evaluation.questions import Asked, Question, asked
 
 log = logging.getLogger(__name__)
@@ -70,14 +72,16 @@ def evaluate(
             waiting = {key: item for key, item in items.items() if key not in ledger}
             done += len(items) - len(waiting)
             progress(name, done, total)
-            if waiting:
-                settings = config.vllm if engine == "vllm" else {}
-                opening = open_(engine, given, config.max_new_tokens, **settings)
-                asking = _Asking(config, opening)
-            for batch in _batches(waiting, config.batch_size):
-                ledger.append(asking.answer(batch))
-                done += len(batch)
-                progress(name, done, total)
+            if not waiting:
+                continue
+            settings = config.vllm if engine == "vllm" else {}
+            opening = partial(open_, engine, given, config.max_new_tokens, **settings)
+            with engines(opening, config.engines if where == "here" else 1) as team:
+                askers = [_Asking(config, each).answer for each in team]
+                for rows in spread(askers, _batches(waiting, config.batch_size)):
+                    ledger.append(rows)
+                    done += len(rows)
+                    progress(name, done, total)
             new += len(waiting)
     return new
 

@@ -153,6 +153,13 @@ class Context:
         cluster = self.recipe.cluster
         return Resources(cluster.cpus_per_stage, gpus, cluster.pin)
 
+    def engines(self, count: int | None, gpus_each: int = 1) -> RunTime:
+        """How many engines answer side by side: by default as many as the node's GPUs hold.
+
+        Answers are the same, so it is no part of a fingerprint.
+        """
+        return RunTime(count or max(1, self.node_gpus // gpus_each))
+
     @property
     def node_gpus(self) -> int:
         """GPUs that a stage on one node reserves; none on a CPU."""

@@ -124,6 +124,7 @@ def evaluation(context: Context) -> Stage:
         "prompt": with_tasks(recipe.prompt, recipe.tasks).model_dump(mode="json"),
         "engine": own.engine,
         "vllm": own.vllm,
+        "engines": context.engines(own.engines, own.gpus_per_engine),
         "versions": _versions(context),
         "batch_size": own.batch_size,
         "max_new_tokens": own.max_new_tokens,

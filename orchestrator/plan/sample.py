@@ -24,6 +24,7 @@ def sample(context: Context, name: str, spec: SampleStage) -> Stage:
         "frames": context.frames(spec.frames),
         "prompt": with_tasks(recipe.prompt, recipe.tasks).model_dump(mode="json"),
         "engine": spec.engine,
+        "engines": context.engines(spec.engines),
         "responses": spec.responses,
         "temperature": spec.temperature,
         "top_p": spec.top_p,
@@ -55,6 +56,7 @@ def sample(context: Context, name: str, spec: SampleStage) -> Stage:
         (
             "orchestrator/sampling",
             "orchestrator/evaluation/engines",
+            "orchestrator/evaluation/pool.py",
             "orchestrator/evaluation/ledger.py",
             "orchestrator/evaluation/questions.py",
             *SEEN,

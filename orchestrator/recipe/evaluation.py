@@ -1,5 +1,6 @@
 """Evaluation: who answers which questions, and how."""
 
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -94,6 +95,9 @@ class EvalSpec(Spec):
     vllm: dict[str, Any]
     """Arguments of vLLM's `LLM` for the engine `vllm`, passed through verbatim: `max_model_len`
     (otherwise the backbone's own, 128,000 tokens), `gpu_memory_utilization`, ..."""
+    engines: int | None = Field(gt=0)
+    """Engines that answer side by side, each on its share of the GPUs; null for as many as they
+    hold (one GPU each, or `vllm.tensor_parallel_size`), and for one on a CPU."""
     server: ServerSpec
     """How models behind servers are asked."""
     judge: JudgeSpec | None
@@ -106,6 +110,12 @@ class EvalSpec(Spec):
     """Also ask every question about another clip: a policy that looks must fall to chance."""
     max_questions: int | None = Field(gt=0)
     """Most questions of each benchmark; null for all."""
+
+    @property
+    def gpus_per_engine(self) -> int:
+        """GPUs that one engine is spread over."""
+        spread = ("tensor_parallel_size", "pipeline_parallel_size")
+        return math.prod(int(self.vllm.get(key, 1)) for key in spread)
 
     @model_validator(mode="after")
     def _consistent(self) -> "EvalSpec":

@@ -16,6 +16,8 @@ class SampleSpec(Spec):
     """Prompt and tags of this stage, when not the recipe's own."""
     engine: Literal["hf", "vllm"]
     """What generates the responses."""
+    engines: int | None = Field(gt=0)
+    """As `eval.engines`."""
     responses: int = Field(gt=0)
     """Responses a question."""
     temperature: float = Field(ge=0)

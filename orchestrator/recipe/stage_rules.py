@@ -81,6 +81,7 @@ def _devices(recipe: Recipe) -> Iterator[str]:
         )
     yield from _microbatches(recipe)
     yield from _engine(recipe)
+    yield from _engines(recipe)
     yield from _flash_attention(recipe)
     on_cpu, generates = recipe.cluster.device == "cpu", recipe.rl.rollout.engine == "hf"
     if generates and not on_cpu:
@@ -105,6 +106,22 @@ def _engine(recipe: Recipe) -> Iterator[str]:
             f"rl.rollout.tensor_parallel: {rollout.tensor_parallel} does not divide the "
             f"{recipe.devices} GPUs; choose a divisor"
         )
+
+
+def _engines(recipe: Recipe) -> Iterator[str]:
+    """What would show only when the trained policy is asked."""
+    wide, gpus = recipe.eval.gpus_per_engine, recipe.cluster.gpus_per_node
+    if recipe.cluster.device == "cpu":
+        return
+    for key, count, each in (
+        ("eval", recipe.eval.engines, wide),
+        ("sample", recipe.sample.engines, 1),
+    ):
+        if (count or 1) * each > gpus:
+            yield (
+                f"{key}.engines: {count or 1} of {each} GPUs each, and cluster.gpus_per_node has "
+                f"{gpus}; set it to {gpus // each or 'null, and fewer GPUs an engine in eval.vllm'}"
+            )
 
 
 def _flash_attention(recipe: Recipe) -> Iterator[str]:

@@ -39,6 +39,7 @@ class SampleConfig(Spec):
     frames: FrameSpec
     prompt: PromptSpec
     engine: Literal["hf", "vllm"]
+    engines: int
     responses: int
     temperature: float
     top_p: float

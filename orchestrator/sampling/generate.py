@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from functools import partial
 
 from data_builders.frames import FrameIndex
 from data_builders.progress import Meter
@@ -16,12 +17,14 @@ from data_builders.sample import Sample
 from orchestrator.evaluation.engines import (
     Engine,
     EngineError,
+    Outcome,
     Sampling,
     answer_each,
     make_request,
     open_engine,
 )
 from orchestrator.evaluation.ledger import Answer, Ledger
+from orchestrator.evaluation.pool import engines, spread
 from orchestrator.sampling.config import SampleConfig, run
 
 log = logging.getLogger(__name__)
@@ -37,28 +40,36 @@ def generate(config: SampleConfig) -> None:
     if not waiting:
         return
     sampling = Sampling(config.temperature, config.top_p, config.seed + done)
-    engine = open_engine(config.engine, config.checkpoint, config.max_new_tokens, sampling=sampling)
+    opening = partial(
+        open_engine, config.engine, config.checkpoint, config.max_new_tokens, sampling=sampling
+    )
     size = max(1, config.batch_size // config.responses)
-    for start in range(0, len(waiting), size):
-        batch = waiting[start : start + size]
-        ledger.append(_respond(engine, batch, index, config))
-        meter(done + start + len(batch), len(samples))
+    batches = [waiting[start : start + size] for start in range(0, len(waiting), size)]
+    with engines(opening, config.engines) as team:
+        responders = [partial(_respond, engine, index, config) for engine in team]
+        for rows in spread(responders, batches):
+            ledger.append(rows)
+            done += len(rows) // config.responses
+            meter(done, len(samples))
 
 
 def _respond(
-    engine: Engine, batch: Sequence[Sample], index: FrameIndex, config: SampleConfig
-) -> Iterable[tuple[str, Answer]]:
+    engine: Engine, index: FrameIndex, config: SampleConfig, batch: Sequence[Sample]
+) -> list[tuple[str, Answer]]:
     """A row of the ledger for each response to the questions of `batch`."""
     keys = [key for sample in batch for key in config.keys(sample)]
     requests = [make_request(s, s.media, index, config.prompt) for s in batch]
     # No letters: what the options' probabilities are, nobody asks here.
     repeated = [r._replace(letters=()) for r in requests for _ in range(config.responses)]
-    for key, outcome in zip(keys, answer_each(engine, repeated), strict=True):
-        if isinstance(outcome, EngineError):
-            log.warning("%s: %s", key, outcome)
-            yield key, Answer(None, str(outcome))
-        else:
-            yield key, Answer(outcome.text, None, outcome.tokens, outcome.prompt_tokens)
+    outcomes = answer_each(engine, repeated)
+    return [(key, _row(key, outcome)) for key, outcome in zip(keys, outcomes, strict=True)]
+
+
+def _row(key: str, outcome: Outcome) -> Answer:
+    if isinstance(outcome, EngineError):
+        log.warning("%s: %s", key, outcome)
+        return Answer(None, str(outcome))
+    return Answer(outcome.text, None, outcome.tokens, outcome.prompt_tokens)
 
 
 if __name__ == "__main__":

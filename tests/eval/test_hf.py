@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from orchestrator.evaluation.engines import Clip, EngineError, Request, make_req
 from orchestrator.evaluation.engines.hf import HuggingFaceEngine, load
 from orchestrator.evaluation.predictions import read_predictions
 from orchestrator.evaluation.prepare import prepare
+from orchestrator.evaluation.run import evaluate
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +114,19 @@ def test_the_stage_answers_every_question_and_its_swap(config: EvalConfig) -> No
     rows = read_predictions(config.predictions)
     assert len(rows) == 24 and all(row.error is None and row.tokens > 0 for row in rows)
     assert {row.condition for row in rows} == {"shown", "swapped"}
+
+
+def test_two_engines_answer_to_the_letter_as_one(config: EvalConfig) -> None:
+    prepare(config)
+    texts = []
+    for count in (1, 2):
+        folder = config.answers / str(count)
+        evaluate(config.model_copy(update={"engines": count, "answers": folder}))
+        (ledger,) = folder.glob("*.jsonl")
+        rows = [json.loads(line) for line in ledger.read_text().splitlines()]
+        texts.append({key: (response, error, tokens) for key, response, error, tokens, *_ in rows})
+    assert texts[0] == texts[1] and len(texts[0]) == 24
+    assert len({response for response, *_ in texts[0].values()}) > 1
 
 
 def test_a_checkpoint_that_would_scale_the_frames_gets_them_as_they_are(

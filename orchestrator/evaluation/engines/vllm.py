@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,8 @@ def load(
             "seed": sampling.seed,
         }
         model = LLM(str(checkpoint), **{**ours, **settings})
+        # Where this is a child process: it waits at its end for vLLM's own one, which waits for it.
+        Finalize(None, model.llm_engine.engine_core.shutdown, exitpriority=100)
     except (OSError, RuntimeError, ValueError) as error:
         raise EngineError(f"{checkpoint} does not load into vLLM: {error}") from error
     choose = partial(SamplingParams, temperature=sampling.temperature, top_p=sampling.top_p)

@@ -22,6 +22,7 @@ RUN_TIME = {
     "data.download_dir": "elsewhere/downloads",
     "data.max_quarantined": 0.5,
     "data.workers": 7,
+    "eval.engines": 2,
     "expected": "a while",
     "loggers": "[wandb]",
     "name": "other",

@@ -98,6 +98,13 @@ def test_contradictions_name_their_key(override: str, key: str) -> None:
         (["rl.rollout.max_batched_tokens=20479"], r"20479 is below the 20480 of rl.max_prompt_len"),
         (["rl.max_response_length=4097"], r"20480 is below the 20481"),
         (["rl.rollout.tensor_parallel=3"], r"tensor_parallel: 3 does not divide the 4 GPUs"),
+        (["eval.engines=5"], r"eval.engines: 5 of 1 GPUs each, .* has 4; set it to 4"),
+        (["sample.engines=5"], r"sample.engines: 5 of 1 GPUs each"),
+        (
+            ["eval.engines=3", "eval.vllm.tensor_parallel_size=2"],
+            r"eval.engines: 3 of 2 GPUs each, .* has 4; set it to 2",
+        ),
+        (["eval.vllm.tensor_parallel_size=8"], r"set it to null, and fewer GPUs an engine"),
         (["rl.precision=fp32"], r"rl.padding_free: needs rl.precision=bf16"),
         (["rl.precision=fp32", "rl.trainer=easyr1"], r"rl.precision: EasyR1 .* in bf16 alone"),
         (

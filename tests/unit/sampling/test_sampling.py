@@ -40,6 +40,7 @@ def config_of(tmp_path: Path, count: int = 2, **changes: Any) -> SampleConfig:
         "responses": 4,
         "temperature": 1.0,
         "top_p": 1.0,
+        "engines": 1,
         "batch_size": 4,
         "max_new_tokens": 8,
         "max_questions": None,
