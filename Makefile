@@ -5,8 +5,10 @@ PYTHON ?= python3.11
 UV     := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 CLI     = UV=$(call QUOTED,UV) .venv/bin/python -m orchestrator
 
-# What is typed arrives as it is: `$` and quotes too. Of WORDS the command line makes words itself.
+# What is typed arrives as it is: `$` and quotes too. KEYS are variables as key=value; of WORDS the
+# command line makes words itself.
 QUOTED  = $(if $(value $(1)),'$(subst ','\'',$(value $(1)))')
+KEYS    = $(foreach name,$(1),$(if $(value $(name)),$(shell echo $(name) | tr A-Z a-z)=$(call QUOTED,$(name))))
 WORDS   = $(if $(value $(1)),ARGS=$(call QUOTED,$(1)))
 KNOWN  := RECIPE ARGS PYTHON UV STAGE RUN SWEEP SWEEP_VALUES SWEEP_KEY SEEDS CLIP QUESTION MODEL BENCH MAKEFLAGS SHELL EASYR1_HOME CUDA_VISIBLE_DEVICES HF_% %_API_KEY
 UNKNOWN := $(filter-out $(KNOWN),$(foreach name,$(.VARIABLES),$(if $(filter command line,$(origin $(name))),$(name))))
@@ -46,24 +48,23 @@ plan: ## print and write every file and command that would run
 doctor: ## check recipe, machine and environments before anything starts
 status: ## which stages are done, and why one is stale
 
-SWEEP_ARGS = $(foreach name,SWEEP SWEEP_VALUES SWEEP_KEY SEEDS,$(if $($(name)),$(shell echo $(name) | tr A-Z a-z)=$(call QUOTED,$(name))))
 ablate: .venv/ready ## run SWEEP=format_weight|group_size|ema_beta|sft_epoch over RECIPE [SWEEP_VALUES=a,b SWEEP_KEY=key SEEDS=0,1]
-	@$(CLI) ablate recipe=$(call QUOTED,RECIPE) $(SWEEP_ARGS) $(call WORDS,ARGS)
+	@$(CLI) ablate recipe=$(call QUOTED,RECIPE) $(call KEYS,SWEEP SWEEP_VALUES SWEEP_KEY SEEDS) $(call WORDS,ARGS)
 
 show diff repro clean-runs: .venv/ready
-	@$(CLI) $@ $(call WORDS,RUN) $(call WORDS,ARGS)
+	@$(CLI) $@ $(call KEYS,RUN) $(call WORDS,ARGS)
 
 show: ## RUN=name: stages, times, scores of a run, and where things are
-diff: ## RUN="one other": what differs between two runs
+diff: ## RUN=one,other: what differs between two runs
 repro: ## RUN=name: rebuild a run from its manifests, and compare every file
 publish: .venv/ready ## show what would go to the Hub; ARGS="what=<policy>|data repo=me/name confirm=true" sends it
-	@$(CLI) publish $(or $(call QUOTED,RUN),$(call QUOTED,RECIPE)) $(call WORDS,ARGS)
+	@$(CLI) publish $(or $(call KEYS,RUN),run=$(call QUOTED,RECIPE)) $(call WORDS,ARGS)
 clean-runs: ## what no run needs any more; ARGS="yes=true" removes it
 
-predict: .venv/ready ## ask about CLIP=file|folder|URL [QUESTION="..." MODEL=run[/rl]|directory ARGS="--options ..."]
-	@$(CLI) predict $(call QUOTED,CLIP) $(call QUOTED,QUESTION) $(if $(value MODEL),--model $(call QUOTED,MODEL)) $(call WORDS,ARGS)
+predict: .venv/ready ## ask about CLIP=file|folder|URL [QUESTION="..." MODEL=run[/rl]|directory ARGS="options=a,b"]
+	@$(CLI) predict $(call KEYS,CLIP QUESTION MODEL) $(call WORDS,ARGS)
 serve: .venv/ready ## ask a run's checkpoints about clips on a local page [MODEL=run|directory]
-	@$(CLI) serve $(if $(value MODEL),--model $(call QUOTED,MODEL)) $(call WORDS,ARGS)
+	@$(CLI) serve $(call KEYS,MODEL) $(call WORDS,ARGS)
 
 test: .venv/ready ## all tests, with a short end-to-end run through both real trainers
 	@UV=$(call QUOTED,UV) tests/run

@@ -47,9 +47,9 @@ def _of_run(run: Path, policy: str) -> Checkpoint:
     try:
         path = policies.place(run, policy)
     except ValueError as error:
-        raise AskError(f"--model {run.name}/{policy}: {error}; there: {there}") from None
+        raise AskError(f"model={run.name}/{policy}: {error}; there: {there}") from None
     if not (path / "config.json").is_file():
-        raise AskError(f"--model {run.name}/{policy}: run {run.name!r} has {there}; train it first")
+        raise AskError(f"model={run.name}/{policy}: run {run.name!r} has {there}; train it first")
     return Checkpoint(f"{run.name}/{policy}", path.resolve(), of_the_run(run))
 
 
@@ -61,7 +61,7 @@ def newest(runs: Path) -> Checkpoint:
         return max(last, key=lambda found: found.path.stat().st_mtime)
     raise AskError(
         f"no trained checkpoint under {runs}: run `make demo` (about 15 minutes, no GPU) or "
-        "`make run RECIPE=<name>`, or name a checkpoint's directory with --model"
+        "`make run RECIPE=<name>`, or name a checkpoint's directory with model="
     )
 
 
@@ -87,19 +87,19 @@ def _recipe_of(path: Path, recipe: str | None, runs: Path) -> AskRecipe:
         if any(path.resolve().is_relative_to(stage) for stage in made):
             return of_the_run(run)
     raise AskError(
-        f"--model {path}: no run under {runs} made it; name the recipe whose prompt and frames it "
-        "was trained with, e.g. --recipe camreasoner_7b"
+        f"model={path}: no run under {runs} made it; name the recipe whose prompt and frames it "
+        "was trained with, e.g. recipe=camreasoner_7b"
     )
 
 
 def _check(path: Path, runs: Path) -> None:
     if not path.is_dir():
         known = ", ".join(run.name for run in _runs(runs)) or "none yet"
-        raise AskError(f"--model {path}: neither a directory nor a run under {runs} ({known})")
+        raise AskError(f"model={path}: neither a directory nor a run under {runs} ({known})")
     if not (path / "config.json").is_file():
         raise AskError(
-            f"--model {path}: holds no config.json; name the directory of a Hugging Face "
+            f"model={path}: holds no config.json; name the directory of a Hugging Face "
             "checkpoint, such as runs/<run>/rl/last"
         )
     if not any(path.glob("*.safetensors")) and not any(path.glob("*.bin")):
-        raise AskError(f"--model {path}: holds no weights (*.safetensors or *.bin)")
+        raise AskError(f"model={path}: holds no weights (*.safetensors or *.bin)")

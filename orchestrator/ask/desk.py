@@ -19,9 +19,9 @@ from orchestrator.ask.checkpoints import Checkpoint
 from orchestrator.ask.clips import Shown
 from orchestrator.ask.errors import AskError, PolicyError
 from orchestrator.ask.gallery import Exhibit
+from orchestrator.ask.page import picture
 from orchestrator.ask.policy import Ask, Policy
 from orchestrator.ask.questions import Question, about, card, read
-from orchestrator.page import picture
 from reward_plugins.files import remove
 
 MOST_LETTERS = 4_000

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import rich.console
 from rich.progress import track
@@ -24,6 +23,9 @@ from orchestrator.console import Console
 from orchestrator.plan.stage import ROOT
 from orchestrator.run.launch import build_environment
 from reward_plugins.files import replacement
+
+if TYPE_CHECKING:
+    from orchestrator.verbs.clips import PredictArguments
 
 FOLDER_OUT = Path("predictions.parquet")
 
@@ -53,27 +55,27 @@ class Asked:
         return {**head, "frames": frames, "answers": answers}
 
 
-def predict(given: argparse.Namespace, console: Console) -> None:
+def predict(own: PredictArguments, console: Console) -> None:
     """Answer as the command line says; raises `AskError` for what a user can mend."""
-    checkpoint = find(given.model, given.recipe, given.runs)
-    if given.question is None and given.options:
-        raise AskError("--options without a question: say what is asked")
+    checkpoint = find(own.model, own.recipe, own.runs_dir)
+    if own.question is None and own.options:
+        raise AskError("options= without a question: say what is asked")
     questions = (
         card(checkpoint.recipe.motions)
-        if given.question is None
-        else [about(given.question, given.options)]
+        if own.question is None
+        else [about(own.question, own.options)]
     )
     build_environment(checkpoint.recipe.environment, console)
-    whole_folder = Path(given.clip).is_dir()
+    whole_folder = Path(own.clip).is_dir()
     frames = in_use(ROOT / checkpoint.recipe.data.cache_dir)
-    with frames, clips_.opened(given.clip) as (root, names):
-        rows = list(ask(checkpoint, given.engine, root, names, questions))
+    with frames, clips_.opened(own.clip) as (root, names):
+        rows = list(ask(checkpoint, own.engine, root, names, questions))
     if not whole_folder and (problem := rows[0].problem):
-        raise AskError(f"{given.clip}: {problem}")
-    out = given.out or (FOLDER_OUT if whole_folder and not given.json else None)
+        raise AskError(f"{own.clip}: {problem}")
+    out = own.out or (FOLDER_OUT if whole_folder and not own.as_json else None)
     if out is not None:
         write(out, rows)
-    _tell(rows, given.json, out, console)
+    _tell(rows, own.as_json, out, console)
 
 
 def ask(

@@ -64,13 +64,13 @@ def about(text: str, options: Sequence[str]) -> Question:
     if not options and not _YES_NO_QUESTION.match(text):
         raise AskError(
             f"{text!r} is no yes-or-no question: give what to choose from, "
-            'e.g. --options "pan left" "pan right" static'
+            "e.g. options='pan left,pan right,static'"
         )
     chosen = tuple(" ".join(option.split()) for option in options) or YES_NO
     if len(chosen) < 2 or len(set(chosen)) < len(chosen) or not all(chosen):
-        raise AskError(f"--options {list(chosen)}: give two or more different texts")
+        raise AskError(f"options={list(chosen)}: give two or more different texts")
     if len(chosen) > len(LETTERS):
-        raise AskError(f"--options: {len(chosen)} are more than the {len(LETTERS)} letters")
+        raise AskError(f"options: {len(chosen)} are more than the {len(LETTERS)} letters")
     return Question(text, chosen)
 
 

@@ -81,5 +81,5 @@ def of_the_run(run: Path) -> AskRecipe:
         first = error.errors()[0]
         raise AskError(
             f"{path} is of another version ({'.'.join(map(str, first['loc']))}: {first['msg']}); "
-            "run the recipe again, or name its checkpoint with --model and its recipe with --recipe"
+            "run the recipe again, or name its checkpoint with model= and its recipe with recipe="
         ) from None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from data_builders.frame_cache import in_use
 from orchestrator.ask.checkpoints import Checkpoint, find, of_run
@@ -16,20 +16,23 @@ from orchestrator.console import Console
 from orchestrator.plan.stage import ROOT
 from orchestrator.run.launch import build_environment
 
+if TYPE_CHECKING:
+    from orchestrator.verbs.clips import ServeArguments
+
 GALLERY = Path("runs/.cache/gallery")
 
 
-def serve(given: argparse.Namespace, console: Console) -> None:
+def serve(own: ServeArguments, console: Console) -> None:
     """Serve a run's checkpoints, or one directory's, until interrupted."""
-    chosen = find(given.model, given.recipe, given.runs)
-    checkpoints = side_by_side(chosen, given.runs)
+    chosen = find(own.model, own.recipe, own.runs_dir)
+    checkpoints = side_by_side(chosen, own.runs_dir)
     build_environment(chosen.recipe.environment, console)
     with console.waiting("rendering the gallery"):
         gallery = hang(chosen.recipe, ROOT / GALLERY)
     frames = in_use(ROOT / chosen.recipe.data.cache_dir)
     with frames, TemporaryDirectory(prefix="camreasoner-") as folder:
-        desk = Desk(checkpoints, given.engine, Path(folder), gallery, ROOT / GALLERY)
-        with closing(desk), AskServer(desk, given.port) as server:
+        desk = Desk(checkpoints, own.engine, Path(folder), gallery, ROOT / GALLERY)
+        with closing(desk), AskServer(desk, own.port) as server:
             console.say(f"{', '.join(checkpoints)} of {chosen.recipe.name} can be asked at")
             console.say(f"[bold]{server.address}[/]  [dim]stop with Ctrl-C[/]")
             server.serve_until_interrupted()

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from orchestrator.ask.clips import MOST_BYTES
 from orchestrator.ask.desk import Desk
-from orchestrator.page import PageHandler, PageServer
+from orchestrator.ask.page import PageHandler, PageServer
 from reward_plugins.errors import CamReasonerError
 
 MOST_JSON_BYTES = 100_000
@@ -22,7 +22,7 @@ class AskServer(PageServer):
 
     def __init__(self, desk: Desk, port: int) -> None:
         self.desk = desk
-        super().__init__(_Handler, port, "--port")
+        super().__init__(_Handler, port, "port")
 
 
 class _Handler(PageHandler):

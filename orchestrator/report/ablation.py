@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import RenderableType
 
+from orchestrator.ablate.sweep import Arm, SweepSpec
 from orchestrator.evaluation import statistics
 from orchestrator.evaluation.groups import group_names
 from orchestrator.report.ablation_view import Cell, View, draw, markdown, tables
 from orchestrator.report.sources import Run
 from orchestrator.run import store
-from orchestrator.sweep import Arm, SweepSpec
 from reward_plugins.files import write_file
 
 PAPER_COLUMN = {

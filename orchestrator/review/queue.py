@@ -13,7 +13,7 @@ from data_builders.frame_rule import ClipError
 from data_builders.media import Item, names
 from data_builders.sample import Sample
 from data_builders.specs import FrameSpec
-from orchestrator.page import picture
+from orchestrator.ask.page import picture
 from orchestrator.review.decisions import trace_digest
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from orchestrator.page import PageHandler, PageServer
+from orchestrator.ask.page import PageHandler, PageServer
 from orchestrator.review.decisions import REASONS, Decision, Decisions, trace_digest
 from orchestrator.review.queue import Queue
 from orchestrator.review.summary import Summary, summarise

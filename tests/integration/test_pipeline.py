@@ -150,7 +150,7 @@ def test_a_run_is_rebuilt_from_its_manifest_to_the_last_file(run: Path) -> None:
     alone.mkdir()
     (alone / "recipe.json").write_text((run / "recipe.json").read_text())
     (alone / "data").symlink_to(os.readlink(run / "data"))
-    command = [sys.executable, "-m", "orchestrator", "repro", "alone", f"runs_dir={run.parent}"]
+    command = [sys.executable, "-m", "orchestrator", "repro", "run=alone", f"runs_dir={run.parent}"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     files = json.loads((run / "data" / "manifest.json").read_text())["outputs"]["files"]
     assert f"data: {files} of {files} files equal" in done.stdout, done.stdout + done.stderr
@@ -259,9 +259,10 @@ def test_predict_answers_as_the_evaluation_did(run: Path) -> None:
     sample = next(row for row in held_out if row["task"] == "multiple_choice")
     expected = evaluated(run, "rl", sample["id"])
     clip = str(run / "data" / sample["media"][0]["path"])
-    command = [sys.executable, "-m", "orchestrator", "predict", clip, sample["question"]]
-    options = ["--options", *sample["options"], "--runs", str(run.parent), "--json"]
-    options += ["--model", "tiny"]  # a test before may have trained another, newer one
+    command = [sys.executable, "-m", "orchestrator", "predict", f"clip={clip}"]
+    options = [f"question={sample['question']}", f"options={json.dumps(sample['options'])}"]
+    options += [f"runs_dir={run.parent}", "json=true"]
+    options += ["model=tiny"]  # a test before may have trained another, newer one
     said = json.loads(subprocess.check_output([*command, *options], cwd=ROOT, text=True))
     assert said["model"] == "tiny/rl" and len(said["frames"]["times"]) == 8
     assert said["answers"][0]["response"] == expected
@@ -275,8 +276,8 @@ def test_predict_without_a_question_fills_a_motion_card_for_a_folder(
     clip = next((run / "data").glob("clips/*/test_*.mp4"))
     (folder / "clip.mp4").write_bytes(clip.read_bytes())
     (folder / "bad.mp4").write_text("no video")
-    command = [sys.executable, "-m", "orchestrator", "predict", str(folder)]
-    options = ["--runs", str(run.parent), "--out", str(tmp_path / "answers.parquet")]
+    command = [sys.executable, "-m", "orchestrator", "predict", f"clip={folder}"]
+    options = [f"runs_dir={run.parent}", f"out={tmp_path / 'answers.parquet'}"]
     subprocess.run([*command, *options], cwd=ROOT, check=True)
     bad, *card = pq.read_table(tmp_path / "answers.parquet").to_pylist()
     assert bad["clip"] == "bad.mp4" and "InvalidDataError" in bad["problem"]
@@ -285,9 +286,9 @@ def test_predict_without_a_question_fills_a_motion_card_for_a_folder(
 
 def test_the_page_asks_every_checkpoint_of_the_run(run: Path) -> None:
     sample = pq.read_table(run / "data" / "test.parquet").to_pylist()[0]
-    command = [sys.executable, "-m", "orchestrator", "serve", "--port", "0", "--runs"]
+    command = [sys.executable, "-m", "orchestrator", "serve", "port=0", "model=tiny"]
     serving = subprocess.Popen(
-        [*command, str(run.parent), "--model", "tiny"], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        [*command, f"runs_dir={run.parent}"], cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
     try:
         assert serving.stdout is not None

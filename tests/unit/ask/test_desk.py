@@ -21,9 +21,9 @@ from data_builders.frames import load_entry
 from orchestrator.ask.checkpoints import of_run
 from orchestrator.ask.desk import MOST_LETTERS, Desk
 from orchestrator.ask.errors import AskError, PolicyError
+from orchestrator.ask.page import MOST_REQUESTS
 from orchestrator.ask.policy import Ask
 from orchestrator.ask.server import AskServer
-from orchestrator.page import MOST_REQUESTS
 
 
 class Mortal:

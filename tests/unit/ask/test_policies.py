@@ -50,7 +50,7 @@ def test_a_directory_has_the_recipe_of_the_run_that_made_it(run: Path, tmp_path:
     found = find(str(run / "sft" / "step-200"), None, run.parent)
     assert (found.path.name, found.recipe.name) == ("step-200", "tiny")
     elsewhere = (run / "sft" / "step-200").rename(tmp_path / "moved")
-    with pytest.raises(AskError, match="--recipe"):
+    with pytest.raises(AskError, match="recipe="):
         find(str(elsewhere), None, run.parent)
     assert find(str(elsewhere), "camreasoner_7b", run.parent).recipe.shown.max_pixels == 262144
 

@@ -11,14 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import cli, verbs
-from orchestrator.ablate import _options, _scalars, _seeds
-from orchestrator.ask import command as ask
+from orchestrator import cli
+from orchestrator.ablate.sweep import expand, load_sweep
 from orchestrator.console import Console
 from orchestrator.plan.make import make_plan
 from orchestrator.plan.stage import ROOT
 from orchestrator.recipe import load_recipe
-from orchestrator.sweep import expand, load_sweep
+from orchestrator.verbs import VERBS
+from orchestrator.verbs.arguments import RecipeArguments, split
+from orchestrator.verbs.recipes import ABOUT, StageArguments
+from orchestrator.verbs.sweeps import AblateArguments
 from reward_plugins.errors import CamReasonerError
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -66,29 +68,24 @@ def dry_run(command: str) -> list[str]:
     return made.stdout.splitlines()
 
 
-def arrives(verb: str, arguments: list[str], runs: Path) -> None:
+def arrives(verb: str, words: list[str], runs: Path) -> None:
     """The verb is known, and its recipe with all overrides makes a plan; or it lacks just a run."""
-    if verb in cli.OWN_ARGUMENTS:
-        where = ["--runs", str(runs)] if verb in ask.COMMANDS else [f"runs_dir={runs}"]
-        with nullcontext() if verb == "clean-runs" else pytest.raises(CamReasonerError) as missing:
-            cli.OWN_ARGUMENTS[verb]([*arguments, *where], Console())
-        assert missing is None or "usage" not in str(missing.value)
-        return
-    name, _, overrides = cli.split(arguments)
-    if verb == cli.STAGE:
-        (stage,) = [word[6:] for word in overrides if word.startswith("stage=")]
-        overrides = [word for word in overrides if not word.startswith("stage=")]
-        assert stage in load_recipe(name, overrides).stages
-    if verb == cli.SWEEP:
-        given, overrides = _options(overrides)
-        sweep = load_sweep(
-            given.get("sweep"), _scalars(given.get("sweep_values")), given.get("sweep_key")
-        )
-        arms, _ = expand(sweep, name, overrides, _seeds(given.get("seeds")), runs, runs / "to")
+    words = [*words, f"runs_dir={runs}"]
+    if verb == "ablate":
+        own, overrides = split(verb, AblateArguments, words)
+        sweep = load_sweep(own.sweep, own.sweep_values, own.sweep_key)
+        arms, _ = expand(sweep, own.recipe, overrides, own.seeds, runs, runs / "to")
         assert arms
+    elif verb == "stage":
+        staged, overrides = split(verb, StageArguments, words)
+        assert staged.stage in load_recipe(staged.recipe, overrides).stages
+    elif verb in ABOUT:
+        about, overrides = split(verb, RecipeArguments, words)
+        assert make_plan(load_recipe(about.recipe, overrides), runs).stages
     else:
-        assert verb in verbs.VERBS
-        assert make_plan(load_recipe(name, overrides), runs).stages
+        with nullcontext() if verb == "clean-runs" else pytest.raises(CamReasonerError) as missing:
+            VERBS[verb](words, Console())
+        assert missing is None or "usage" not in str(missing.value)
 
 
 def test_every_target_is_named_in_the_help() -> None:

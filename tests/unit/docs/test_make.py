@@ -21,16 +21,18 @@ def words_of(*typed: str) -> list[str]:
 def test_questions_clips_and_paths_are_passed_as_they_are(text: str) -> None:
     assert words_of("predict", f"CLIP={text}.mp4", f"QUESTION={text}") == [
         "predict",
-        f"{text}.mp4",
-        text,
+        f"clip={text}.mp4",
+        f"question={text}",
     ]
     assert words_of("plan", f"RECIPE={text}.yaml") == ["plan", f"recipe={text}.yaml"]
     key = f"rl.extra.x={text}"
     assert words_of("plan", f"ARGS=seed=3 {shlex.quote(key)}")[2:] == ["seed=3", key]
 
 
-def test_several_runs_are_several_words() -> None:
-    assert words_of("diff", "RUN=tiny 'the other'") == ["diff", "tiny", "the other"]
+def test_variables_are_keys() -> None:
+    assert words_of("diff", "RUN=tiny,the other") == ["diff", "run=tiny,the other"]
+    assert words_of("publish", "RECIPE=tiny") == ["publish", "run=tiny"]
+    assert words_of("serve", "MODEL=tiny/rl", "ARGS=port=0") == ["serve", "model=tiny/rl", "port=0"]
     assert words_of("ablate", "SWEEP=group_size", "SEEDS=0,1", "RECIPE=tiny") == [
         *("ablate", "recipe=tiny", "sweep=group_size", "seeds=0,1")
     ]

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from orchestrator.cli import split
 from orchestrator.plan.stage import ROOT
 from orchestrator.recipe import load_recipe
+from orchestrator.verbs.arguments import RecipeArguments, split
 
 KUBERAY = ROOT / "examples" / "kuberay"
 POD = {"metadata": None, "spec": None}
@@ -82,15 +82,15 @@ def test_the_entrypoint_is_a_command_line_of_ours_that_fits_the_pods() -> None:
     spec = resource("RayJob")["spec"]
     python, flag, module, verb, *arguments = shlex.split(spec["entrypoint"])
     assert (python, flag, module, verb) == ("python", "-m", "orchestrator", "run")
-    name, runs, overrides = split(arguments)
-    cluster = load_recipe(name, overrides).cluster
+    own, overrides = split(verb, RecipeArguments, arguments)
+    cluster = load_recipe(own.recipe, overrides).cluster
     (workers,) = spec["rayClusterSpec"]["workerGroupSpecs"]
     (pod,) = workers["template"]["spec"]["containers"]
     limits = pod["resources"]["limits"]
     assert cluster.nodes == workers["replicas"] == workers["minReplicas"]
     assert cluster.gpus_per_node == int(limits["nvidia.com/gpu"])
     assert cluster.cpus_per_stage <= int(limits["cpu"])
-    assert str(runs) in [mount["mountPath"] for mount in pod["volumeMounts"]]
+    assert str(own.runs_dir) in [mount["mountPath"] for mount in pod["volumeMounts"]]
 
 
 def test_every_mount_has_a_volume_and_the_runs_are_shared() -> None:

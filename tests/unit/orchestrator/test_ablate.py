@@ -15,8 +15,9 @@ import psutil
 import pytest
 import rich.console
 
-from orchestrator import ablate as ablations
-from orchestrator.ablate import run_arms
+from orchestrator.ablate import arms as ablations
+from orchestrator.ablate.arms import run_arms
+from orchestrator.ablate.sweep import Arm, expand, load_sweep
 from orchestrator.cli import main
 from orchestrator.console import Console
 from orchestrator.errors import RecipeError, StageError
@@ -25,7 +26,7 @@ from orchestrator.plan.stage import ROOT, Command, Resources, Stage
 from orchestrator.recipe.load import RECIPES
 from orchestrator.report import ablation
 from orchestrator.run import store
-from orchestrator.sweep import Arm, expand, load_sweep
+from orchestrator.verbs.sweeps import ablate
 from tests.unit.orchestrator.finished import with_values
 
 SWEEPS = sorted(path.stem for path in (RECIPES / "sweep").glob("*.yaml"))
@@ -172,15 +173,15 @@ pathlib.Path(sys.argv[-1]).with_name("pid").write_text(str(os.getpid()))
 time.sleep(600)
 """
 ABLATION = """
-import sys
+import signal, sys
 from pathlib import Path
-from orchestrator import ablate
+from orchestrator.ablate import arms as ablate
 from orchestrator.console import Console
 from tests.unit.orchestrator.test_ablate import WAITING, arms_of
 ablate.ARM = ("-c", WAITING)
-arms, _ = arms_of(Path(sys.argv[1]), "group_size")
-ablate.signal.signal(ablate.signal.SIGTERM, ablate.signal.default_int_handler)
-ablate._side_by_side(arms, 2, {})
+found, _ = arms_of(Path(sys.argv[1]), "group_size")
+signal.signal(signal.SIGTERM, signal.default_int_handler)
+ablate._side_by_side(found, 2, {})
 """
 
 
@@ -216,7 +217,7 @@ def test_a_sweep_that_can_not_be_is_an_error_before_anything_runs(
     arguments: list[str], told: str, tmp_path: Path, launches: Launches
 ) -> None:
     with pytest.raises(RecipeError) as caught:
-        ablations.ablate("tiny", arguments, tmp_path, Console())
+        ablate(["recipe=tiny", f"runs_dir={tmp_path}", *arguments], Console())
     assert told in str(caught.value)
     assert launches.counts == {}
 

@@ -128,8 +128,8 @@ def test_stages_that_are_begun_and_removed_at_the_same_time_are_whole_or_gone(
 
 def test_six_commands_at_once_do_not_crash_each_other(tmp_path: Path) -> None:
     finished_run(tmp_path, "tiny", stages=("data", "model"))
-    verbs = ["plan recipe=tiny", "plan recipe=tiny", "status recipe=tiny", "show tiny"]
-    verbs += ["model recipe=tiny", "data recipe=tiny", "clean-runs yes=true", "show tiny"]
+    verbs = ["plan recipe=tiny", "plan recipe=tiny", "status recipe=tiny", "show run=tiny"]
+    verbs += ["model recipe=tiny", "data recipe=tiny", "clean-runs yes=true", "show run=tiny"]
     command = [sys.executable, "-m", "orchestrator"]
     for _ in range(2):
         started = [

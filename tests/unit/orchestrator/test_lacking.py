@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import verbs
 from orchestrator.console import Console
 from orchestrator.plan.make import Plan, make_plan
 from orchestrator.plan.outputs import LACKING
 from orchestrator.recipe import load_recipe
 from orchestrator.run import launch, store
+from orchestrator.verbs import recipes
 from tests.unit.orchestrator.finished import with_values
 
 LACKS = "rl has no answer to 3 of 648 questions"
@@ -25,7 +25,7 @@ def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
     evaluated = plan.stage("eval").directory
     (evaluated / "scores.json").write_text('{"benchmarks": {}}')
     (evaluated / LACKING).write_text(json.dumps([LACKS]))
-    monkeypatch.setattr(verbs, "make_plan", lambda *_: plan)
+    monkeypatch.setattr(recipes, "make_plan", lambda *_: plan)
     monkeypatch.setattr(launch, "launch", lambda *_: None)
     return plan
 
@@ -35,7 +35,7 @@ def done(plan: Plan) -> list[str]:
 
 
 def bring(plan: Plan, verb: str, capsys: pytest.CaptureFixture[str]) -> str:
-    verbs.VERBS[verb](plan.recipe, plan.directory.parent, Console())
+    recipes.ABOUT[verb](plan.recipe, plan.directory.parent, Console())
     return " ".join(capsys.readouterr().out.split())
 
 

@@ -9,6 +9,8 @@ import pytest
 from orchestrator import cli
 from orchestrator.plan.make import Plan
 from orchestrator.run import launch
+from orchestrator.verbs.arguments import parse
+from orchestrator.verbs.clips import PredictArguments
 from tests.unit.orchestrator.finished import finished_run
 
 
@@ -25,14 +27,16 @@ def wide(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_show_is_a_page_about_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plan = finished_run(tmp_path, "first", stages=("data", "model"))
-    code, text = told(capsys, tmp_path, "show", "first")
+    code, text = told(capsys, tmp_path, "show", "run=first")
     assert code == 0
     assert "data 2027-01-15 08:00 1 min 15 s" in text
     assert "1 files" in text and "commit" in text and "cores of" in text
     clip = plan.stage("data").directory / "result"
     clip.write_text("other")
     os.utime(clip, (3e9, 3e9))
-    assert "data: changed since it finished: result" in told(capsys, tmp_path, "show", "first")[1]
+    assert (
+        "data: changed since it finished: result" in told(capsys, tmp_path, "show", "run=first")[1]
+    )
 
 
 def test_show_says_which_stages_another_run_made(
@@ -40,14 +44,14 @@ def test_show_says_which_stages_another_run_made(
 ) -> None:
     finished_run(tmp_path, "first")
     finished_run(tmp_path, "second")
-    assert "first" in told(capsys, tmp_path, "show", "second")[1]
+    assert "first" in told(capsys, tmp_path, "show", "run=second")[1]
 
 
 def test_an_unknown_run_is_an_error_that_names_those_there(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     finished_run(tmp_path, "first")
-    code, text = told(capsys, tmp_path, "show", "other")
+    code, text = told(capsys, tmp_path, "show", "run=other")
     assert code == 1 and "other is no run" in text and "runs here: first" in text
 
 
@@ -56,11 +60,11 @@ def test_diff_names_what_differs_and_nothing_else(
 ) -> None:
     finished_run(tmp_path, "a")
     finished_run(tmp_path, "b", ["seed=7"])
-    code, text = told(capsys, tmp_path, "diff", "a", "b")
+    code, text = told(capsys, tmp_path, "diff", "run=a,b")
     assert code == 0
     assert "recipe seed 0 7 model.build.seed 0 7 data.synthetic.seed 0 7 result of stage" in text
     assert "packages" not in text and "code" not in text and "machine" not in text
-    assert "a and a do not differ" in told(capsys, tmp_path, "diff", "a", "a")[1]
+    assert "a and a do not differ" in told(capsys, tmp_path, "diff", "run=a,a")[1]
 
 
 def test_diff_finds_another_package_and_another_commit(
@@ -74,7 +78,7 @@ def test_diff_finds_another_package_and_another_commit(
     manifest = json.loads((folder / "manifest.json").read_text())
     manifest["code"] = {"commit": "f" * 40, "dirty": True, "diff": "d" * 64}
     (folder / "manifest.json").write_text(json.dumps(manifest))
-    text = told(capsys, tmp_path, "diff", "a", "b")[1]
+    text = told(capsys, tmp_path, "diff", "run=a,b")[1]
     assert "packages of orchestrator ray 2.60.0 2.59.0" in text
     assert "ffffffffffff + patch dddddddd" in text
 
@@ -87,7 +91,7 @@ def test_diff_shows_the_scores_of_both(tmp_path: Path, capsys: pytest.CaptureFix
         board = {"checkpoints": {"rl": {"shown": {"all": shown}}}, "pairs": [], "n": 60}
         scores = {"benchmarks": {"held_out": board}}
         (tmp_path / name / "eval" / "scores.json").write_text(json.dumps(scores))
-    text = told(capsys, tmp_path, "diff", "a", "b")[1]
+    text = told(capsys, tmp_path, "diff", "run=a,b")[1]
     assert "rl 50.0 40.0 to 80.0 75.0 40.0 to 80.0 +25.0" in text
 
 
@@ -103,7 +107,7 @@ def test_repro_rebuilds_with_the_same_recipe_in_a_store_of_its_own(
         (made.stage("model").directory / "outputs.sha256").write_text("0" * 64 + "  result\n")
 
     monkeypatch.setattr(launch, "launch", again)
-    code, text = told(capsys, tmp_path, "repro", "first", "name=new")
+    code, text = told(capsys, tmp_path, "repro", "run=first", "name=new")
     assert code == 0
     assert "data: 1 of 1 files equal" in text
     assert "model: 0 of 1 files equal differ: result" in text
@@ -122,14 +126,14 @@ def test_repro_refuses_other_code_and_locks_and_shows_the_way_back(
     manifest["ingredients"][changed] = "0" * 32
     manifest["code"] = {"commit": "abcdef" * 6 + "abcd", "dirty": True, "diff": "d" * 64}
     path.write_text(json.dumps(manifest))
-    code, text = told(capsys, tmp_path, "repro", "first")
+    code, text = told(capsys, tmp_path, "repro", "run=first")
     assert code == 1 and said in text
     assert "git worktree add ../camreasoner-abcdefabcdef abcdef" in text
     assert "apply " + str(tmp_path / "first" / "data" / "provenance" / "code.patch") in text
     assert not (tmp_path / "first-repro").exists()
 
 
-@pytest.mark.parametrize("arguments", [["show"], ["diff", "a"], ["clean-runs", "no=true"]])
+@pytest.mark.parametrize("arguments", [["show"], ["diff", "run=a"], ["clean-runs", "no=true"]])
 def test_misuse_shows_the_usage(
     arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -141,4 +145,43 @@ def test_without_a_verb_the_usage_is_shown_whole(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main([]) == 2
-    assert "<verb> [recipe=<name>] [<run> ...] [key=value ...]" in capsys.readouterr().out
+    assert "<verb> [recipe=<name>] [key=value ...]" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "instead"),
+    [
+        (["show", "tiny"], "write run=tiny"),
+        (["diff", "a", "b"], "write run=a"),
+        (["publish", "--repo=me/it"], "write repo=me/it"),
+        (["predict", "walk.mp4"], "write clip=walk.mp4"),
+        (["predict", "clip=walk.mp4", "Is it?"], "write question='Is it?'"),
+        (["predict", "clip=walk.mp4", "--options", "a", "b"], "write options=..."),
+        (["serve", "--runs", "elsewhere"], "write runs_dir=..."),
+        (["plan", "tiny"], "arguments are key=value"),
+        (["serve", "prot=1"], "did you mean port?"),
+        (["predict", "clip=x", "json=yes"], "json=yes: expected true or false"),
+        (["predict", "clip=x", "options=[a"], "options=[a: no list in YAML"),
+        (["stage", "recipe=tiny"], "stage: missing"),
+        (["show", "run=a", "run=b"], "run: given 2 different values"),
+    ],
+)
+def test_every_verb_takes_key_value_and_says_what_to_write_instead(
+    words: list[str], instead: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, text = told(capsys, tmp_path, *words)
+    assert code == 1 and instead in text
+
+
+@pytest.mark.parametrize("text", ["it's a=b, is it?", "[left", "é  ü", ""])
+def test_a_value_arrives_as_it_is(text: str) -> None:
+    own = parse("predict", PredictArguments, [f"clip={text}", f"question={text}"])
+    assert (own.clip, own.question) == (text, text)
+
+
+def test_a_list_is_split_at_commas_unless_it_is_yaml() -> None:
+    def options(text: str) -> tuple[str, ...]:
+        return parse("predict", PredictArguments, ["clip=x", f"options={text}"]).options
+
+    assert options("pan left, pan right") == ("pan left", "pan right")
+    assert options('["a, b", c, 1]') == ("a, b", "c", "1")

@@ -228,7 +228,7 @@ def test_everything_is_shown_before_it_is_confirmed(
 ) -> None:
     monkeypatch.setattr("orchestrator.publish.upload.constants.ENDPOINT", hub.url)
     monkeypatch.setenv("HF_ENDPOINT", hub.url)
-    where = ["publish", "tiny", f"runs_dir={record.directory.parent}"]
+    where = ["publish", "run=tiny", f"runs_dir={record.directory.parent}"]
     assert cli.main(where) == 0
     assert cli.main([*where, f"repo={REPO}"]) == 0
     shown = capsys.readouterr().out

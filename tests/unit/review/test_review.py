@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_builders.sample import Sample
-from orchestrator.page import PageError
+from orchestrator.ask.page import PageError
 from orchestrator.review.decisions import Decision, Decisions, DecisionsError, trace_digest
 from orchestrator.review.queue import draw
 from orchestrator.review.server import ReviewServer

@@ -1,29 +1,20 @@
-"""Run the arms of a sweep: shared stages once, then arm by arm, or side by side on a cluster.
-
-`python -m orchestrator.ablate <arm.json>` runs one arm in a process of its own.
-"""
+"""Run the arms of a sweep: shared stages once, then arm by arm, or side by side on a cluster."""
 
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from pathlib import Path
 
-import yaml
-
+from orchestrator.ablate.sweep import Arm
 from orchestrator.console import Console
-from orchestrator.errors import RecipeError, StageError
-from orchestrator.plan.make import Plan, make_plan
+from orchestrator.plan.make import Plan
 from orchestrator.plan.stage import ROOT, Stage
 from orchestrator.recipe import Recipe
 from orchestrator.run import cluster, store
-from orchestrator.sweep import Arm, Value, expand, load_sweep
 from reward_plugins.errors import CamReasonerError
 from reward_plugins.files import write_file
 
@@ -32,31 +23,6 @@ LOG = "arm.log"
 LOOK_SECONDS = 0.5
 ARM = ("-m", "orchestrator.ablate")
 """What runs one arm in a process of its own."""
-OPTIONS = ("sweep", "sweep_values", "sweep_key", "seeds")
-
-
-def ablate(name: str, arguments: Sequence[str], directory: Path, console: Console) -> None:
-    """Run a sweep over the recipe `name`, and show its table beside the paper's.
-
-    `arguments` are `sweep=`, `sweep_values=`, `sweep_key=`, `seeds=` and overrides. Raises
-    `RecipeError` for a sweep that can't be, and `StageError` when arms failed, once the others
-    are done and shown.
-    """
-    from orchestrator.report.ablation import write_ablation
-
-    given, overrides = _options(arguments)
-    values: list[Value] = _scalars(given.get("sweep_values"))
-    sweep = load_sweep(given.get("sweep"), values, given.get("sweep_key"))
-    seeds = _seeds(given.get("seeds"))
-    to = directory / f"{Path(name).stem}-ablate-{given.get('sweep') or sweep.key}"
-    arms, reference = expand(sweep, name, overrides, seeds, directory, to)
-    console.say(f"[bold]{sweep.key}[/]: {', '.join(sweep.labels)}  [dim]in {to}[/]")
-    failed = run_arms(arms, console)
-    console.out.print(write_ablation(sweep, arms, reference, failed, to))
-    console.say(f"[bold]ablation[/] is in {to}")
-    if failed:
-        told = "\n".join(f"  {label}: {text}" for label, text in failed.items())
-        raise StageError(f"{len(failed)} of {len(arms)} arms failed; run it again to retry\n{told}")
 
 
 def run_arms(arms: Sequence[Arm], console: Console) -> dict[str, str]:
@@ -164,38 +130,3 @@ def _is_shared(stage: Stage, arms: Sequence[Arm]) -> bool:
 def _why(plan: Plan, broken: dict[str, str]) -> str | None:
     """The error of the first broken stage that the plan needs."""
     return next((broken[s.fingerprint] for s in plan.until(LAST) if s.fingerprint in broken), None)
-
-
-def _options(arguments: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """Our own arguments, and overrides of the recipe."""
-    given = dict(a.split("=", 1) for a in arguments if a.partition("=")[0] in OPTIONS)
-    return given, [a for a in arguments if a.partition("=")[0] not in OPTIONS]
-
-
-def _seeds(text: str | None) -> list[int]:
-    if any(not seed.isdigit() for seed in (text or "0").split(",")):
-        raise RecipeError(f"seeds={text}: expected whole numbers with commas between them")
-    return [int(seed) for seed in text.split(",")] if text else []
-
-
-def _scalars(text: str | None) -> list[Value]:
-    """`0,0.3,std` as a list of values."""
-    found = [yaml.safe_load(part) for part in (text or "").split(",") if part]
-    if any(not isinstance(value, Value) or isinstance(value, bool) for value in found):
-        raise RecipeError(f"{text!r}: expected numbers or words with commas between them")
-    return found
-
-
-def main(path: str) -> None:
-    """Run the arm that the JSON file at `path` describes."""
-    from orchestrator.run.launch import launch
-
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what it started ends with it
-    config = json.loads(Path(path).read_text())
-    made = make_plan(Recipe.model_validate(config["recipe"]), Path(config["runs"]))
-    plan = replace(made, directory=Path(config["directory"]))
-    launch(plan, plan.until(LAST), Console())
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])

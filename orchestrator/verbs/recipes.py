@@ -1,9 +1,9 @@
-"""What a user can ask for, one function a verb."""
+"""Verbs about a recipe, one function a verb."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.markup import escape
@@ -14,12 +14,21 @@ from orchestrator.errors import RecipeError, UnreadyError
 from orchestrator.plan.make import Plan, make_plan
 from orchestrator.plan.outputs import modified_outputs
 from orchestrator.plan.stage import Stage
-from orchestrator.recipe import Recipe
+from orchestrator.recipe import Recipe, load_recipe
 from orchestrator.run import store
-from orchestrator.show import show_deviations, show_plan, show_views
+from orchestrator.verbs.arguments import RecipeArguments, split
+from orchestrator.verbs.plan import show_deviations, show_plan, show_views
 from reward_plugins.files import hold
 
-Verb = Callable[..., None]
+Verb = Callable[[Sequence[str], Console], None]
+RecipeVerb = Callable[[Recipe, Path, Console], None]
+
+
+class StageArguments(RecipeArguments):
+    """Keys of `stage`."""
+
+    stage: str
+    """the name of a training stage"""
 
 
 def run(recipe: Recipe, directory: Path, console: Console) -> None:
@@ -109,15 +118,17 @@ def status(recipe: Recipe, directory: Path, console: Console) -> None:
             console.say(f"• {stage.name}  not run yet")
 
 
-def stage(recipe: Recipe, directory: Path, console: Console, name: str = "") -> None:
+def stage(words: Sequence[str], console: Console) -> None:
     """One training stage, with what it needs first: stage=<name>."""
-    if name not in recipe.stages:
+    own, overrides = split("stage", StageArguments, words)
+    recipe = load_recipe(own.recipe, overrides)
+    if own.stage not in recipe.stages:
         known = ", ".join(recipe.stages) or "none"
-        raise RecipeError(f"stage={name}: recipe {recipe.name!r} has no such stage ({known})")
-    _bring(recipe, directory, console, name)
+        raise RecipeError(f"stage={own.stage}: recipe {recipe.name!r} has no such stage ({known})")
+    _bring(recipe, own.runs_dir, console, own.stage)
 
 
-def _last(kind: str, description: str) -> Verb:
+def _last(kind: str, description: str) -> RecipeVerb:
     """Until the last stage of a kind."""
 
     def verb(recipe: Recipe, directory: Path, console: Console) -> None:
@@ -130,7 +141,7 @@ def _last(kind: str, description: str) -> Verb:
     return verb
 
 
-def _until(name: str, description: str) -> Verb:
+def _until(name: str, description: str) -> RecipeVerb:
     def verb(recipe: Recipe, directory: Path, console: Console) -> None:
         _bring(recipe, directory, console, name)
 
@@ -164,7 +175,18 @@ def _lacking(stage: Stage, sentence: str) -> str:
     return f"[yellow]{escape(sentence)}; `make {stage.name}` again asks only for those[/]"
 
 
-VERBS: dict[str, Verb] = {
+def _verb(name: str, about: RecipeVerb) -> Verb:
+    """Load the recipe that the words name, with their overrides."""
+
+    def verb(words: Sequence[str], console: Console) -> None:
+        own, overrides = split(name, RecipeArguments, words)
+        about(load_recipe(own.recipe, overrides), own.runs_dir, console)
+
+    verb.__doc__ = about.__doc__
+    return verb
+
+
+ABOUT: dict[str, RecipeVerb] = {
     "run": run,
     "setup": setup,
     "data": _until("data", "Clips and questions."),
@@ -172,7 +194,6 @@ VERBS: dict[str, Verb] = {
     "model": _until("model", "The base model: build the tiny one, or fetch it from the Hub."),
     "sft": _last("sft", "Supervised fine-tuning in LLaMA-Factory, to the last such stage."),
     "rl": _last("rl", "GRPO in verl or EasyR1, to the last such stage."),
-    "stage": stage,
     "eval": _until("eval", "Evaluate the recipe's checkpoints on held-out questions."),
     "export": export,
     "report": _until("report", "Write the report page."),
@@ -180,3 +201,6 @@ VERBS: dict[str, Verb] = {
     "doctor": doctor,
     "status": status,
 }
+"""Verbs that take a recipe and nothing besides."""
+VERBS: dict[str, Verb] = {name: _verb(name, about) for name, about in ABOUT.items()}
+VERBS["stage"] = stage
