@@ -1,4 +1,4 @@
-# `make help` lists the targets. Everything here is also `python -m orchestrator <verb> recipe=<name> key=value ...`.
+# `make help` lists the targets. Everything here is also `.venv/bin/camreasoner <verb> recipe=<name> key=value ...`.
 RECIPE ?= camreasoner_7b
 ARGS   ?=
 PYTHON ?= python3.11

@@ -23,7 +23,7 @@ REMEDIES = {
     **dict.fromkeys((errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP), LOCKS),
 }
 """What to do about an error of the system's."""
-USAGE = "usage: python -m orchestrator <verb> [recipe=<name>] [key=value ...]"
+USAGE = "usage: camreasoner <verb> [recipe=<name>] [key=value ...]"
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -11,11 +11,13 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from orchestrator import places
 from orchestrator.errors import EnvironmentBuildError
-from orchestrator.plan.stage import ROOT
+from orchestrator.places import ROOT
 from reward_plugins.files import hold, write_file
 
-LOCKS = ROOT / "envs"
+LOCKS = places.LOCKS
+OWN = "orchestrator"
 STAMP = "camreasoner.lock"
 CHECKED = ("--require-hashes", "--compile-bytecode")
 PROMPT = "camreasoner"
@@ -26,16 +28,16 @@ PYTHON = sys.version.split()[0]
 
 
 def interpreter(name: str) -> Path:
-    """The Python of environment `name`; `orchestrator` is `.venv` itself."""
-    return ROOT / (".venv" if name == "orchestrator" else f".envs/{name}") / "bin" / "python"
+    """The Python of environment `name`; that of `orchestrator` is the one that runs."""
+    if name == OWN:
+        return Path(sys.executable)
+    return ROOT / ".envs" / name / "bin" / "python"
 
 
 def is_ready(name: str) -> bool:
     """Whether the environment was built from the lock file as it is now."""
-    if name == "orchestrator":
-        return interpreter(name).is_file()
     stamp = interpreter(name).parents[1] / STAMP
-    return stamp.is_file() and stamp.read_text() == _stamp(name)
+    return name == OWN or (stamp.is_file() and stamp.read_text() == _stamp(name))
 
 
 def lock_hash(name: str) -> str:
@@ -126,12 +128,12 @@ def freeze(name: str) -> str:
 
 
 def _base_python() -> Path:
-    """The Python that `.venv` was made from."""
+    """The Python that the running environment was made from."""
     return Path(sys.executable).resolve()
 
 
 def _stamp(name: str) -> str:
-    """Ray joins only processes of one Python version, so that of `.venv` is part of it."""
+    """Ray joins only processes of one Python version, so that of ours is part of it."""
     return f"{lock_hash(name)} python {PYTHON}"
 
 
@@ -171,11 +173,16 @@ def _uv(
 
 
 def uv_path() -> str:
-    """Where uv is: `UV`, the path, or `.tools`; raises `EnvironmentBuildError` without it.
+    """Where uv is: `UV`, the path, beside this Python, or `.tools`.
 
+    Raises `EnvironmentBuildError` without it.
     Absolute, because `make` names it from the project's folder and builds may run elsewhere.
     """
-    path = shutil.which(os.environ.get("UV", "uv")) or shutil.which(str(ROOT / ".tools/bin/uv"))
+    beside = (Path(sys.executable).with_name("uv"), ROOT / ".tools" / "bin" / "uv")
+    names = (os.environ.get("UV", "uv"), *map(str, beside))
+    path = next(filter(None, map(shutil.which, names)), None)
     if path is None:
-        raise EnvironmentBuildError("uv is not installed: run `make setup`, which installs it")
+        raise EnvironmentBuildError(
+            "uv is not installed: in a checkout `make setup` installs it, else `pip install uv`"
+        )
     return os.path.abspath(path)

@@ -12,9 +12,9 @@ from pydantic import Field, ValidationError, model_validator
 
 from data_builders.specs import Spec
 from orchestrator.errors import RecipeError
+from orchestrator.places import RECIPES
 from orchestrator.plan.make import Plan, make_plan
 from orchestrator.recipe import load_recipe
-from orchestrator.recipe.load import RECIPES
 
 Value = int | float | str
 

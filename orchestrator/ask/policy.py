@@ -16,7 +16,7 @@ from orchestrator import envs
 from orchestrator.ask.checkpoints import Checkpoint
 from orchestrator.ask.clips import Shown
 from orchestrator.ask.errors import PolicyError
-from orchestrator.plan.stage import ROOT
+from orchestrator.places import import_path
 
 TAIL_LINES = 12
 SECONDS = 1200.0
@@ -43,7 +43,7 @@ class Policy:
         self._log = tempfile.TemporaryFile("w+", errors="replace")
         self._process = subprocess.Popen(
             [python, "-m", "orchestrator.ask.worker", self._engine, checkpoint.path, tokens],
-            env={**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"},
+            env={**os.environ, "PYTHONPATH": str(import_path()), "HF_HUB_OFFLINE": "1"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from orchestrator.doctor.machine import Verdict
+from orchestrator.places import LOCKS
 from orchestrator.plan.loggers import unavailable
 from orchestrator.plan.make import Plan
-from orchestrator.plan.stage import ROOT, Stage
+from orchestrator.plan.stage import Stage
 
-LOCKS = ROOT / "envs"
 REQUIREMENTS = {"swanlab": "swanlab<0.8"}
 """Later ones refuse `get_run` before `init`, which transformers 5.6 calls."""
 CONFLICTS = {

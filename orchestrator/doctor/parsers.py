@@ -11,8 +11,9 @@ from pathlib import Path
 
 from orchestrator import envs
 from orchestrator.doctor.machine import Verdict
+from orchestrator.places import ROOT, import_path
 from orchestrator.plan.make import Plan
-from orchestrator.plan.stage import ROOT, Command, Stage
+from orchestrator.plan.stage import Command, Stage
 
 SECONDS = 300
 PREFIX = "orchestrator.doctor."
@@ -53,7 +54,7 @@ def _environment(check: Command) -> str | None:
 
 def _run(argv: list[str]) -> tuple[str | None, list[str]]:
     """The parser's error, and what it could not check on this machine."""
-    environ = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    environ = {**os.environ, "PYTHONPATH": str(import_path()), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         argv, env=environ, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False
     )

@@ -10,7 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
+from orchestrator.places import CODE
+
 LARGEST = 256 * 2**20
 """Bytes of a file or folder that planning reads; those of a larger one are told by their dates."""
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
@@ -23,7 +24,7 @@ def of_tree(value: Any) -> str:
 
 def of_code(package: str) -> str:
     """Of all files below `package`, a path relative to the project; of Python what it does."""
-    return _of_code(ROOT / package)
+    return _of_code(CODE / package)
 
 
 @cache
@@ -31,7 +32,7 @@ def _of_code(path: Path) -> str:
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
     return of_tree(
         [
-            [str(file.relative_to(ROOT)), _of_file(file)]
+            [str(file.relative_to(CODE)), _of_file(file)]
             for file in files
             if file.is_file() and "__pycache__" not in file.parts
         ]

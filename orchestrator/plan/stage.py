@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from orchestrator import places
 from orchestrator.plan import digests
 from orchestrator.plan.outputs import modified_outputs
 from orchestrator.plan.values import (
@@ -29,7 +30,7 @@ from orchestrator.plan.values import (
     replaced,
 )
 
-ROOT = digests.ROOT
+ROOT = places.ROOT
 
 
 @dataclass(frozen=True)
@@ -189,7 +190,7 @@ class Stage:
             case UserFile():
                 return str(leaf.path)
             case ProjectFile():
-                return str(ROOT / leaf.path)
+                return str(places.CODE / leaf.path)
             case Source():
                 return leaf.text
             case RunTime():

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import yaml
 from pydantic import BaseModel
 
+from orchestrator.places import RECIPES
 from orchestrator.recipe import Recipe
-from orchestrator.recipe.load import RECIPES
 
 PUBLISHED = RECIPES / "published.yaml"
 NOT_GIVEN = "-"

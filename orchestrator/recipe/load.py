@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from yaml import YAMLError
 
 from orchestrator.errors import RecipeError
+from orchestrator.places import RECIPES
 from orchestrator.recipe.policy import GRAMMAR
 from orchestrator.recipe.rules import broken_rules
 from orchestrator.recipe.schema import Recipe
@@ -33,7 +34,6 @@ RETIRED = {
 """Keys of earlier versions, and what says the same now."""
 BROKEN = (HydraException, OmegaConfBaseException, YAMLError, UnicodeDecodeError, RecursionError)
 """What composing a recipe raises for one that can't be read."""
-RECIPES = Path(__file__).resolve().parents[2] / "recipes"
 
 
 def recipe_names(root: Path = RECIPES) -> list[str]:
@@ -80,11 +80,6 @@ def _contradictions(overrides: Sequence[str]) -> list[str]:
 
 
 def _check_name(name: str, root: Path) -> None:
-    if not root.is_dir():
-        raise RecipeError(
-            f"no recipes at {root}: an installed package is the code alone; run in a checkout of "
-            "the project, which has recipes/ and envs/"
-        )
     if name.endswith(".yaml"):
         if not Path(name).is_file():
             raise RecipeError(f"recipe={name}: no such file")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).resolve().parents[2]
+from orchestrator.places import ROOT
 
 
 class OwnFunction(NamedTuple):

@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -82,7 +83,7 @@ def connected(recipe: Recipe) -> Iterator[str]:
             told = " ".join(str(error).split())
             raise ResourceError(
                 f"cluster.address: {recipe.cluster.address} can't be joined from here: {told} "
-                f"Start the cluster with the Python and Ray of .venv ({ray.__version__})"
+                f"Start the cluster with {sys.prefix}/bin/ray ({ray.__version__})"
             ) from error
     else:
         _start_local(
@@ -196,8 +197,8 @@ def check_address(address: str) -> None:
 def _unreachable(address: str, error: Exception) -> ResourceError:
     return ResourceError(
         f"cluster.address: no Ray cluster answers at {address!r} ({error}). Start one there with "
-        "`.venv/bin/ray start --head`, name the <host:port> it prints, or leave cluster.address "
-        "out to run on this machine"
+        f"`{sys.prefix}/bin/ray start --head`, name the <host:port> it prints, or leave "
+        "cluster.address out to run on this machine"
     )
 
 

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from orchestrator import envs
 from orchestrator.console import Console
 from orchestrator.errors import NodeLostError, StageError
+from orchestrator.places import import_path
 from orchestrator.plan import loggers
-from orchestrator.plan.stage import ROOT, Command, Stage
+from orchestrator.plan.stage import Command, Stage
 from orchestrator.recipe import Recipe
 from orchestrator.run.cluster import Session
 from orchestrator.run.deaths import AGAIN, SIGNALLED, Death, explain, of_ray
@@ -116,7 +117,7 @@ class _Run:
         self.watchdog = Watchdog(self.command.progress, self.recipe.recovery.stall_minutes)
         argv = [str(envs.interpreter(self.command.environment)), *self.command.argv]
         environ = {
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": str(import_path()),
             "RAY_ADDRESS": address,
             **loggers.offline(self.recipe.loggers),
             CONFIGURED: os.environ.get(CONFIGURED, ""),

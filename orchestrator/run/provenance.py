@@ -14,8 +14,8 @@ from typing import Any
 import psutil
 
 from orchestrator import envs
+from orchestrator.places import CODE as PROJECT
 from orchestrator.plan.digests import sha256
-from orchestrator.plan.stage import ROOT
 from orchestrator.secrets import redact
 
 CODE = (".py", ".yaml", ".j2", ".txt", ".in", ".toml")
@@ -31,15 +31,15 @@ def code() -> tuple[dict[str, Any], str]:
     The commit is None where the project is no git checkout. The patch has secrets blacked out, and
     of new files that are not the project's own the SHA-256 alone, after the last difference.
     """
-    if not (ROOT / ".git").exists() or shutil.which("git") is None:
+    if not (PROJECT / ".git").exists() or shutil.which("git") is None:
         return {"commit": None, "dirty": False, "diff": None}, ""
     patch = _git("diff", "--binary", "HEAD")
     new = _git("ls-files", "--others", "--exclude-standard").splitlines()
     own = [name for name in new if name.endswith(CODE) and name.startswith(SOURCES)]
-    other = [n for n in new if n.endswith(CODE) and n not in own and (ROOT / n).is_file()]
+    other = [n for n in new if n.endswith(CODE) and n not in own and (PROJECT / n).is_file()]
     patch = redact(patch + "".join(_git("diff", "--binary", *NEW, name) for name in own))
     digest = hashlib.sha256(patch.encode()).hexdigest() if patch else None
-    hashes = "".join(f"# not stored: {sha256(ROOT / name)}  {redact(name)}\n" for name in other)
+    hashes = "".join(f"# not stored: {sha256(PROJECT / name)}  {redact(name)}\n" for name in other)
     commit = _git("rev-parse", "HEAD").strip()
     return {"commit": commit, "dirty": bool(patch), "diff": digest}, patch + hashes
 
@@ -83,5 +83,5 @@ def _gpus() -> list[dict[str, str]]:
 
 def _git(*arguments: str) -> str:
     command = ["git", "-c", "core.quotePath=false", *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, check=False)
     return done.stdout.decode(errors="replace")

@@ -104,7 +104,7 @@ def usage(verb: str, model: type[Arguments]) -> str:
     keys = sorted(model.known().items(), key=lambda item: not item[1].is_required())
     needs = "".join(f" {key}=..." for key, field in keys if field.is_required())
     lines = [f"  {key:<9} {field.description}" for key, field in keys]
-    return "\n".join([f"usage: python -m orchestrator {verb}{needs} [key=value ...]", *lines])
+    return "\n".join([f"usage: camreasoner {verb}{needs} [key=value ...]", *lines])
 
 
 def _renamed(word: str, model: type[Arguments], values: dict[str, str]) -> str:

@@ -79,9 +79,14 @@ def command_lines(stage: Stage) -> list[str]:
         " ".join(
             [
                 *(f"{key}={shlex.quote(value)}" for key, value in command.environ.items()),
-                str(interpreter(command.environment).relative_to(ROOT)),
+                _short(interpreter(command.environment)),
                 *map(shlex.quote, command.argv),
             ]
         )
         for command in stage.commands
     ]
+
+
+def _short(path: Path) -> str:
+    """Relative to where we work, if it lies there."""
+    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from orchestrator.envs import uv_path
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("orchestrator", "data_builders", "reward_plugins")
+DATA = ("recipes", "envs")
 BARE = """
 import sys
 import data_builders, orchestrator, reward_plugins
@@ -30,12 +32,9 @@ except ModuleNotFoundError as error:
 WITH_DEPENDENCIES = """
 import orchestrator
 from data_builders import FrameSpec, Sample, materialise
-from orchestrator import RecipeError, load_recipe
+from orchestrator import load_recipe
 print(orchestrator.__file__)
-try:
-    load_recipe("tiny")
-except RecipeError as error:
-    print(error)
+print(load_recipe("tiny").name)
 """
 
 
@@ -45,7 +44,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tree, out = tmp_path_factory.mktemp("tree"), tmp_path_factory.mktemp("wheel")
     for package in PACKAGES:
         ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / package, tree / package, ignore=ignored)
+        shutil.copytree(ROOT / package, tree / package, ignore=ignored, symlinks=True)
+    for folder in DATA:
+        shutil.copytree(ROOT / folder, tree / folder)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tree)
     command = [uv_path(), "build", "--quiet", "--wheel", "--no-build-isolation"]
@@ -70,6 +71,8 @@ def test_every_file_of_the_packages_is_in_the_wheel(wheel: Path) -> None:
     packed = set(zipfile.ZipFile(wheel).namelist())
     listed = subprocess.check_output(["git", "ls-files", *PACKAGES], cwd=ROOT, text=True)
     assert {name for name in listed.splitlines() if (ROOT / name).is_file()} <= packed
+    data = subprocess.check_output(["git", "ls-files", *DATA], cwd=ROOT, text=True)
+    assert {f"orchestrator/share/{name}" for name in data.splitlines()} <= packed
 
 
 def test_it_imports_bare_without_torch(bare: Path, tmp_path: Path) -> None:
@@ -79,11 +82,38 @@ def test_it_imports_bare_without_torch(bare: Path, tmp_path: Path) -> None:
     assert said.strip() == "No module named 'torch'"
 
 
-def test_without_a_checkout_it_says_where_the_recipes_are(bare: Path, tmp_path: Path) -> None:
-    """With the dependencies of this environment, and the packages of the wheel."""
+@pytest.fixture(scope="module")
+def installed(bare: Path) -> Path:
+    """The command of the wheel, in an environment that has the dependencies of this one too."""
     (site,) = (bare / "lib").glob("python*/site-packages")
-    environ = os.environ | {"PYTHONPATH": str(site)}
-    command = [sys.executable, "-c", WITH_DEPENDENCIES]
-    said = subprocess.check_output(command, cwd=tmp_path, env=environ, text=True)
-    assert said.splitlines()[0].startswith(str(site))
-    assert "run in a checkout of the project" in said
+    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
+    return bare / "bin" / "camreasoner"
+
+
+def test_without_a_checkout_the_recipes_are_there(installed: Path, tmp_path: Path) -> None:
+    python = str(installed.with_name("python"))
+    said = subprocess.check_output([python, "-c", WITH_DEPENDENCIES], cwd=tmp_path, text=True)
+    path, name = said.splitlines()
+    assert path.startswith(str(installed.parents[1])) and name == "tiny"
+
+
+def test_its_command_works_outside_a_checkout(installed: Path, tmp_path: Path) -> None:
+    def said(*words: str) -> str:
+        return subprocess.check_output([installed, *words], cwd=tmp_path, text=True)
+
+    shown = said("plan", "recipe=tiny")
+    assert str(installed.with_name("python")) in shown and ".envs/sft/bin/python" in shown
+    assert "report  not run yet" in said("status", "recipe=tiny")
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+    assert (tmp_path / "runs" / "tiny" / "plan" / "rl" / "commands.sh").is_file()
+
+
+def test_stages_import_our_packages_and_nothing_else(installed: Path, tmp_path: Path) -> None:
+    """Those of the installation would hide those of a stage's own environment."""
+    code = "from orchestrator.places import import_path; print(import_path())"
+    for _ in range(2):
+        command = [installed.with_name("python"), "-c", code]
+        folder = Path(subprocess.check_output(command, cwd=tmp_path, text=True).strip())
+    assert folder == tmp_path / ".envs" / "code"
+    assert {path.name for path in folder.iterdir()} == set(PACKAGES)
+    assert (folder / "reward_plugins" / "reward.py").is_file()

@@ -26,7 +26,7 @@ DECIDES_NOTHING = {
     # Forms of values that are in the fingerprint themselves.
     *("data_builders.specs", "data_builders.source_specs", "data_builders.trajectory_specs"),
     *("orchestrator.evaluation.config", "orchestrator.evaluation.judge_specs"),
-    *("orchestrator.plan.digests", "orchestrator.plan.outputs"),
+    *("orchestrator.places", "orchestrator.plan.digests", "orchestrator.plan.outputs"),
     # Each merged checkpoint is compared with its shards: another one would be refused.
     *("reward_plugins.merge.*", "reward_plugins.weights"),
 }

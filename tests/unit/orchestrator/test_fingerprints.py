@@ -166,10 +166,10 @@ def test_code_counts_by_what_it_does(text: str, same: bool) -> None:
 
 
 def test_what_lies_beside_code_counts_too() -> None:
-    names = {p.suffix for p in (digests.ROOT / "orchestrator/evaluation").rglob("*") if p.is_file()}
+    names = {p.suffix for p in (digests.CODE / "orchestrator/evaluation").rglob("*") if p.is_file()}
     assert {".yaml", ".jsonl"} <= names
     before = digests.of_code("orchestrator/evaluation")
-    published = digests.ROOT / "orchestrator/evaluation/published.yaml"
+    published = digests.CODE / "orchestrator/evaluation/published.yaml"
     read = digests.sha256
     digests._of_code.cache_clear()
     digests.sha256 = lambda path: "changed" if path == published else read(path)

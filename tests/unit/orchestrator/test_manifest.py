@@ -62,7 +62,7 @@ def test_the_code_that_ran_can_be_had_back(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "a.py").write_text("x = 1\n")
     git("add", "a.py")
     git("commit", "-m", "first")
-    monkeypatch.setattr(provenance, "ROOT", tmp_path)
+    monkeypatch.setattr(provenance, "PROJECT", tmp_path)
     clean, patch = provenance.code()
     assert (clean["dirty"], clean["diff"], patch) == (False, None, "")
     assert len(clean["commit"]) == 40
@@ -87,7 +87,7 @@ def test_the_code_that_ran_can_be_had_back(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_copy_without_git_has_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(provenance, "ROOT", tmp_path)
+    monkeypatch.setattr(provenance, "PROJECT", tmp_path)
     assert provenance.code() == ({"commit": None, "dirty": False, "diff": None}, "")
 
 

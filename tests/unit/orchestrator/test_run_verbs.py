@@ -138,7 +138,7 @@ def test_misuse_shows_the_usage(
     arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code, text = told(capsys, tmp_path, *arguments)
-    assert code == 1 and f"usage: python -m orchestrator {arguments[0]}" in text
+    assert code == 1 and f"usage: camreasoner {arguments[0]}" in text
 
 
 def test_without_a_verb_the_usage_is_shown_whole(

@@ -213,6 +213,7 @@ PLUMBING = (
     "data_builders/workers.py",
     "orchestrator/doctor",
     "orchestrator/errors.py",
+    "orchestrator/places.py",
     "orchestrator/plan",
     "orchestrator/run",
     "reward_plugins/checkpoints.py",
