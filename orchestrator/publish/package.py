@@ -103,14 +103,3 @@ def summary(package: Package) -> Iterator[str]:
         count = f"  {len(paths):,} files" if name.endswith("/") else ""
         yield f"{size / 1e3:>14,.1f} kB  {name}{count}"
     yield f"{len(package.card.encode()) / 1e3:>14,.1f} kB  {CARD}"
-
-
-def same_files(package: Package, published: dict[str, str | None]) -> list[str]:
-    """Names whose SHA-256 on the Hub is not that of the file here; None there: not a large file."""
-    from orchestrator.plan.digests import sha256
-
-    return [
-        name
-        for name, path in package.files.items()
-        if name not in published or published[name] not in (None, sha256(path))
-    ]

@@ -11,8 +11,9 @@ from huggingface_hub import CommitOperationAdd, HfApi, constants, errors, set_cl
 
 from data_builders.repositories import is_transient
 from orchestrator.errors import PublishError
+from orchestrator.plan.digests import sha256
 from orchestrator.publish.card import CARD
-from orchestrator.publish.package import Package, same_files
+from orchestrator.publish.package import Package
 
 
 def upload(
@@ -47,7 +48,7 @@ def upload(
             raise errors.OfflineModeIsEnabled("HF_HUB_OFFLINE is set")
         retry(_ready, api, package, repo, private, seconds)
         address = retry(_commit, api, package, repo, message)
-        if other := same_files(package, retry(_published, api, package, repo, seconds)):
+        if other := retry(_differing, api, package, repo, seconds):
             raise PublishError(
                 f"{repo}: arrived other than sent: {', '.join(other[:5])}; publish again"
             )
@@ -71,10 +72,16 @@ def _commit(api: HfApi, package: Package, repo: str, message: str) -> str:
     return str(made.commit_url)
 
 
-def _published(api: HfApi, package: Package, repo: str, seconds: float) -> dict[str, str | None]:
+def _differing(api: HfApi, package: Package, repo: str, seconds: float) -> list[str]:
+    """Names whose file there is missing, or has another SHA-256; small files have none there."""
     ask = api.dataset_info if package.kind == "dataset" else api.model_info
     info = ask(repo, files_metadata=True, timeout=seconds)
-    return {f.rfilename: f.lfs.sha256 if f.lfs else None for f in info.siblings or []}
+    there = {f.rfilename: f.lfs and f.lfs.sha256 for f in info.siblings or []}
+    return [
+        name
+        for name, path in package.files.items()
+        if name not in there or there[name] not in (None, sha256(path))
+    ]
 
 
 def _passes(error: BaseException) -> bool:
