@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from data_builders.specs import FrameSpec
-from orchestrator.doctor.backbones import longest_clip, visual_tokens
+from orchestrator.doctor.sheets import longest_clip, visual_tokens
 from orchestrator.plan.extra import flat
 from orchestrator.recipe import Recipe
 

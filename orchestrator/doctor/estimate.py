@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from data_builders.specs import FrameSpec, Media
-from orchestrator.doctor.backbones import Backbone, backbone, longest_clip, visual_tokens
-from orchestrator.doctor.gpus import GPUS, Gpu
 from orchestrator.doctor.memory import activations, pixel_bytes, rl_memory, sft_state, trained
+from orchestrator.doctor.sheets import GPUS, Backbone, Gpu, backbone, longest_clip, visual_tokens
 from orchestrator.recipe import Recipe, load_recipe
 from orchestrator.recipe.stages import RlStage, SftStage
 

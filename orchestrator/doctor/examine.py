@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from orchestrator.doctor import frame_cache
 from orchestrator.doctor.advice import advice
 from orchestrator.doctor.estimate import Estimate, estimate, fits, paper_check, proposal
-from orchestrator.doctor.gpus import Gpu, local_gpu
 from orchestrator.doctor.imports import environments
 from orchestrator.doctor.loggers import loggers
 from orchestrator.doctor.machine import Verdict, machine
 from orchestrator.doctor.memory import kv_tokens
 from orchestrator.doctor.network import network
 from orchestrator.doctor.parsers import parsed
+from orchestrator.doctor.sheets import Gpu, local_gpu
 from orchestrator.plan.make import Plan
 from orchestrator.recipe import Recipe
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Literal
 
 from orchestrator.doctor import frame_cache
-from orchestrator.doctor.backbones import backbone
 from orchestrator.doctor.estimate import rl_steps
 from orchestrator.doctor.memory import rl_bytes
+from orchestrator.doctor.sheets import backbone
 from orchestrator.errors import ResourceError
 from orchestrator.plan.make import Plan
 from orchestrator.plan.stage import ROOT

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from orchestrator.doctor.backbones import Backbone, backbone
-from orchestrator.doctor.gpus import Gpu
+from orchestrator.doctor.sheets import Backbone, Gpu, backbone
 from orchestrator.recipe import Recipe
 
 

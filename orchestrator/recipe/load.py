@@ -84,7 +84,7 @@ def _check_name(name: str, root: Path) -> None:
         if not Path(name).is_file():
             raise RecipeError(f"recipe={name}: no such file")
     elif name not in recipe_names(root):
-        raise RecipeError(f"recipe={name}: no such recipe{_nearest(name, recipe_names(root))}")
+        raise RecipeError(f"recipe={name}: no such recipe{nearest(name, recipe_names(root))}")
 
 
 def _compose(name: str, overrides: Sequence[str], root: Path) -> dict[str, Any]:
@@ -139,9 +139,9 @@ def _line(key: str, error: Any) -> str:
     stage, section, _ = _stage_key(error)
     if error["type"] == "extra_forbidden" and section:
         known = [f"{stage}.{name}" for name in _all_keys(STAGES[section])]
-        return f"{key}: unknown key{_nearest(key, known)}"
+        return f"{key}: unknown key{nearest(key, known)}"
     if error["type"] == "extra_forbidden":
-        return f"{key}: unknown key{_nearest(key, _all_keys(Recipe))}"
+        return f"{key}: unknown key{nearest(key, _all_keys(Recipe))}"
     if error["type"] in ("union_tag_not_found", "union_tag_invalid"):
         return f"{key}.kind: give one of {', '.join(STAGES)}"
     if error["type"] == "missing":
@@ -164,7 +164,8 @@ def _stage_key(error: Any) -> tuple[str, str, str]:
     return f"stages.{parts[0]}", str(parts[1]), ".".join(map(str, parts[2:]))
 
 
-def _nearest(given: str, known: Sequence[str]) -> str:
+def nearest(given: str, known: Sequence[str]) -> str:
+    """The end of a message about a key or name that is not among `known`."""
     if close := difflib.get_close_matches(given, known, n=2, cutoff=0.7):
         return f"; did you mean {' or '.join(close)}?"
     section = given.rpartition(".")[0]

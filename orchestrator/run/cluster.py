@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -17,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.errors import ResourceError
 from orchestrator.plan.stage import Resources, Stage
 from orchestrator.recipe import Recipe
+from orchestrator.run.gpus import local_gpus
 
 if TYPE_CHECKING:
     import psutil
@@ -33,16 +32,6 @@ START_TRIES = 3
 LONGEST_FOLDER = 40
 """Letters of the temporary folder: Ray puts sockets deep below it, whose paths have 107 at most."""
 KNOCK_SECONDS = 5.0
-
-
-def local_gpus() -> int:
-    """GPUs that the driver of this machine lists and `CUDA_VISIBLE_DEVICES` leaves; 0 without."""
-    if shutil.which("nvidia-smi") is None:
-        return 0
-    listing = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
-    count = sum(line.startswith("GPU ") for line in listing.stdout.splitlines())
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return count if visible is None else min(count, len(visible.replace(",", " ").split()))
 
 
 def check_gpus(recipe: Recipe, found: int | None = None) -> None:

@@ -5,11 +5,8 @@ It reads files alone (logs, progress, manifests), so it shows what other process
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import psutil
 from rich.progress_bar import ProgressBar
@@ -18,6 +15,7 @@ from rich.text import Text
 
 from orchestrator.plan.stage import Stage
 from orchestrator.run import store
+from orchestrator.run.gpus import gpu_memory
 from orchestrator.run.progress import Follower, clock, pace
 
 LOOK_SECONDS = 1.0
@@ -116,25 +114,13 @@ class Machine:
     """Memory of this machine, and of its GPUs where a driver tells."""
 
     def __init__(self) -> None:
-        self._smi = shutil.which("nvidia-smi")
         self._asked, self._gpus = -GPU_SECONDS, ""
 
     def text(self, now: float) -> str:
         """One line about this machine's memory at `now`."""
         memory = psutil.virtual_memory()
         used = memory.total - memory.available
+        if now - self._asked >= GPU_SECONDS:
+            self._asked, self._gpus = now, gpu_memory()
         host = f"this machine: {used / 2**30:.1f} of {memory.total / 2**30:.0f} GiB memory"
-        if self._smi and now - self._asked >= GPU_SECONDS:
-            self._asked, self._gpus = now, gpu_memory(Path(self._smi))
         return host + self._gpus
-
-
-def gpu_memory(smi: Path) -> str:
-    """Used and whole memory of each GPU in GiB, as `nvidia-smi` tells; empty where it fails."""
-    query = [str(smi), "--query-gpu=memory.used,memory.total", "--format=csv,noheader,nounits"]
-    told = subprocess.run(query, capture_output=True, text=True, check=False)
-    if told.returncode:
-        return ""
-    pairs = [line.split(", ") for line in told.stdout.splitlines() if line]
-    used = " ".join(f"{int(u) / 1024:.0f}" for u, _ in pairs)
-    return f"; GPU {used} of {int(pairs[0][1]) / 1024:.0f} GiB" if pairs else ""

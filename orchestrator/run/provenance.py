@@ -16,6 +16,7 @@ import psutil
 from orchestrator import envs
 from orchestrator.places import CODE as PROJECT
 from orchestrator.plan.digests import sha256
+from orchestrator.run.gpus import ask_driver
 from orchestrator.secrets import redact
 
 CODE = (".py", ".yaml", ".j2", ".txt", ".in", ".toml")
@@ -72,13 +73,8 @@ def _processor() -> str:
 
 @cache
 def _gpus() -> list[dict[str, str]]:
-    if shutil.which("nvidia-smi") is None:
-        return []
     keys = ("name", "memory.total", "driver_version")
-    query = ["nvidia-smi", f"--query-gpu={','.join(keys)}", "--format=csv,noheader"]
-    found = subprocess.run(query, capture_output=True, text=True, check=False).stdout
-    rows = [line.split(", ") for line in found.splitlines()]
-    return [dict(zip(keys, row, strict=True)) for row in rows if len(row) == len(keys)]
+    return [dict(zip(keys, row, strict=True)) for row in ask_driver(*keys)]
 
 
 def _git(*arguments: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from rich.markup import escape
@@ -27,15 +28,14 @@ class Difference(NamedTuple):
 
 def compare(first: Record, second: Record, console: Console) -> None:
     """Print what differs between two runs, and their scores."""
-    found = list(differences(first, second))
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     for column in ("", first.name, second.name):
         table.add_column(escape(column), overflow="fold", no_wrap=not column)
-    for part, rows in _by_part(found).items():
+    for part, rows in groupby(differences(first, second), key=lambda row: row.part):
         table.add_row(f"[bold]{part}[/]")
         for row in rows:
             table.add_row(f"  {escape(row.key)}", escape(row.first), escape(row.second))
-    if found:
+    if table.rows:
         console.out.print(table)
     else:
         console.say(f"{escape(first.name)} and {escape(second.name)} do not differ")
@@ -64,13 +64,6 @@ def _differ(part: str, first: Mapping[str, Any], second: Mapping[str, Any]) -> I
             yield Difference(part, key, str(one), str(other))
 
 
-def _by_part(found: list[Difference]) -> dict[str, list[Difference]]:
-    parts: dict[str, list[Difference]] = {}
-    for difference in found:
-        parts.setdefault(difference.part, []).append(difference)
-    return parts
-
-
 def _code(record: Record) -> dict[str, str]:
     codes = {stage: m["code"] for stage, m in record.manifests.items() if m.get("code")}
     return {
@@ -81,22 +74,18 @@ def _code(record: Record) -> dict[str, str]:
 
 
 def _machine(record: Record) -> dict[str, str]:
-    machines = {stage: m["machine"] for stage, m in record.manifests.items() if m.get("machine")}
-    return {
-        f"{stage}: {key}": str(value)
-        for stage, machine in machines.items()
-        for key, value in machine.items()
-    }
+    machines = {stage: m.get("machine") or {} for stage, m in record.manifests.items()}
+    return {f"{stage}: {key}": str(v) for stage, own in machines.items() for key, v in own.items()}
 
 
 def _locks(record: Record) -> dict[str, str]:
-    found = (m.get("environments", {}) for m in record.manifests.values())
-    return {name: e["lock"] for environments in found for name, e in environments.items()}
+    each = (m.get("environments", {}) for m in record.manifests.values())
+    return {name: e["lock"] for environments in each for name, e in environments.items()}
 
 
 def _results(record: Record) -> dict[str, str]:
-    sums = {s: m["outputs"]["sha256"] for s, m in record.manifests.items() if m.get("outputs")}
-    return {stage: digest[:16] for stage, digest in sums.items()}
+    sums = {stage: m.get("outputs") for stage, m in record.manifests.items()}
+    return {stage: outputs["sha256"][:16] for stage, outputs in sums.items() if outputs}
 
 
 def _boards(record: Record) -> dict[str, Any]:

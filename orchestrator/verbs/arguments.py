@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import shlex
@@ -16,6 +15,7 @@ from pydantic.fields import FieldInfo
 
 from data_builders.specs import Spec
 from orchestrator.errors import RecipeError
+from orchestrator.recipe.load import nearest
 
 OLD = {"runs": "runs_dir"}
 """Options of earlier versions that have another name now."""
@@ -75,9 +75,8 @@ def parse(verb: str, model: type[A], words: Sequence[str]) -> A:
     arguments, others = split(verb, model, words)
     if others:
         key = others[0].partition("=")[0]
-        close = difflib.get_close_matches(key, model.known(), n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
-        raise RecipeError(f"{key}: {verb} has no such key{hint}\n{usage(verb, model)}")
+        told = f"{key}: unknown key{nearest(key, [*model.known()])}"
+        raise RecipeError(f"{told}\n{usage(verb, model)}")
     return arguments
 
 

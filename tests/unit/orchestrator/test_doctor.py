@@ -13,9 +13,9 @@ from orchestrator.doctor import frame_cache
 from orchestrator.doctor import machine as machines
 from orchestrator.doctor.advice import advice
 from orchestrator.doctor.examine import memory
-from orchestrator.doctor.gpus import GPUS
 from orchestrator.doctor.imports import unimportable
 from orchestrator.doctor.parsers import parsed
+from orchestrator.doctor.sheets import GPUS
 from orchestrator.plan.make import Plan, make_plan
 from orchestrator.plan.stage import Command
 from orchestrator.recipe import load_recipe, recipe_names

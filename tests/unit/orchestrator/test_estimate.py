@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 
 from orchestrator.cli import main
-from orchestrator.doctor.backbones import BACKBONES, visual_tokens
 from orchestrator.doctor.estimate import Estimate, estimate, fits, proposal, views
-from orchestrator.doctor.gpus import GPUS
 from orchestrator.doctor.memory import kv_tokens
+from orchestrator.doctor.sheets import BACKBONES, GPUS, visual_tokens
 from orchestrator.recipe import load_recipe, recipe_names
 
 H200, A100_80 = GPUS[0], next(gpu for gpu in GPUS if gpu.name == "A100")

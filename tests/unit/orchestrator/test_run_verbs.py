@@ -159,7 +159,7 @@ def test_without_a_verb_the_usage_is_shown_whole(
         (["predict", "clip=walk.mp4", "--options", "a", "b"], "write options=..."),
         (["serve", "--runs", "elsewhere"], "write runs_dir=..."),
         (["plan", "tiny"], "arguments are key=value"),
-        (["serve", "prot=1"], "did you mean port?"),
+        (["serve", "prot=1"], "prot: unknown key; did you mean port?"),
         (["predict", "clip=x", "json=yes"], "json=yes: expected true or false"),
         (["predict", "clip=x", "options=[a"], "options=[a: no list in YAML"),
         (["stage", "recipe=tiny"], "stage: missing"),

@@ -16,7 +16,8 @@ from orchestrator.plan.make import make_plan
 from orchestrator.plan.stage import Command, Progress, Stage
 from orchestrator.recipe import load_recipe
 from orchestrator.run import live, store
-from orchestrator.run.live import Machine, View, gpu_memory
+from orchestrator.run.gpus import gpu_memory
+from orchestrator.run.live import Machine, View
 from tests.unit.orchestrator.finished import with_values
 
 
@@ -135,14 +136,14 @@ def test_gpu_memory_is_what_the_driver_tells(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     smi = tmp_path / "nvidia-smi"
-    smi.write_text("#!/bin/sh\necho '71680, 143771'\necho '1024, 143771'\n")
+    smi.write_text("#!/bin/sh\necho '71680 MiB, 143771 MiB'\necho '1024 MiB, 143771 MiB'\n")
     smi.chmod(0o755)
-    assert gpu_memory(smi) == "; GPU 70 1 of 140 GiB"
     monkeypatch.setenv("PATH", str(tmp_path))
+    assert gpu_memory() == "; GPU 70 1 of 140 GiB"
     told = Machine().text(0.0)
     total = psutil.virtual_memory().total / 2**30
     assert re.fullmatch(rf"this machine: [\d.]+ of {total:.0f} GiB memory; GPU 70 1 .*", told)
     smi.write_text("#!/bin/sh\nexit 9\n")
-    assert gpu_memory(smi) == ""
+    assert gpu_memory() == ""
     smi.unlink()
     assert "GPU" not in Machine().text(0.0)

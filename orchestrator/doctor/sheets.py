@@ -1,11 +1,13 @@
-"""Sizes of the backbones that recipes name, so that a plan needs neither network nor weights."""
+"""Models and GPUs by their data sheets, so that a plan needs neither network nor weights."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from data_builders.specs import FrameSpec, TinyModelSpec
 from orchestrator.recipe import Recipe
+from orchestrator.run.gpus import ask_driver
 
 
 @dataclass(frozen=True)
@@ -94,3 +96,30 @@ def visual_tokens(frames: int, pixels: int, spec: FrameSpec) -> int:
 def longest_clip(spec: FrameSpec) -> int:
     """Visual tokens of the longest clip at the largest size."""
     return visual_tokens(spec.max_frames, spec.max_pixels, spec)
+
+
+class Gpu(NamedTuple):
+    """A GPU by its data sheet."""
+
+    name: str
+    bytes: float
+    flops: float
+    """Dense bf16, a second."""
+
+
+GPUS = (
+    Gpu("H200", 141e9, 989e12),
+    Gpu("H100", 80e9, 989e12),
+    Gpu("B200", 180e9, 2250e12),
+    Gpu("A100-SXM4-40GB", 40e9, 312e12),
+    Gpu("A100", 80e9, 312e12),
+    Gpu("L40S", 48e9, 362e12),
+    Gpu("A6000", 48e9, 155e12),
+    Gpu("4090", 24e9, 165e12),
+)
+
+
+def local_gpu() -> Gpu:
+    """This machine's first GPU if it is a known one, else the paper's H200."""
+    names = {name for (name,) in ask_driver("name")}
+    return next((gpu for gpu in GPUS if any(gpu.name in name for name in names)), GPUS[0])
