@@ -73,11 +73,8 @@ def synthesise(
     """
     out.mkdir(parents=True, exist_ok=True)
     ledger = Ledger(replies or out / "replies.jsonl")
-    try:
-        order = sorted(samples, key=lambda s: _rank(s.id, spec.seed))
-        outcomes = _ask_all(order, Writer(clips, spec.teacher, spec.judge, ledger), spec, meter)
-    finally:
-        ledger.close()
+    order = sorted(samples, key=lambda s: _rank(s.id, spec.seed))
+    outcomes = _ask_all(order, Writer(clips, spec.teacher, spec.judge, ledger), spec, meter)
     return _write(outcomes, order, spec, out)
 
 

@@ -175,11 +175,7 @@ def _ledger(config: EvalConfig) -> Iterator[Ledger]:
     """The replies of all evaluations; another one that judges now is waited for."""
     config.answers.mkdir(parents=True, exist_ok=True)
     with FileLock(config.answers / "judge.lock"):
-        ledger = Ledger(config.answers / "judge.jsonl")
-        try:
-            yield ledger
-        finally:
-            ledger.close()
+        yield Ledger(config.answers / "judge.jsonl")
 
 
 def _tell(measured: Calibration, judged: Sequence[Judgement]) -> None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from filelock import FileLock, Timeout
 
-from orchestrator.evaluation.config import EvalConfig, EvaluationError
+from orchestrator.evaluation.config import EvalConfig
+from reward_plugins.rows import append_rows, read_rows
 
 log = logging.getLogger(__name__)
 
@@ -36,12 +36,11 @@ class Answer(NamedTuple):
 
 
 class Ledger:
-    """Answers of one model by key. A line torn by a crash is dropped when the file is opened."""
+    """Answers of one model by key; raises `RowError` for a row that can't be read."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
-        self._rows = dict(_read(path))
+        self._rows = dict(read_rows(path, _row))
 
     def __contains__(self, key: str) -> bool:
         return key in self._rows and self._rows[key].error is None
@@ -53,10 +52,7 @@ class Ledger:
     def append(self, rows: Iterable[tuple[str, Answer]]) -> None:
         """Add rows, and return once they are on disk."""
         rows = list(rows)
-        with self._path.open("a") as file:
-            file.writelines(json.dumps([key, *row]) + "\n" for key, row in rows)
-            file.flush()
-            os.fsync(file.fileno())
+        append_rows(self._path, ([key, *row] for key, row in rows))
         self._rows.update(rows)
 
 
@@ -96,18 +92,6 @@ def question_key(sample_id: str, turn: Sequence[str], engine: str, config: EvalC
     return hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
 
 
-def _read(path: Path) -> Iterable[tuple[str, Answer]]:
-    if not path.exists():
-        return
-    whole = path.read_bytes()
-    kept = whole.rfind(b"\n") + 1
-    if kept < len(whole):
-        os.truncate(path, kept)
-    for number, line in enumerate(whole[:kept].splitlines(), start=1):
-        try:
-            key, *fields = json.loads(line)
-            yield key, Answer(*fields)
-        except (ValueError, TypeError) as error:
-            raise EvaluationError(
-                f"{path}:{number} is no answer ({error}); remove the line"
-            ) from error
+def _row(row: list[Any]) -> tuple[str, Answer]:
+    key, *fields = row
+    return key, Answer(*fields)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from filelock import FileLock
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from data_builders.sample import Sample
-from reward_plugins.errors import CamReasonerError
+from reward_plugins.rows import append_rows, read_rows
 
 REASONS = (
     "the observation is wrong",
@@ -24,10 +22,6 @@ REASONS = (
     "other",
 )
 """Why a trajectory is rejected; the page gives them the keys 1 to 6."""
-
-
-class DecisionsError(CamReasonerError, ValueError):
-    """A file of decisions with a row that can't be read."""
 
 
 class Decision(BaseModel):
@@ -64,42 +58,18 @@ class Decisions:
     """The decisions of all reviewers in one file, which several processes may share."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._path, self._lock = path, FileLock(f"{path}.lock")
+        self._path = path
 
     def add(self, decision: Decision) -> None:
         """Keep `decision`; it is on disk when this returns."""
-        row = decision.model_dump_json().encode() + b"\n"
-        with self._lock, self._path.open("a+b", buffering=0) as file:
-            size = _whole_rows(self._path.read_bytes())
-            file.truncate(size)  # half a row of a process that was killed
-            if file.write(row) != len(row):
-                file.truncate(size)
-                raise OSError(f"{self._path}: a row was written in part; is the disk full?")
-            os.fsync(file.fileno())
+        append_rows(self._path, [decision.model_dump(mode="json")])
 
     def latest(self, samples: Iterable[Sample]) -> dict[tuple[str, str], Decision]:
-        """The last decision of each (reviewer, sample id) on what `samples` say now."""
-        wanted = {sample.id: trace_digest(sample) for sample in samples}
-        found = {(d.reviewer, d.sample_id): d for d in self._read()}
-        return {key: d for key, d in found.items() if wanted.get(d.sample_id) == d.trace}
+        """The last decision of each (reviewer, sample id) on what `samples` say now.
 
-    def _read(self) -> list[Decision]:
-        if not self._path.exists():
-            return []
-        data = self._path.read_bytes()
-        rows = data[: _whole_rows(data)].splitlines()
-        return [self._parse(number, row) for number, row in enumerate(rows, start=1)]
-
-    def _parse(self, number: int, row: bytes) -> Decision:
-        try:
-            return Decision.model_validate_json(row)
-        except ValidationError as error:
-            raise DecisionsError(
-                f"{self._path}, line {number} is damaged: remove that line, and review it again "
-                f"({error.errors()[0]['msg']})"
-            ) from error
-
-
-def _whole_rows(data: bytes) -> int:
-    return data.rfind(b"\n") + 1
+        Raises `RowError` for one that can't be read.
+        """
+        traces = {sample.id: trace_digest(sample) for sample in samples}
+        rows = read_rows(self._path, Decision.model_validate)
+        last = {(d.reviewer, d.sample_id): d for d in rows}
+        return {key: d for key, d in last.items() if traces.get(d.sample_id) == d.trace}

@@ -17,6 +17,7 @@ from orchestrator.plan.make import Plan
 from orchestrator.plan.outputs import LISTING, MANIFEST, hash_outputs, modified_outputs
 from orchestrator.plan.stage import Stage
 from orchestrator.run import provenance
+from orchestrator.run.attempts import read_attempts
 from reward_plugins.files import write_file
 
 FOLDER = "provenance"
@@ -57,9 +58,8 @@ def result(stage: Stage) -> dict[str, Any]:
 
 def attempts(directory: Path) -> list[dict[str, Any]]:
     """Each start of the stage, with its log and how it ended, as the launcher noted it down."""
-    noted = directory / "attempts.jsonl"
-    if noted.is_file():
-        return [json.loads(line) for line in noted.read_text().splitlines()]
+    if attempts := read_attempts(directory):
+        return [asdict(attempt) for attempt in attempts]
     return [{"log": str(log)} for log in sorted((directory / "logs").glob("attempt_*.log"))]
 
 

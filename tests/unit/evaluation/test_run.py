@@ -17,6 +17,7 @@ from orchestrator.evaluation.engines import EngineError, Outcome, Request, Respo
 from orchestrator.evaluation.identity import identity
 from orchestrator.evaluation.ledger import Ledger
 from orchestrator.evaluation.predictions import Prediction, read_predictions
+from reward_plugins.rows import RowError
 
 SAMPLES = [sample(n, question=f"Question {n}?") for n in range(10)]
 
@@ -152,5 +153,5 @@ def test_a_missing_checkpoint_shows_before_any_question(config: EvalConfig, tmp_
 
 def test_a_ledger_with_foreign_lines_is_refused(tmp_path: Path) -> None:
     (tmp_path / "ledger.jsonl").write_text('{"not": "a row"}\n')
-    with pytest.raises(EvaluationError, match=r"ledger\.jsonl:1 is no answer"):
+    with pytest.raises(RowError, match=r"ledger\.jsonl, line 1 is damaged: remove that line"):
         Ledger(tmp_path / "ledger.jsonl")

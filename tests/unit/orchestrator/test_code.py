@@ -22,6 +22,7 @@ DECIDES_NOTHING = {
     "data_builders.ledger",
     *("orchestrator.doctor.*", "orchestrator.errors", "orchestrator.run.*"),
     *("reward_plugins.errors", "reward_plugins.files", "reward_plugins.logger_modes"),
+    "reward_plugins.rows",
     *("reward_plugins.own", "reward_plugins.sizes", "reward_plugins.trial"),
     # Forms of values that are in the fingerprint themselves.
     *("data_builders.specs", "data_builders.source_specs", "data_builders.trajectory_specs"),

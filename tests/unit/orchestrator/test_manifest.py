@@ -13,6 +13,7 @@ from orchestrator.plan.outputs import read_listing
 from orchestrator.plan.stage import Stage
 from orchestrator.recipe import load_recipe
 from orchestrator.run import manifest, provenance, store
+from orchestrator.run.attempts import Attempts
 
 TOKEN = "hf_" + "a1B2" * 9
 
@@ -104,8 +105,11 @@ def test_attempts_are_the_launchers_notes(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     (tmp_path / "logs" / "attempt_1.log").touch()
     assert [Path(a["log"]).name for a in manifest.attempts(tmp_path)] == ["attempt_1.log"]
-    (tmp_path / "attempts.jsonl").write_text('{"attempt": 1, "cause": "signal 9"}\n')
-    assert manifest.attempts(tmp_path) == [{"attempt": 1, "cause": "signal 9"}]
+    Attempts(tmp_path).start(None)
+    Attempts(tmp_path).start(tmp_path / "step-2")
+    lost, running = manifest.attempts(tmp_path)
+    assert (lost["outcome"], running["outcome"]) == ("lost", "running")
+    assert Path(running["log"]).name == "attempt_3.log" and running["resumed_from"] == "step-2"
 
 
 def test_the_machine_is_told() -> None:

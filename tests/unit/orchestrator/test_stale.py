@@ -224,6 +224,7 @@ PLUMBING = (
     "reward_plugins/merge",  # checks that what it wrote is what was trained
     "reward_plugins/metrics_history.py",
     "reward_plugins/own.py",
+    "reward_plugins/rows.py",
     "reward_plugins/reward.py",  # an evaluation only matches answers
     "reward_plugins/sizes.py",  # refuses what the trainer would scale
     "reward_plugins/trial.py",  # tries the reward before training

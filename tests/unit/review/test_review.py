@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from data_builders.sample import Sample
 from orchestrator.ask.page import PageError
-from orchestrator.review.decisions import Decision, Decisions, DecisionsError, trace_digest
+from orchestrator.review.decisions import Decision, Decisions, trace_digest
 from orchestrator.review.queue import draw
 from orchestrator.review.server import ReviewServer
 from orchestrator.review.summary import agreement, lines, summarise
+from reward_plugins.rows import RowError
 
 
 def decision(sample: Sample, reviewer: str = "Ada", reason: str = "") -> Decision:
@@ -77,7 +78,7 @@ def test_half_a_row_of_a_killed_process_is_dropped(samples: list[Sample], tmp_pa
 def test_a_damaged_row_is_an_error_that_names_it(samples: list[Sample], tmp_path: Path) -> None:
     path = tmp_path / "decisions.jsonl"
     path.write_text("{}\n")
-    with pytest.raises(DecisionsError, match="line 1"):
+    with pytest.raises(RowError, match="line 1 is damaged"):
         Decisions(path).latest(samples)
 
 
