@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from orchestrator.evaluation.config import EvaluationError
 from orchestrator.evaluation.judge_prompts import Reading
 from reward_plugins.files import write_file
+from reward_plugins.rows import read_rows
 
 
 class Judgement(NamedTuple):
@@ -28,15 +28,13 @@ def write_judgements(path: Path, rows: Iterable[Judgement]) -> None:
 
 
 def read_judgements(path: Path) -> list[Judgement]:
-    """Read what `write_judgements` wrote; `EvaluationError` names a bad line."""
+    """Read what `write_judgements` wrote; `RowError` names a bad line."""
     if not path.is_file():
         raise FileNotFoundError(f"no judgements at {path}: run the evaluation again (make eval)")
-    found = []
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
-        try:
-            benchmark, checkpoint, sample_id, reading, adherent = json.loads(line)
-            read = None if reading is None else Reading(*reading)
-            found.append(Judgement(benchmark, checkpoint, sample_id, read, adherent))
-        except (ValueError, TypeError) as error:
-            raise EvaluationError(f"{path}:{number} is no judgement ({error})") from error
-    return found
+    return list(read_rows(path, _judgement))
+
+
+def _judgement(row: list[Any]) -> Judgement:
+    benchmark, checkpoint, sample_id, reading, adherent = row
+    read = None if reading is None else Reading(*reading)
+    return Judgement(benchmark, checkpoint, sample_id, read, adherent)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from reward_plugins.errors import CamReasonerError
+from reward_plugins.rows import read_rows
 
 Row = dict[str, Any]
 FILE = "metrics.jsonl"
@@ -16,15 +16,11 @@ SFT_KEYS = {"learning_rate": "lr", "epoch": "epoch", "loss": "loss", "grad_norm"
 """Of the Hugging Face trainer's own history, by LLaMA-Factory's names."""
 
 
-class HistoryError(CamReasonerError, ValueError):
-    """A file of metrics that can't be read."""
-
-
 def read(directory: Path) -> list[Row]:
     """Rows `{"step", metric: value, ...}` of the training stage in `directory`, by step."""
     path = directory / FILE
     if path.is_file():
-        return [{**row["data"], "step": row["step"]} for row in whole_rows(path)]
+        return [{**row["data"], "step": row["step"]} for row in read_rows(path, dict)]
     return sft(directory / "checkpoints")
 
 
@@ -40,7 +36,7 @@ def sft(checkpoints: Path) -> list[Row]:
     rows = [{new: row[old] for old, new in SFT_KEYS.items() if old in row} for row in saved]
     rows = [{"step": row["step"], **kept} for row, kept in zip(saved, rows, strict=True)]
     log = checkpoints / "trainer_log.jsonl"
-    since = whole_rows(log) if log.is_file() else iter(())
+    since = read_rows(log, dict)
     logged = ({"step": row["current_steps"], **row} for row in since if "loss" in row)
     kept = {"step", *SFT_KEYS.values()}
     newer = [{k: v for k, v in row.items() if k in kept} for row in rewound(logged)]
@@ -61,16 +57,6 @@ def to_text(rows: Iterable[Row]) -> str:
     """The text of a `metrics.jsonl`."""
     apart = ((row["step"], {k: v for k, v in row.items() if k != "step"}) for row in rows)
     return "".join(json.dumps({"step": step, "data": data}) + "\n" for step, data in apart)
-
-
-def whole_rows(path: Path) -> Iterator[Row]:
-    """The objects of a file with one a line, without a last line that is still being written."""
-    *whole, _ = path.read_text().split("\n")
-    for number, line in enumerate(whole, start=1):
-        try:
-            yield json.loads(line)
-        except ValueError as error:
-            raise HistoryError(f"{path}:{number} is not JSON ({error})") from error
 
 
 def _newest_history(checkpoints: Path) -> list[Row]:

@@ -20,6 +20,7 @@ from orchestrator.evaluation.judge_prompts import Reading, read_adherent, read_f
 from orchestrator.evaluation.judge_specs import JudgeSpec
 from orchestrator.evaluation.judgements import read_judgements
 from orchestrator.evaluation.score import score
+from reward_plugins.rows import RowError
 
 SAMPLES = [sample(n, question=f"Question {n}?") for n in range(8)]
 
@@ -180,7 +181,7 @@ def test_broken_labels_and_judgements_are_named(tmp_path: Path) -> None:
     bad.write_text("{}\n")
     with pytest.raises(EvaluationError, match=r"bad\.jsonl:1 is no labelled response"):
         read_labels(bad)
-    with pytest.raises(EvaluationError, match=r"bad\.jsonl:1 is no judgement"):
+    with pytest.raises(RowError, match=r"bad\.jsonl, line 1 is damaged"):
         read_judgements(bad)
     with pytest.raises(EvaluationError, match=r"eval\.judge\.labels: no file"):
         read_labels(tmp_path / "gone.jsonl")

@@ -19,7 +19,7 @@ from orchestrator.report.figures import PANELS, curves, draw_curves, smooth
 from orchestrator.report.pages import headline, settings, write_pages, write_report
 from orchestrator.report.sources import ReportError, Run, Training, read_run
 from orchestrator.report.table import lines, p_value, percent, points, span, summary_table
-from orchestrator.run.history import HistoryError
+from reward_plugins.rows import RowError
 
 NAMES = ("base", "sft", "rl")
 
@@ -164,7 +164,7 @@ def test_a_half_written_last_row_of_a_log_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").write_text('{"step": 1, "data": {"x": 2}}\n{"step": 2, "da')
     assert training(tmp_path).rows == [{"x": 2, "step": 1}]
     (tmp_path / "metrics.jsonl").write_text('{"step" 1}\n')
-    with pytest.raises(HistoryError, match=r"metrics\.jsonl:1 is not JSON"):
+    with pytest.raises(RowError, match=r"metrics\.jsonl, line 1 is damaged"):
         training(tmp_path)
 
 
