@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.ask.errors import AskError
-from orchestrator.ask.recipe import AskRecipe, named, of_the_run
+from orchestrator.ask.recipe import AskRecipe, by_name, of_the_run
 from orchestrator.recipe.policy import BASE
 from orchestrator.run import policies
 
@@ -81,7 +81,7 @@ def _runs(runs: Path) -> Iterator[Path]:
 def _recipe_of(path: Path, recipe: str | None, runs: Path) -> AskRecipe:
     """The named recipe, or that of the run which made the directory."""
     if recipe is not None:
-        return named(recipe)
+        return by_name(recipe)
     for run in _runs(runs):
         made = [(run / stage).resolve() for stage in ("model", *of_the_run(run).stages)]
         if any(path.resolve().is_relative_to(stage) for stage in made):

@@ -25,7 +25,7 @@ SECONDS = 30.0
 """Without a byte from the network."""
 
 
-class Shown(NamedTuple):
+class ClipFrames(NamedTuple):
     """A clip's frames as the model gets them."""
 
     meta: FrameMeta
@@ -36,7 +36,7 @@ class Shown(NamedTuple):
 
 
 @contextmanager
-def opened(name: str) -> Iterator[tuple[Path, list[str]]]:
+def open_clips(name: str) -> Iterator[tuple[Path, list[str]]]:
     """A root and the clips below it: a file, a folder's videos, or a download kept until the end.
 
     Raises `AskError` for a clip that isn't there, a folder without any, an address that fails.
@@ -82,18 +82,18 @@ def download(address: str, folder: Path, most: int = MOST_BYTES) -> str:
 
 def sample(
     root: Path, clips: Sequence[str], recipe: AskRecipe
-) -> tuple[dict[str, Shown], dict[str, str]]:
+) -> tuple[dict[str, ClipFrames], dict[str, str]]:
     """The frames of each readable clip, and the reason for each other one."""
     index = materialise(
         clips,
         root,
         ROOT / recipe.data.cache_dir,
-        recipe.shown,
+        recipe.eval_frames,
         workers=min(recipe.data.workers, len(clips), os.cpu_count() or 1),
         max_quarantined=1.0,
     )
     shown = {
-        clip: Shown(meta, index.cache / meta.key, _times(root / clip, meta))
+        clip: ClipFrames(meta, index.cache / meta.key, _times(root / clip, meta))
         for clip, meta in index.clips.items()
     }
     return shown, dict(index.quarantined)

@@ -16,7 +16,7 @@ from data_builders.synthetic.questions import CHOICE, WORDINGS
 from data_builders.synthetic.questions import name as motion_name
 from orchestrator.ask import clips as clips_
 from orchestrator.ask.checkpoints import Checkpoint
-from orchestrator.ask.clips import Shown
+from orchestrator.ask.clips import ClipFrames
 from orchestrator.ask.errors import AskError, PolicyError
 from orchestrator.ask.gallery import Exhibit
 from orchestrator.ask.page import picture
@@ -43,7 +43,7 @@ class Desk:
         self.checkpoints, self.gallery, self.folder = checkpoints, gallery, folder
         self.recipe = next(iter(checkpoints.values())).recipe
         self._engine, self._root, self._load = engine, root or folder, load
-        self._shown: dict[str, Shown] = {}
+        self._shown: dict[str, ClipFrames] = {}
         self._policies: dict[str, Policy] = {}
         self._locks = {name: threading.Lock() for name in checkpoints}
         self._open = ExitStack()
@@ -129,7 +129,7 @@ class Desk:
     def _turn(self, question: Question, clip: str) -> Ask:
         return Ask(question.turn(self.recipe.prompt), self._shown[clip])
 
-    def _take(self, root: Path, clips: Sequence[str]) -> dict[str, Shown]:
+    def _take(self, root: Path, clips: Sequence[str]) -> dict[str, ClipFrames]:
         missing = [clip for clip in clips if clip not in self._shown]
         shown, refused = clips_.sample(root, missing, self.recipe) if missing else ({}, {})
         for clip, reason in refused.items():
@@ -145,6 +145,6 @@ class Desk:
             return self._policies[name]
 
 
-def _pictures(shown: Shown) -> list[str]:
+def _pictures(shown: ClipFrames) -> list[str]:
     frames, _ = load_entry(shown.entry)
     return [picture(frame) for frame in frames]

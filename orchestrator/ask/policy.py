@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from orchestrator import envs
 from orchestrator.ask.checkpoints import Checkpoint
-from orchestrator.ask.clips import Shown
+from orchestrator.ask.clips import ClipFrames
 from orchestrator.ask.errors import PolicyError
 from orchestrator.places import import_path
 
@@ -27,7 +27,7 @@ class Ask(NamedTuple):
     """A user turn about the frames of a clip."""
 
     text: str
-    shown: Shown
+    shown: ClipFrames
 
 
 class Policy:

@@ -14,7 +14,7 @@ from rich.progress import track
 from data_builders.frame_cache import in_use
 from orchestrator.ask import clips as clips_
 from orchestrator.ask.checkpoints import Checkpoint, find
-from orchestrator.ask.clips import Shown
+from orchestrator.ask.clips import ClipFrames
 from orchestrator.ask.errors import AskError
 from orchestrator.ask.policy import Ask, Policy
 from orchestrator.ask.questions import Answer, Question, about, card, read
@@ -31,12 +31,12 @@ FOLDER_OUT = Path("predictions.parquet")
 
 
 @dataclasses.dataclass(frozen=True)
-class Asked:
+class ClipAnswers:
     """A clip and what was answered about it."""
 
     clip: str
     model: str
-    shown: Shown | None
+    shown: ClipFrames | None
     problem: str | None
     """Why it could not be shown."""
     answers: tuple[Answer, ...]
@@ -68,7 +68,7 @@ def predict(own: PredictArguments, console: Console) -> None:
     build_environment(checkpoint.recipe.environment, console)
     whole_folder = Path(own.clip).is_dir()
     frames = in_use(ROOT / checkpoint.recipe.data.cache_dir)
-    with frames, clips_.opened(own.clip) as (root, names):
+    with frames, clips_.open_clips(own.clip) as (root, names):
         rows = list(ask(checkpoint, own.engine, root, names, questions))
     if not whole_folder and (problem := rows[0].problem):
         raise AskError(f"{own.clip}: {problem}")
@@ -84,7 +84,7 @@ def ask(
     root: Path,
     names: Sequence[str],
     questions: Sequence[Question],
-) -> Iterator[Asked]:
+) -> Iterator[ClipAnswers]:
     """Every clip with its answers, in order; one that can't be read, with the reason."""
     status = rich.console.Console(stderr=True)
     with status.status(f"reading {len(names)} clip(s)"):
@@ -101,10 +101,10 @@ def ask(
                     found[clip, n] = read(questions[n], outcome, recipe.prompt.tags)
     for clip in names:
         answers = tuple(found[clip, n] for n in range(len(questions)) if (clip, n) in found)
-        yield Asked(clip, checkpoint.name, shown.get(clip), refused.get(clip), answers)
+        yield ClipAnswers(clip, checkpoint.name, shown.get(clip), refused.get(clip), answers)
 
 
-def write(path: Path, rows: Sequence[Asked]) -> None:
+def write(path: Path, rows: Sequence[ClipAnswers]) -> None:
     """One Parquet row an answer, and one for each clip that has none; atomically."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -118,7 +118,7 @@ def write(path: Path, rows: Sequence[Asked]) -> None:
         pq.write_table(pa.Table.from_pylist(flat, schema=pa.schema(columns)), partial)
 
 
-def _flat(asked: Asked) -> Iterator[dict[str, Any]]:
+def _flat(asked: ClipAnswers) -> Iterator[dict[str, Any]]:
     head = {"clip": asked.clip, "model": asked.model}
     times = asked.shown and list(asked.shown.times)
     if asked.problem is not None:
@@ -127,7 +127,7 @@ def _flat(asked: Asked) -> Iterator[dict[str, Any]]:
         yield {**head, "times": times, **dataclasses.asdict(answer)}
 
 
-def _tell(rows: Sequence[Asked], as_json: bool, out: Path | None, console: Console) -> None:
+def _tell(rows: Sequence[ClipAnswers], as_json: bool, out: Path | None, console: Console) -> None:
     if as_json:
         console.text("\n".join(json.dumps(row.to_json(), ensure_ascii=False) for row in rows))
     elif len(rows) == 1 and out is None:

@@ -50,7 +50,7 @@ class AskRecipe(_Part):
     cluster: _Cluster
 
     @property
-    def shown(self) -> FrameSpec:
+    def eval_frames(self) -> FrameSpec:
         """The frames that the evaluation shows."""
         return self.eval.frames or self.frames
 
@@ -67,7 +67,7 @@ class AskRecipe(_Part):
         return MOTIONS if own is None else own.motions
 
 
-def named(name: str) -> AskRecipe:
+def by_name(name: str) -> AskRecipe:
     """That of a recipe of this project; raises `RecipeError`."""
     return AskRecipe.model_validate(load_recipe(name).model_dump(mode="json"))
 

@@ -13,19 +13,19 @@ from rich.table import Table
 from rich.text import Text
 
 from data_builders.sample import LETTERS
-from orchestrator.ask.clips import Shown
+from orchestrator.ask.clips import ClipFrames
 from orchestrator.ask.questions import Answer
 from orchestrator.console import visible
 
 if TYPE_CHECKING:
-    from orchestrator.ask.predict import Asked
+    from orchestrator.ask.predict import ClipAnswers
 
 MARKS = {"Yes": ("✔", "bold green"), "No": ("·", "dim")}
 UNSAID = ("?", "yellow")
 """Of a response that names no option."""
 
 
-def show_clip(asked: Asked) -> Iterator[RenderableType]:
+def show_clip(asked: ClipAnswers) -> Iterator[RenderableType]:
     """Everything about one clip; a single question is shown with its whole trace."""
     asked = _plain(asked)
     yield _head(asked)
@@ -35,7 +35,7 @@ def show_clip(asked: Asked) -> Iterator[RenderableType]:
         yield _card(asked.answers)
 
 
-def _plain(asked: Asked) -> Asked:
+def _plain(asked: ClipAnswers) -> ClipAnswers:
     """`asked` with what would steer a terminal spelt out: a model may say anything."""
     answers = tuple(
         replace(a, **_texts(a), options=tuple(map(visible, a.options))) for a in asked.answers
@@ -43,17 +43,17 @@ def _plain(asked: Asked) -> Asked:
     return replace(asked, **_texts(asked), answers=answers)
 
 
-def _texts(record: Asked | Answer) -> dict[str, Any]:
+def _texts(record: ClipAnswers | Answer) -> dict[str, Any]:
     values = {field.name: getattr(record, field.name) for field in fields(record)}
     return {name: visible(value) for name, value in values.items() if isinstance(value, str)}
 
 
-def _head(asked: Asked) -> RenderableType:
+def _head(asked: ClipAnswers) -> RenderableType:
     text = Text.assemble((asked.clip, "bold"), ("  asked of ", "dim"), asked.model)
     return text.append("\n").append(_frames(asked.shown)) if asked.shown else text
 
 
-def _frames(shown: Shown) -> Text:
+def _frames(shown: ClipFrames) -> Text:
     meta = shown.meta
     size = (
         f"{len(shown.times)} frames of {meta.width}x{meta.height} at {meta.fps:.2f} a second, "
@@ -62,7 +62,7 @@ def _frames(shown: Shown) -> Text:
     return Text.assemble((size, "dim"), ("seconds  ", "dim"), times(shown))
 
 
-def times(shown: Shown) -> str:
+def times(shown: ClipFrames) -> str:
     """`0.00  0.50  1.00`."""
     return "  ".join(f"{time:.2f}" for time in shown.times)
 

@@ -39,14 +39,14 @@ def main(arguments: Sequence[str]) -> int:
 def outcomes(engine: Engine, batch: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
     """What became of each request; a batch that fails is tried again one by one."""
     try:
-        return [_told(outcome) for outcome in engine.answer([_request(*row) for row in batch])]
+        return [_row(outcome) for outcome in engine.answer([_request(*row) for row in batch])]
     except (EngineError, FrameCacheError) as error:
         if len(batch) == 1:
             return [{"error": str(error)}]
     return [outcomes(engine, [row])[0] for row in batch]
 
 
-def _told(outcome: Outcome) -> dict[str, Any]:
+def _row(outcome: Outcome) -> dict[str, Any]:
     if isinstance(outcome, EngineError):
         return {"error": str(outcome)}
     return {"text": outcome.text, "tokens": outcome.tokens}

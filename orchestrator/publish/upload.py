@@ -43,7 +43,7 @@ def upload(
         retry=tenacity.retry_if_exception(_passes),
         reraise=True,
     )
-    with _explained(repo):
+    with _explain_errors(repo):
         if constants.HF_HUB_OFFLINE:
             raise errors.OfflineModeIsEnabled("HF_HUB_OFFLINE is set")
         retry(_ready, api, package, repo, private, seconds)
@@ -90,7 +90,7 @@ def _passes(error: BaseException) -> bool:
 
 
 @contextmanager
-def _explained(repo: str) -> Iterator[None]:
+def _explain_errors(repo: str) -> Iterator[None]:
     """Turn the client's errors into ours: what happened, and what mends it."""
     try:
         yield

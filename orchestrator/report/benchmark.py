@@ -136,13 +136,13 @@ def judging(block: Block, calibration: dict[str, Any] | None) -> list[str]:
             )
     if found and calibration:
         said = ", ".join(
-            f"{words} {_labelled(calibration[key])}" for key, words in CALIBRATION.items()
+            f"{words} {_share(calibration[key])}" for key, words in CALIBRATION.items()
         )
         found.append(f"The judge on {calibration['n']} labelled responses: {said}.")
     return found
 
 
-def _labelled(share: tuple[int, int, tuple[float, float]]) -> str:
+def _share(share: tuple[int, int, tuple[float, float]]) -> str:
     right, n, ends = share
     return f"{right} of {n} ({span(ends)} %)"
 

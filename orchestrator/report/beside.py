@@ -42,11 +42,11 @@ def comparisons(block: Block) -> list[Comparison]:
         for table in tables()
         if f"dataset/{table.dataset}" in block["baselines"]
         and any(_value(table, shown, column) is not None
-                for shown in _shown(block) for column in table.columns)
+                for shown in _scores(block) for column in table.columns)
     ]  # fmt: skip
 
 
-def _shown(block: Block) -> list[dict[str, Any]]:
+def _scores(block: Block) -> list[dict[str, Any]]:
     return [checkpoint["shown"] for checkpoint in block["checkpoints"].values()]
 
 

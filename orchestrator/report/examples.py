@@ -41,7 +41,7 @@ def write_examples(
     out: Path,
 ) -> int:
     """Write the files of one benchmark into `out`, and return the number of questions."""
-    questions = ordered(answers)
+    questions = order(answers)
     strips = draw_strips(index, (i.name for q in questions for i in q.sample.media), out / "frames")
     folder = out / benchmark
     folder.mkdir(parents=True, exist_ok=True)
@@ -52,7 +52,7 @@ def write_examples(
     return len(questions)
 
 
-def ordered(answers: Mapping[str, Scored]) -> list[Question]:
+def order(answers: Mapping[str, Scored]) -> list[Question]:
     """Every question that some checkpoint answered.
 
     They take turns over the patterns of verdicts (wrong then right, right throughout, ...) and,

@@ -168,7 +168,7 @@ def _board(name: str, block: table.Block, calibration: dict[str, Any] | None, ou
         judging=benchmark.judging(block, calibration),
         comparisons=beside.comparisons(block),
         parts=benchmark.parts(block),
-        figures=_drawn(
+        figures=_draw(
             out,
             {
                 f"{name}-scores": figures.draw_scores(block, out / f"{name}-scores.png"),
@@ -191,7 +191,7 @@ def _training(run: Run, training: Training, out: Path) -> Panel:
     )
 
 
-def _drawn(out: Path, drawn: dict[str, bool]) -> dict[str, Figure]:
+def _draw(out: Path, drawn: dict[str, bool]) -> dict[str, Figure]:
     """By what a figure shows; those that had something to show."""
     return {
         name.rpartition("-")[2]: Figure(name, f"{name}.png", _data_address(out / f"{name}.png"))

@@ -55,7 +55,7 @@ def _draw(index: FrameIndex, clip: str, out: Path) -> Strip | None:
     except FileNotFoundError:
         return None
     places = np.linspace(0, len(frames) - 1, min(len(frames), MOST_FRAMES)).round().astype(int)
-    picture = _side_by_side([_sized(frames[place]) for place in places])
+    picture = _side_by_side([_resize(frames[place]) for place in places])
     file = f"{meta.key}.jpg"
     picture.save(out / file, quality=80)
     caption = (
@@ -65,7 +65,7 @@ def _draw(index: FrameIndex, clip: str, out: Path) -> Strip | None:
     return Strip(file, *picture.size, caption)
 
 
-def _sized(frame: Frames) -> Image.Image:
+def _resize(frame: Frames) -> Image.Image:
     picture = Image.fromarray(np.ascontiguousarray(frame))
     width, height = picture.size
     if height > HEIGHT:

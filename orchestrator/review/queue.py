@@ -32,7 +32,7 @@ class Queue:
 
     def __init__(self, samples: Sequence[Sample], root: Path, frames: FrameSpec) -> None:
         self.samples, self._root, self._spec = samples, root, frames
-        self._clip = functools.lru_cache(maxsize=16)(self._shown)
+        self._clip = functools.lru_cache(maxsize=16)(self._frames)
 
     def item(self, number: int) -> dict[str, Any]:
         """Everything about sample `number`; IndexError for one that isn't there."""
@@ -50,7 +50,7 @@ class Queue:
             "problem": next((own["problem"] for own in shown if own["problem"]), None),
         }
 
-    def _shown(self, item: Item) -> dict[str, Any]:
+    def _frames(self, item: Item) -> dict[str, Any]:
         """The frames that the model is trained on, at the speed they were taken."""
         try:
             decoded = decode(self._root, item, self._spec)

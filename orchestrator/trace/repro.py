@@ -47,7 +47,7 @@ def _check(record: Record, today: Plan) -> None:
     faults = [
         f"  {stage.name}: {', '.join(changed)}"
         for stage in today.stages
-        if stage.name in record.manifests and (changed := _changed(record, stage))
+        if stage.name in record.manifests and (changed := _changes(record, stage))
     ]
     if faults:
         raise ReproError(
@@ -58,7 +58,7 @@ def _check(record: Record, today: Plan) -> None:
         )
 
 
-def _changed(record: Record, stage: Stage) -> list[str]:
+def _changes(record: Record, stage: Stage) -> list[str]:
     before: dict[str, str] = record.manifests[stage.name]["ingredients"]
     return run_directory.changed_ingredients(before, stage)
 

@@ -27,21 +27,21 @@ def write_clip(path: Path, frames: int = 8, fps: int = 4) -> None:
 
 def recipe(cache: Path) -> Any:
     data = SimpleNamespace(cache_dir=str(cache), workers=1)
-    return SimpleNamespace(data=data, shown=SPEC)
+    return SimpleNamespace(data=data, eval_frames=SPEC)
 
 
 def test_a_folder_yields_its_clips_sorted_and_nothing_else(tmp_path: Path) -> None:
     for name in ("b.mp4", "a/c.MOV", "notes.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("x")
-    with clips.opened(str(tmp_path)) as (root, names):
+    with clips.open_clips(str(tmp_path)) as (root, names):
         assert (root, names) == (tmp_path.resolve(), ["a/c.MOV", "b.mp4"])
 
 
 def test_a_link_is_the_clip_that_it_points_to(tmp_path: Path) -> None:
     write_clip(tmp_path / "there" / "clip.mp4")
     (tmp_path / "link.mp4").symlink_to(tmp_path / "there" / "clip.mp4")
-    with clips.opened(str(tmp_path / "link.mp4")) as (root, names):
+    with clips.open_clips(str(tmp_path / "link.mp4")) as (root, names):
         shown, refused = clips.sample(root, names, recipe(tmp_path / "cache"))
     assert not refused and shown["clip.mp4"].meta.source_frames == 8
 
@@ -53,7 +53,7 @@ def test_nothing_to_show_is_said(
     name: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(AskError, match=said), clips.opened(name):
+    with pytest.raises(AskError, match=said), clips.open_clips(name):
         pass
 
 
@@ -72,7 +72,7 @@ def test_times_are_those_of_the_sampled_frames(tmp_path: Path) -> None:
 def test_an_address_is_fetched_and_kept_until_the_end(web: Web, tmp_path: Path) -> None:
     write_clip(tmp_path / "clip.mp4")
     web.pages["/a/clip.mp4"] = (tmp_path / "clip.mp4").read_bytes()
-    with clips.opened(web.url + "/a/clip.mp4?token=1") as (root, names):
+    with clips.open_clips(web.url + "/a/clip.mp4?token=1") as (root, names):
         assert names == ["clip.mp4"]
         assert (root / "clip.mp4").read_bytes() == web.pages["/a/clip.mp4"]
     assert not root.exists()

@@ -52,7 +52,9 @@ def test_a_directory_has_the_recipe_of_the_run_that_made_it(run: Path, tmp_path:
     elsewhere = (run / "sft" / "step-200").rename(tmp_path / "moved")
     with pytest.raises(AskError, match="recipe="):
         find(str(elsewhere), None, run.parent)
-    assert find(str(elsewhere), "camreasoner_7b", run.parent).recipe.shown.max_pixels == 262144
+    assert (
+        find(str(elsewhere), "camreasoner_7b", run.parent).recipe.eval_frames.max_pixels == 262144
+    )
 
 
 def test_a_directory_without_a_model_is_refused(run: Path, tmp_path: Path) -> None:
@@ -80,4 +82,4 @@ def test_keys_that_asking_does_not_need_may_be_of_any_version(run: Path) -> None
     recipe = json.loads((run / "recipe.json").read_text())
     del recipe["sft"], recipe["rl"]["reward"]
     (run / "recipe.json").write_text(json.dumps(recipe | {"later": 1}))
-    assert find("tiny", None, run.parent).recipe.shown.max_frames == 8
+    assert find("tiny", None, run.parent).recipe.eval_frames.max_frames == 8

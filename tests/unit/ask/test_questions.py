@@ -7,7 +7,7 @@ import pytest
 from data_builders.specs import MOTIONS, PromptSpec
 from orchestrator.ask.errors import AskError
 from orchestrator.ask.questions import about, card, read
-from orchestrator.ask.recipe import named
+from orchestrator.ask.recipe import by_name
 
 TAGS = PromptSpec().tags
 
@@ -34,8 +34,8 @@ def test_what_can_not_be_asked_is_said(text: str, options: list[str], said: str)
 
 
 def test_a_card_asks_what_the_run_was_trained_on() -> None:
-    assert [q.motion for q in card(named("camreasoner_7b").motions)] == list(MOTIONS)
-    assert len(card(named("tiny").motions)) == 9
+    assert [q.motion for q in card(by_name("camreasoner_7b").motions)] == list(MOTIONS)
+    assert len(card(by_name("tiny").motions)) == 9
 
 
 def test_a_well_formed_response_is_taken_apart() -> None:

@@ -14,7 +14,7 @@ from fabricated import fabricate, noise_samples
 from rich.console import Console
 
 from orchestrator.report.__main__ import main
-from orchestrator.report.examples import ordered
+from orchestrator.report.examples import order
 from orchestrator.report.figures import PANELS, curves, draw_curves, smooth
 from orchestrator.report.pages import headline, settings, write_pages, write_report
 from orchestrator.report.sources import ReportError, Run, Training, read_run
@@ -116,7 +116,7 @@ def test_the_markdown_has_the_table_and_its_figures_exist(run_dir: Path, page: s
 
 
 def test_examples_take_turns_and_start_with_what_changed(run_dir: Path, page: str) -> None:
-    questions = ordered(read_run(run_dir).answers["held_out"])
+    questions = order(read_run(run_dir).answers["held_out"])
     patterns = {question.verdicts for question in questions}
     first = [question.verdicts for question in questions[: len(patterns)]]
     assert set(first) == patterns and len(questions) == 16
