@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import rich.console
 from rich.errors import MarkupError
@@ -66,12 +65,6 @@ class Console:
     def result(self, plan: Plan, name: str) -> None:
         """Where the result is."""
         self.say(f"[bold]{name}[/] is in {plan.directory / name}")
-
-    def scores(self, scores: dict[str, Any]) -> None:
-        """The headline table of an evaluation."""
-        from orchestrator.report.table import summary_table  # not needed to plan
-
-        self.out.print(summary_table(scores))
 
     def started(self, stage: Stage, log: Path) -> None:
         """A stage begins."""

@@ -8,7 +8,6 @@ from orchestrator.doctor import frame_cache
 from orchestrator.doctor.advice import advice
 from orchestrator.doctor.estimate import Estimate, estimate, fits, paper_check, proposal
 from orchestrator.doctor.imports import environments
-from orchestrator.doctor.loggers import loggers
 from orchestrator.doctor.machine import Verdict, machine
 from orchestrator.doctor.memory import kv_tokens
 from orchestrator.doctor.network import network
@@ -27,7 +26,6 @@ def examine(plan: Plan) -> Iterator[Verdict]:
     yield from memory(recipe, local_gpu())
     yield from machine(plan)
     yield from network(plan)
-    yield from loggers(plan)
     yield from environments(plan)
     yield from parsed(plan)
 

@@ -11,6 +11,8 @@ from data_builders.catalogue import REPOSITORIES
 from data_builders.source_specs import Repository
 from orchestrator.doctor.machine import Verdict
 from orchestrator.errors import ResourceError
+from orchestrator.places import LOCKS
+from orchestrator.plan.loggers import missing, unavailable
 from orchestrator.plan.make import Plan
 from orchestrator.recipe import Recipe
 from orchestrator.run import cluster, store
@@ -24,6 +26,7 @@ def network(plan: Plan) -> Iterator[Verdict]:
     """Every check of what is elsewhere."""
     yield from repositories(plan)
     yield from training_questions(plan)
+    yield from loggers(plan)
     yield rendezvous(plan.recipe)
     yield review_page(plan.recipe)
 
@@ -84,6 +87,14 @@ def training_questions(plan: Plan) -> Iterator[Verdict]:
         yield False, f"data: {error}"
     else:
         yield True, "data: its questions, and who writes traces for them, are there"
+
+
+def loggers(plan: Plan, locks: Path = LOCKS) -> Iterator[Verdict]:
+    """One verdict a missing package, one a service that is out of reach."""
+    for fault in missing(plan.recipe.loggers, plan.stages, locks):
+        yield False, fault
+    for name, why in unavailable(plan.recipe.loggers):
+        yield None, f"loggers: {name} will log offline: {why}"
 
 
 def rendezvous(recipe: Recipe) -> Verdict:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import netrc
 import os
+import re
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from orchestrator.places import LOCKS
+from orchestrator.plan.stage import Stage
 from orchestrator.plan.values import OUT, RunTime
 from orchestrator.recipe import Recipe
 
@@ -26,6 +29,15 @@ SERVICES = {
 }
 """Prefix of a service's variables, and where it is unless `<prefix>_BASE_URL` says otherwise."""
 KNOCK_SECONDS = 3.0
+REQUIREMENTS = {"swanlab": "swanlab<0.8"}
+"""Later ones refuse `get_run` before `init`, which transformers 5.6 calls."""
+CONFLICTS = {
+    ("sft", "trackio"): (
+        "LLaMA-Factory 0.9.5 needs gradio 5 and trackio gradio 6: use it where RL alone runs "
+        "(stages.rl.start=base), or "
+    )
+}
+"""What can't be installed together, by environment and logger, and what to do about it."""
 
 
 def environ(recipe: Recipe) -> dict[str, RunTime]:
@@ -64,6 +76,23 @@ def unavailable(
             yield name, f"{prefix}_API_KEY is not set"
         elif not reachable(address, given):
             yield name, f"{address} can't be reached"
+
+
+def missing(loggers: Sequence[str], stages: Iterable[Stage], locks: Path = LOCKS) -> Iterator[str]:
+    """Loggers that the environments of `stages`, where those train, lack."""
+    for environment in _environments(stages):
+        lock = (locks / f"{environment}.txt").read_text()
+        for name in loggers:
+            if not re.search(rf"^{name}==", lock, re.MULTILINE):
+                line = REQUIREMENTS.get(name, name)
+                mend = f"add a line `{line}` to envs/{environment}.in and run `make lock`, or "
+                mend = CONFLICTS.get((environment.removesuffix("-gpu"), name), mend)
+                yield f"loggers: {name} is not in environment {environment}; {mend}leave it out"
+
+
+def _environments(stages: Iterable[Stage]) -> list[str]:
+    """What the trainers run in; our own environment has none."""
+    return [*dict.fromkeys(stage.training.environment for stage in stages if stage.training)]
 
 
 def reachable(address: str, given: Mapping[str, str] = os.environ) -> bool:

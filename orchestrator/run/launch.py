@@ -13,8 +13,8 @@ from rich.markup import escape
 from data_builders.frame_cache import in_use
 from orchestrator import envs
 from orchestrator.console import Console
-from orchestrator.doctor.loggers import missing
 from orchestrator.errors import StageError, UnreadyError
+from orchestrator.plan import loggers
 from orchestrator.plan.make import Plan
 from orchestrator.plan.stage import ROOT, Stage
 from orchestrator.run import checkpoints, cluster, manifest, store
@@ -40,7 +40,7 @@ def launch(plan: Plan, stages: Sequence[Stage], console: Console) -> None:
             console.reused(stage)
     if not waiting:
         return
-    if faults := [*missing(plan, waiting)]:
+    if faults := [*loggers.missing(plan.recipe.loggers, waiting)]:
         raise UnreadyError("\n".join(faults))
     if any(c.environment != "orchestrator" for stage in waiting for c in stage.commands):
         cluster.check_gpus(plan.recipe)  # data and report need none

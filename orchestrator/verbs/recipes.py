@@ -163,7 +163,9 @@ def _bring(recipe: Recipe, directory: Path, console: Console, name: str) -> Plan
     launch(made, stages, console)
     if name in ("eval", "report"):
         scores = made.stage("eval").directory / "scores.json"
-        console.scores(json.loads(scores.read_text()))
+        from orchestrator.report.table import summary_table  # not needed to plan
+
+        console.out.print(summary_table(json.loads(scores.read_text())))
     for stage in stages:
         for sentence in store.lacking(stage):
             console.say(_lacking(stage, sentence))

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from orchestrator.doctor import loggers as checks
-from orchestrator.plan.loggers import environ, offline, reachable, unavailable
+from orchestrator.doctor import network as checks
+from orchestrator.plan.loggers import environ, missing, offline, reachable, unavailable
 from orchestrator.plan.make import make_plan
 from orchestrator.recipe import load_recipe
 from reward_plugins.logger_modes import logger_modes
@@ -86,8 +86,7 @@ def test_the_doctor_names_a_logger_that_is_not_installed_and_how_to_add_it(tmp_p
     (right, text), (unknown, offline) = checks.loggers(plan, tmp_path)
     assert right is False and "tensorboard is not in environment rl" in text
     assert "add a line `tensorboard` to envs/rl.in and run `make lock`" in text
-    recipe = load_recipe("tiny", ["loggers=[trackio,swanlab]"])
-    sft, newest, *_ = checks.missing(make_plan(recipe, tmp_path), plan.stages, tmp_path)
+    sft, newest, *_ = missing(["trackio", "swanlab"], plan.stages, tmp_path)
     assert "needs gradio 5 and trackio gradio 6" in sft and "line `swanlab<0.8`" in newest
     assert unknown is None and "wandb will log offline: WANDB_API_KEY is not set" in offline
 
