@@ -32,9 +32,10 @@ def mix(
 
 
 def _drawn(rows: Sequence[Sample], count: int, seed: int) -> list[Sample]:
-    kept = set(sorted((s.id for s in rows), key=lambda name: _rank(name, seed))[:count])
+    kept = set(sorted((s.id for s in rows), key=lambda name: rank(name, seed))[:count])
     return [s for s in rows if s.id in kept]
 
 
-def _rank(name: str, seed: int) -> str:
+def rank(name: str, seed: int) -> str:
+    """What draws are ordered by: the same for everyone, and kept where more are drawn."""
     return hashlib.sha256(f"{seed}:{name}".encode()).hexdigest()

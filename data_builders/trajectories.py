@@ -7,7 +7,6 @@ OpenAI-compatible server will do, vLLM's for a local model.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from collections import Counter
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from data_builders.chat import EndpointError
 from data_builders.ledger import Ledger
+from data_builders.mixing import rank
 from data_builders.motion import Family, family
 from data_builders.sample import Sample, write_samples
 from data_builders.trajectory_specs import TrajectorySpec
@@ -73,7 +73,7 @@ def synthesise(
     """
     out.mkdir(parents=True, exist_ok=True)
     ledger = Ledger(replies or out / "replies.jsonl")
-    order = sorted(samples, key=lambda s: _rank(s.id, spec.seed))
+    order = sorted(samples, key=lambda s: rank(s.id, spec.seed))
     outcomes = _ask_all(order, Writer(clips, spec.teacher, spec.judge, ledger), spec, meter)
     return _write(outcomes, order, spec, out)
 
@@ -186,7 +186,3 @@ def _write(
 
 def _family(sample: Sample) -> Family:
     return family(f"{sample.question} {sample.answer_text}")
-
-
-def _rank(sample_id: str, seed: int) -> str:
-    return hashlib.sha256(f"{seed}:{sample_id}".encode()).hexdigest()

@@ -15,7 +15,7 @@ from matplotlib import pyplot as plt
 from matplotlib.ticker import MaxNLocator
 
 from orchestrator.report.sources import Row
-from orchestrator.report.table import lines
+from orchestrator.report.table import lines, spoken
 
 INK, FAINT = "#1f2933", "#9aa5b1"
 CHECKPOINTS = ["#b8c1cc", "#4c8eda", "#e8833a", "#57a773", "#9b6bcc"]
@@ -108,7 +108,7 @@ def draw_scores(scores: dict[str, Any], path: Path) -> bool:
                 share = 100 * scores["baselines"][group][baseline]
                 label = baseline.replace("_", "-") + " baseline" if place == 0 else None
                 axes.hlines(share, place - 0.45, place + 0.45, INK, dashes, lw=1.3, label=label)
-        axes.set_xticks(range(len(groups)), [_title(group) for group in groups])
+        axes.set_xticks(range(len(groups)), [spoken(group) for group in groups])
         axes.set(ylabel="accuracy, %", ylim=(0, 100))
         axes.grid(axis="x", visible=False)
         axes.legend(frameon=False, bbox_to_anchor=(1.0, 1.0), loc="upper left")
@@ -239,10 +239,6 @@ def smooth(values: Sequence[float], weight: float = 0.7) -> list[float]:
         mean, norm = weight * mean + (1 - weight) * value, weight * norm + (1 - weight)
         out.append(mean / norm)
     return out
-
-
-def _title(group: str) -> str:
-    return group.partition("/")[2].replace("_", " ") or "all questions"
 
 
 def _save(figure: Any, path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from data_builders.decoding import decode
 from data_builders.frame_rule import ClipError
 from data_builders.media import Item, names
+from data_builders.mixing import rank
 from data_builders.sample import Sample
 from data_builders.specs import FrameSpec
 from orchestrator.ask.page import picture
@@ -24,7 +24,7 @@ def draw(samples: Sequence[Sample], count: int, seed: int) -> list[Sample]:
     to ask for more later keeps those that were drawn.
     """
     traced = [sample for sample in samples if sample.think is not None]
-    return sorted(traced, key=lambda s: _rank(s.id, seed))[:count]
+    return sorted(traced, key=lambda s: rank(s.id, seed))[:count]
 
 
 class Queue:
@@ -58,7 +58,3 @@ class Queue:
             return {"frames": [], "fps": 1.0, "problem": str(error)}
         pictures = [picture(frame) for frame in decoded.frames]
         return {"frames": pictures, "fps": float(decoded.fps), "problem": None}
-
-
-def _rank(sample_id: str, seed: int) -> str:
-    return hashlib.sha256(f"{seed}:{sample_id}".encode()).hexdigest()
