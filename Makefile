@@ -46,7 +46,7 @@ export: ## write the benchmarks for lmms-eval and VLMEvalKit
 report: ## write runs/RECIPE/report/
 plan: ## print and write every file and command that would run
 doctor: ## check recipe, machine and environments before anything starts
-status: ## which stages are done, and why one is stale
+status: ## which stages are done, and why one is stale; ARGS="deep=true" checks every file
 
 ablate: .venv/ready ## run SWEEP=format_weight|group_size|ema_beta|sft_epoch over RECIPE [SWEEP_VALUES=a,b SWEEP_KEY=key SEEDS=0,1]
 	@$(CLI) ablate recipe=$(call QUOTED,RECIPE) $(call KEYS,SWEEP SWEEP_VALUES SWEEP_KEY SEEDS) $(call WORDS,ARGS)

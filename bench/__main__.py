@@ -1,7 +1,7 @@
 """Every measured number: `make bench`, or some of them: `make bench BENCH="reward plan"`.
 
-`demo`, `test`, `kills` and `repeat` take up to 20 minutes each and run only when named. Figures
-stand beside the stored ones (`bench/figures.py`).
+Those of `LONG` take up to 20 minutes each and run only when named. Figures stand beside the stored
+ones (`bench/figures.py`).
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ ENVIRONMENT = {
     "overhead": "orchestrator",
     "demo": "orchestrator",
     "kills": "orchestrator",
+    "damage": "orchestrator",
     "repeat": "orchestrator",
     "test": "orchestrator",
 }
-LONG = ("demo", "test", "kills", "repeat")
+LONG = ("demo", "test", "kills", "damage", "repeat")
 
 
 def main(names: list[str]) -> int:

@@ -51,11 +51,15 @@ def main(folder: str | None = None) -> None:
 
 def start(runs: Path) -> subprocess.Popen[bytes]:
     runs.mkdir(parents=True, exist_ok=True)
+    with Path(f"{runs}.log").open("ab") as log:
+        return subprocess.Popen(command(runs, "run"), cwd=ROOT, stdout=log, stderr=log)
+
+
+def command(runs: Path, verb: str, *more: str) -> list[str]:
+    """A verb on the short run."""
     own = [f"data.cache_dir={runs}/frames", "rl.max_steps=6", "rl.save_every=1", "sft.log_every=1"]
     kept = [key for key in SHORT if not key.startswith(("rl.max_steps", "rl.save_every"))]
-    command = [sys.executable, "-m", "orchestrator", "run", f"runs_dir={runs}", *kept, *own]
-    with Path(f"{runs}.log").open("ab") as log:
-        return subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+    return [sys.executable, "-m", "orchestrator", verb, f"runs_dir={runs}", *kept, *own, *more]
 
 
 class Breaker:

@@ -63,14 +63,14 @@ def main(seconds: str = "60") -> None:
 def launch_stage(folder: str, seconds: str) -> None:
     """Launch a plan whose only stage is the logger; times go to files in `folder`."""
     from orchestrator.console import Console
-    from orchestrator.run import store
+    from orchestrator.plan.whole import read_manifest
     from orchestrator.run.launch import launch
 
     started = time.perf_counter()
     plan = _plan(Path(folder), seconds)
     launch(plan, plan.stages, Console())
     (Path(folder) / "launch").write_text(str(time.perf_counter() - started))
-    (Path(folder) / "seconds").write_text(str(store.read_manifest(plan.stages[0])["seconds"]))
+    (Path(folder) / "seconds").write_text(str(read_manifest(plan.stages[0].directory)["seconds"]))
 
 
 def _plan(folder: Path, seconds: str) -> Plan:

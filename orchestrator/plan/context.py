@@ -9,9 +9,9 @@ from typing import Any
 
 from data_builders.specs import FrameSpec, PromptSpec
 from orchestrator import envs
-from orchestrator.plan.outputs import MANIFEST
 from orchestrator.plan.stage import ROOT, Command, Progress, Resources, Stage
 from orchestrator.plan.values import OUT, Output, RunTime, UserFile
+from orchestrator.plan.whole import is_finished
 from orchestrator.recipe import Recipe
 from orchestrator.recipe.policy import BASE, parse_policy
 from orchestrator.recipe.stages import SampleStage
@@ -90,7 +90,7 @@ class Context:
         result as it is can't serve, another one is made beside it.
         """
         names = {p.folder for p in self.recipe.policies if p.stage == stage.name}
-        done = bool(names) and (stage.directory / MANIFEST).is_file()
+        done = bool(names) and is_finished(stage.directory)
         return done and not all((stage.directory / name).exists() for name in names)
 
     def _saves(self, name: str) -> int | str:

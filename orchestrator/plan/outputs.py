@@ -54,15 +54,22 @@ class Outputs:
 
 def list_outputs(directory: Path) -> list[Path]:
     """Files below `directory` that are a stage's result, sorted; links are not followed."""
-    return sorted(_walk(directory))
+    return sorted(_walk(directory, NOT_OUTPUTS))
 
 
-def _walk(directory: Path) -> Iterator[Path]:
+def hash_beside(directory: Path, outputs: Collection[str]) -> dict[str, str]:
+    """SHA-256 by name of the files below `directory` that are not among its `outputs`."""
+    files = sorted(_walk(directory, {LISTING, MANIFEST, "__pycache__"}))
+    names = {path.relative_to(directory).as_posix(): path for path in files}
+    return {name: sha256(path) for name, path in names.items() if name not in outputs}
+
+
+def _walk(directory: Path, leave: Collection[str]) -> Iterator[Path]:
     for entry in os.scandir(directory):
-        if entry.name.startswith(".") or entry.name in NOT_OUTPUTS or entry.is_symlink():
+        if entry.name.startswith(".") or entry.name in leave or entry.is_symlink():
             continue
         if entry.is_dir():
-            yield from _walk(Path(entry.path))
+            yield from _walk(Path(entry.path), leave)
         else:
             yield Path(entry.path)
 
@@ -81,12 +88,9 @@ def hash_outputs(directory: Path, given: Collection[Path] = ()) -> tuple[Outputs
     return Outputs(len(files), size, hashlib.sha256(text.encode()).hexdigest()), text
 
 
-def read_listing(directory: Path) -> dict[str, str]:
-    """SHA-256 by path relative to `directory`; empty for a stage without a listing."""
-    path = directory / LISTING
-    if not path.is_file():
-        return {}
-    return dict(map(_parsed, path.read_text().split("\n")[:-1]))
+def parse_listing(text: str) -> dict[str, str]:
+    """SHA-256 by path, of what `hash_outputs` returned."""
+    return dict(map(_parsed, text.split("\n")[:-1]))
 
 
 def _line(digest: str, name: str) -> str:
@@ -100,27 +104,3 @@ def _parsed(line: str) -> tuple[str, str]:
     if line.startswith(BACKSLASH):
         name = re.sub(r"\\[\\nr]", lambda found: UNESCAPED[found[0]], name)
     return name, digest
-
-
-def modified_outputs(directory: Path) -> dict[str, str | None]:
-    """Files that a finished stage listed, and whose content is another now, or gone (None).
-
-    Only files newer than the manifest are read again, so that asking costs a look at each file.
-    Empty for a stage that is not finished.
-    """
-    manifest = directory / MANIFEST
-    if not manifest.is_file():
-        return {}
-    finished = manifest.stat().st_mtime_ns
-    found = (
-        (name, digest, _current(directory / name, digest, finished))
-        for name, digest in read_listing(directory).items()
-    )
-    return {name: now for name, digest, now in found if now != digest}
-
-
-def _current(path: Path, digest: str, finished: int) -> str | None:
-    try:
-        return digest if path.stat().st_mtime_ns <= finished else sha256(path)
-    except FileNotFoundError:
-        return None

@@ -16,8 +16,7 @@ from typing import Any
 import yaml
 
 from orchestrator import places
-from orchestrator.plan import digests
-from orchestrator.plan.outputs import modified_outputs
+from orchestrator.plan import digests, whole
 from orchestrator.plan.values import (
     Joined,
     Output,
@@ -227,7 +226,7 @@ class Stage:
     @cached_property
     def modified(self) -> dict[str, str]:
         """Hash by name of files that are no longer as the finished stage left them."""
-        return {name: new for name, new in modified_outputs(self.directory).items() if new}
+        return {name: new for name, new in whole.modified(self.directory).items() if new}
 
 
 def _text(name: str, tree: Any) -> str:

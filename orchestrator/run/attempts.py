@@ -47,7 +47,7 @@ class Attempts:
     def start(self, resumed_from: Path | None) -> Path:
         """Note a new attempt, and return its log."""
         self._logs.mkdir(parents=True, exist_ok=True)
-        number = max([0, *map(_number, self._logs.glob("attempt_*.log"))]) + 1
+        number = max([0, *map(_number, logs(self._logs.parent))]) + 1
         log = self._logs / f"attempt_{number}.log"
         log.touch()
         source = resumed_from and resumed_from.name
@@ -76,6 +76,12 @@ def read_attempts(directory: Path) -> list[Attempt]:
         else:  # how it ended
             attempts[-1] = replace(attempts[-1], **row)
     return attempts
+
+
+def logs(directory: Path) -> list[Path]:
+    """The logs of the stage's attempts, oldest first; the user may keep others beside them."""
+    every = (directory / "logs").glob("attempt_*.log")
+    return sorted((log for log in every if log.stem[8:].isdecimal()), key=_number)
 
 
 def _number(log: Path) -> int:

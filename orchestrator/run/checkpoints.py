@@ -7,8 +7,10 @@ what a tracker file names, which a crash can leave empty, or naming what has gon
 
 from __future__ import annotations
 
+import errno
 import json
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +19,12 @@ from rich.markup import escape
 from orchestrator.console import Console
 from orchestrator.plan.stage import Layout, Stage
 from reward_plugins.files import remove, write_file
+
+ZIP_ERRORS = (
+    *(zipfile.BadZipFile, zlib.error, EOFError, ValueError),
+    *(NotImplementedError, RuntimeError),
+)
+"""What `zipfile` raises over damage, by where it is."""
 
 
 def newest(stage: Stage, console: Console) -> Path | None:
@@ -56,16 +64,29 @@ def damage(checkpoint: Path, layout: Layout) -> Iterator[str]:
         yield f"rng_state of {ranks} of {layout.ranks} ranks"
     for path in sorted(p for p in checkpoint.rglob("*") if p.is_file()):
         if not is_whole(path):
-            yield f"{path.relative_to(checkpoint)} is cut short"
+            yield f"{path.relative_to(checkpoint)} is cut short or damaged"
 
 
 def is_whole(path: Path) -> bool:
-    """Whether a file reaches to the end that its own format states."""
-    if path.suffix in (".pt", ".pth", ".bin"):  # torch.save's zip has its directory at the end
-        return zipfile.is_zipfile(path)
+    """Whether a file reaches to the end that its own format states, and has its check sums."""
+    if path.suffix in (".pt", ".pth", ".bin"):
+        return _is_zip(path)
     if path.suffix == ".json":
         return _is_json(path)
     return path.suffix != ".safetensors" or _is_safetensors(path)
+
+
+def _is_zip(path: Path) -> bool:
+    """What `torch.save` writes has a sum of every tensor, and its directory at the end."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except ZIP_ERRORS:
+        return False
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # an offset before the file's beginning
+            raise
+        return False
 
 
 def _is_json(path: Path) -> bool:
@@ -84,10 +105,10 @@ def _is_safetensors(path: Path) -> bool:
             return False
         try:
             header = json.loads(file.read(length))
-        except ValueError:
+            ends = [t["data_offsets"][1] for name, t in header.items() if name != "__metadata__"]
+            return path.stat().st_size == 8 + length + max(ends, default=0)
+        except (ValueError, TypeError, LookupError, AttributeError):
             return False
-    ends = [t["data_offsets"][1] for name, t in header.items() if name != "__metadata__"]
-    return path.stat().st_size == 8 + length + max(ends, default=0)
 
 
 def _track(tracker: Path, whole: Path | None) -> None:
@@ -96,10 +117,11 @@ def _track(tracker: Path, whole: Path | None) -> None:
         tracker.unlink(missing_ok=True)
     elif tracker.suffix == ".json":
         known = json.loads(tracker.read_bytes()) if tracker.is_file() and _is_json(tracker) else {}
+        known = known if isinstance(known, dict) else {}
         if known.get("last_global_step") != _step(whole):
             named = {"last_global_step": _step(whole), "last_actor_path": str(whole / "actor")}
             write_file(tracker, json.dumps({**known, **named}, indent=2))
-    elif not tracker.is_file() or tracker.read_text().strip() != str(_step(whole)):
+    elif not tracker.is_file() or tracker.read_bytes().strip() != b"%d" % _step(whole):
         write_file(tracker, str(_step(whole)))
 
 

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from data_builders.frame_cache import is_ours
 from orchestrator.plan.outputs import MANIFEST
+from orchestrator.run import attempts
 from orchestrator.run.store import LOCK
 from reward_plugins import files
 from reward_plugins.files import hold
@@ -61,8 +62,7 @@ def _linked(runs: Path) -> Iterator[Path]:
 
 
 def _old_attempts(stage: Path) -> Iterator[Waste]:
-    logs = sorted((stage / "logs").glob("attempt_*.log"), key=lambda log: int(log.stem[8:]))
-    yield from (_waste(log, "log of an earlier attempt") for log in logs[:-1])
+    yield from (_waste(log, "log of an earlier attempt") for log in attempts.logs(stage)[:-1])
 
 
 def _waste(path: Path, why: str) -> Waste:

@@ -75,6 +75,8 @@ def build_environment(name: str, console: Console) -> None:
 def _bring(plan: Plan, stage: Stage, session: cluster.Session, console: Console) -> None:
     """Start the stage until it is done, at most `recovery.max_attempts` times."""
     _check_needs(stage)
+    for fault in store.mend(stage):
+        console.say(f"[yellow]↻ {stage.name} again: {escape(fault)}[/]")
     store.write_files(stage)
     origin = manifest.origin(plan, stage)
     attempts, most = Attempts(stage.directory), plan.recipe.recovery.max_attempts

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.plan.stage import Stage
-from orchestrator.run import store
+from orchestrator.plan.whole import is_finished, read_manifest
 from orchestrator.run.gpus import gpu_memory
 from orchestrator.run.progress import Follower, clock, pace
 
@@ -62,7 +62,7 @@ class _Row:
         stage = self._current()
         if stage is None:
             last = self._stages[-1]
-            took = store.read_manifest(last)["seconds"] if not self._is_arm else None
+            took = read_manifest(last.directory)["seconds"] if not self._is_arm else None
             return self._cells("green", "✔", time=clock(took) if took is not None else "")
         name = stage.name if self._is_arm else ""
         if not self._is_running(stage):
@@ -95,7 +95,7 @@ class _Row:
         return Text(f"{mark} {self._label}", style), "", step, metric, rate, left, time
 
     def _current(self) -> Stage | None:
-        while self._stages and store.is_done(self._stages[0]):
+        while self._stages and is_finished(self._stages[0].directory):
             if len(self._stages) == 1:
                 return None
             del self._stages[0]

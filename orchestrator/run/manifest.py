@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
 from orchestrator.plan.make import Plan
-from orchestrator.plan.outputs import LISTING, MANIFEST, hash_outputs, modified_outputs
+from orchestrator.plan.outputs import LISTING, hash_beside, hash_outputs, parse_listing
 from orchestrator.plan.stage import Stage
+from orchestrator.plan.whole import BESIDE, is_finished, modified, read_manifest
 from orchestrator.run import provenance
 from orchestrator.run.attempts import read_attempts
 from reward_plugins.files import write_file
@@ -51,16 +53,10 @@ def result(stage: Stage) -> dict[str, Any]:
     write_file(stage.directory / LISTING, listing)
     return {
         "outputs": {**asdict(outputs), "hashing_seconds": round(monotonic() - started, 3)},
-        "attempts": attempts(stage.directory),
+        BESIDE: hash_beside(stage.directory, parse_listing(listing)),
+        "attempts": [asdict(attempt) for attempt in read_attempts(stage.directory)],
         "metrics": metrics(stage),
     }
-
-
-def attempts(directory: Path) -> list[dict[str, Any]]:
-    """Each start of the stage, with its log and how it ended, as the launcher noted it down."""
-    if attempts := read_attempts(directory):
-        return [asdict(attempt) for attempt in attempts]
-    return [{"log": str(log)} for log in sorted((directory / "logs").glob("attempt_*.log"))]
 
 
 def metrics(stage: Stage) -> dict[str, Any]:
@@ -74,12 +70,17 @@ def metrics(stage: Stage) -> dict[str, Any]:
 
 
 def _last_row(stage: Stage) -> dict[str, Any]:
+    """Of a log that may be damaged: no more than a remark depends on it."""
     spec = stage.training.progress if stage.training else None
     if spec is None or not Path(spec.path).is_file():
         return {}
     key = spec.metric.rpartition(".")[2]
-    rows = [line for line in Path(spec.path).read_text().splitlines() if f'"{key}"' in line]
-    return json.loads(rows[-1]) if rows else {}
+    for line in reversed(Path(spec.path).read_bytes().splitlines()):
+        with suppress(ValueError):
+            row = json.loads(line)
+            if isinstance(row, dict) and key in {**row, **row.get("data", {})}:
+                return row
+    return {}
 
 
 def _overall(scores: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,9 +118,8 @@ def _inputs(plan: Plan, stage: Stage) -> dict[str, dict[str, Any]]:
 
 
 def _input(other: Stage) -> dict[str, Any]:
-    path = other.directory / MANIFEST
-    made = json.loads(path.read_text()) if path.is_file() else {}
-    changed = modified_outputs(other.directory)
+    made = read_manifest(other.directory) if is_finished(other.directory) else {}
+    changed = modified(other.directory)
     return {
         "fingerprint": other.fingerprint,
         "sha256": made.get("outputs", {}).get("sha256"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import socket
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import RunLockedError
+from orchestrator.plan import whole
 from orchestrator.plan.extra import flat
 from orchestrator.plan.make import Plan
 from orchestrator.plan.outputs import LACKING, MANIFEST
@@ -19,11 +21,13 @@ from orchestrator.plan.stage import Stage
 from reward_plugins.files import hold, remove_abandoned, replacement, write_file
 
 LOCK = ".lock"
+RECIPE, RECIPE_SUM = "recipe.json", "recipe.sha256"
+"""What a run shows, resolved, and its sum, for `sha256sum -c`."""
 
 
 def is_done(stage: Stage) -> bool:
-    """A stage is done when its manifest exists: it is written last, in one step."""
-    return (stage.directory / MANIFEST).is_file()
+    """A stage is done when its manifest, written last, in one step, and all it lists is there."""
+    return whole.is_finished(stage.directory) and not whole.faults(stage.directory)
 
 
 def lacking(stage: Stage) -> list[str]:
@@ -41,10 +45,11 @@ def reopen(plan: Plan, stage: Stage) -> None:
             (each.directory / MANIFEST).unlink(missing_ok=True)
 
 
-def read_manifest(stage: Stage) -> dict[str, Any]:
-    """What `finish` wrote for a stage that is done."""
-    manifest: dict[str, Any] = json.loads((stage.directory / MANIFEST).read_text())
-    return manifest
+def mend(stage: Stage) -> list[str]:
+    """Count a stage whose files are not all there as not done; what it lacks, in words."""
+    if faults := whole.faults(stage.directory):
+        (stage.directory / MANIFEST).unlink()
+    return faults
 
 
 def write_files(stage: Stage) -> None:
@@ -64,7 +69,7 @@ def finish(stage: Stage, facts: dict[str, Any]) -> None:
         "commands": [asdict(command) for command in stage.commands],
         **facts,
     }
-    write_file(stage.directory / MANIFEST, json.dumps(manifest, indent=2) + "\n")
+    whole.write_manifest(stage.directory, manifest)
 
 
 def reuse(plan: Plan, stage: Stage) -> bool:
@@ -84,9 +89,22 @@ def show_in_run(plan: Plan, stage: Stage) -> None:
     """Point `runs/<name>/<stage>` at the stage's directory, and write the resolved recipe."""
     plan.directory.mkdir(parents=True, exist_ok=True)
     recipe = json.dumps(plan.recipe.model_dump(mode="json"), indent=2) + "\n"
-    write_file(plan.directory / "recipe.json", recipe)
+    write_file(plan.directory / RECIPE, recipe)
+    write_file(plan.directory / RECIPE_SUM, _sum(recipe.encode()))
     _point(plan.directory / stage.name, stage)
     _claim(plan, stage).unlink(missing_ok=True)
+
+
+def recipe_fault(plan: Plan) -> str | None:
+    """What is wrong with the resolved recipe of a run, in words."""
+    path, sums = plan.directory / RECIPE, plan.directory / RECIPE_SUM
+    if not path.is_file() or (sums.is_file() and sums.read_bytes() == _sum(path.read_bytes())):
+        return None
+    return f"{path} is not as the run wrote it"
+
+
+def _sum(recipe: bytes) -> bytes:
+    return f"{hashlib.sha256(recipe).hexdigest()}  {RECIPE}\n".encode()
 
 
 def _claim(plan: Plan, stage: Stage) -> Path:
@@ -102,20 +120,25 @@ def _point(link: Path, stage: Stage) -> None:
 
 def stale_ingredients(plan: Plan, stage: Stage) -> list[str]:
     """What changed since the run last finished this stage; empty when nothing ran before."""
-    path = plan.directory / stage.name / MANIFEST
-    if not path.is_file():
-        return []
-    return changed_ingredients(json.loads(path.read_text())["ingredients"], stage)
+    before = _before(plan, stage)
+    return changed_ingredients(before["ingredients"], stage) if before else []
 
 
 def changed_keys(plan: Plan, stage: Stage) -> list[str]:
     """Keys of the recipe that differ since the run last finished this stage: `key: old -> new`."""
-    path = plan.directory / stage.name / MANIFEST
-    if not path.is_file() or "recipe" not in (manifest := json.loads(path.read_text())):
+    if "recipe" not in (manifest := _before(plan, stage)):
         return []
     before, now = flat(manifest["recipe"]), flat(plan.recipe.model_dump(mode="json"))
     keys = [key for key in {**before, **now} if before.get(key) != now.get(key)]
     return [f"{key}: {before.get(key)} -> {now.get(key)}" for key in keys]
+
+
+def _before(plan: Plan, stage: Stage) -> dict[str, Any]:
+    """The manifest of the result that the run shows; empty where none is whole."""
+    directory = plan.directory / stage.name
+    if not whole.is_finished(directory) or whole.faults(directory):
+        return {}
+    return whole.read_manifest(directory)
 
 
 def changed_ingredients(before: Mapping[str, str], stage: Stage) -> list[str]:

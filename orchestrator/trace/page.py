@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from orchestrator.console import Console
-from orchestrator.plan.outputs import modified_outputs
+from orchestrator.plan import whole
 from orchestrator.report.table import summary_table
 from orchestrator.run import policies
 from orchestrator.run.manifest import FOLDER, PATCH
@@ -27,9 +27,12 @@ def show(record: Record, console: Console) -> None:
     for words, text in _origins(record):
         console.say(f"[bold]{words}[/]  {escape(text)}")
     for stage in record.manifests:
-        if names := modified_outputs(record.directory / stage):
-            shown = ", ".join([*names][:5])
-            console.say(f"[yellow]{stage}: changed since it finished: {escape(shown)}[/]")
+        if faults := whole.faults(record.directory / stage):
+            console.say(f"[yellow]{stage}: not whole: {escape(whole.few(faults))}[/]")
+        elif names := [*whole.modified(record.directory / stage)]:
+            console.say(
+                f"[yellow]{stage}: changed since it finished: {escape(whole.few(names))}[/]"
+            )
     if record.scores is not None:
         console.out.print(summary_table(record.scores))
     for words, path in _places(record):

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import UnknownRunError
-from orchestrator.plan.outputs import MANIFEST, read_listing
+from orchestrator.plan.outputs import MANIFEST
+from orchestrator.plan.whole import DamageError, read_listing, read_manifest
 from orchestrator.run.manifest import FOLDER
 
 Manifest = dict[str, Any]
@@ -54,12 +55,16 @@ def read_record(runs: Path, name: str) -> Record:
         raise UnknownRunError(
             f"{directory} is no run: it has no recipe.json; runs here: {', '.join(known) or 'none'}"
         )
-    return Record(name, directory, json.loads(recipe.read_text()), _manifests(directory))
+    try:
+        content = json.loads(recipe.read_bytes())
+    except ValueError as error:
+        raise DamageError(f"{recipe} is not JSON ({error}); the next run writes it anew") from error
+    return Record(name, directory, content, _manifests(directory))
 
 
 def _manifests(directory: Path) -> dict[str, Manifest]:
     """Of the finished stages, each after those whose results it read."""
-    found = {p.parent.name: json.loads(p.read_text()) for p in directory.glob(f"*/{MANIFEST}")}
+    found = {p.parent.name: read_manifest(p.parent) for p in directory.glob(f"*/{MANIFEST}")}
     return dict(sorted(found.items(), key=lambda item: float(item[1]["started"])))
 
 

@@ -11,12 +11,10 @@ from orchestrator.console import Console
 from orchestrator.errors import ReproError
 from orchestrator.plan.make import Plan, make_plan
 from orchestrator.plan.stage import Stage
+from orchestrator.plan.whole import few
 from orchestrator.recipe import Recipe
 from orchestrator.run import store as run_directory
 from orchestrator.trace.record import Manifest, Record, read_record
-
-MOST_NAMES = 8
-"""Files named of those that differ; `sha256sum -c` names all."""
 
 
 def repro(record: Record, runs: Path, name: str, console: Console) -> None:
@@ -89,5 +87,4 @@ def _tell(record: Record, again: Record, console: Console) -> None:
         console.say(f"{mark} {stage}: {equal:,} of {len(before):,} files equal")
         for words, names in (("differ", other), ("are new", more)):
             if names:
-                rest = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
-                console.say(f"    {words}: {escape(', '.join(names[:MOST_NAMES]))}{rest}")
+                console.say(f"    {words}: {escape(few(names))}")

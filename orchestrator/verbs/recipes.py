@@ -12,12 +12,11 @@ from orchestrator.console import Console
 from orchestrator.doctor.examine import costs, examine
 from orchestrator.errors import RecipeError, UnreadyError
 from orchestrator.plan.make import Plan, make_plan
-from orchestrator.plan.outputs import modified_outputs
-from orchestrator.plan.stage import Stage
 from orchestrator.recipe import Recipe, load_recipe
 from orchestrator.run import store
-from orchestrator.verbs.arguments import RecipeArguments, split
+from orchestrator.verbs.arguments import Flag, RecipeArguments, split
 from orchestrator.verbs.plan import show_deviations, show_plan, show_views
+from orchestrator.verbs.status import lacking, show_status
 from reward_plugins.files import hold
 
 Verb = Callable[[Sequence[str], Console], None]
@@ -29,6 +28,13 @@ class StageArguments(RecipeArguments):
 
     stage: str
     """the name of a training stage"""
+
+
+class StatusArguments(RecipeArguments):
+    """Keys of `status`."""
+
+    deep: Flag = False
+    """deep=true reads every file that a stage left"""
 
 
 def run(recipe: Recipe, directory: Path, console: Console) -> None:
@@ -99,23 +105,11 @@ def setup(recipe: Recipe, directory: Path, console: Console) -> None:
     build_environments(make_plan(recipe, directory).stages, console)
 
 
-def status(recipe: Recipe, directory: Path, console: Console) -> None:
-    """Which stages are done, and why one is stale."""
-    made = make_plan(recipe, directory)
-    for stage in made.stages:
-        if store.is_done(stage):
-            console.say(f"[green]✔ {stage.name}[/]  done, fingerprint {stage.fingerprint}")
-            for sentence in store.lacking(stage):
-                console.say(f"    {_lacking(stage, sentence)}")
-            if names := [*modified_outputs(stage.directory)]:
-                shown = escape(", ".join(names[:5]))
-                console.say(f"    [yellow]changed since; what reads it runs again: {shown}[/]")
-        elif changed := store.stale_ingredients(made, stage):
-            console.say(f"[yellow]• {stage.name}[/]  stale: changed {escape(', '.join(changed))}")
-            for key in store.changed_keys(made, stage):
-                console.say(f"    [dim]{escape(key)}[/]")
-        else:
-            console.say(f"• {stage.name}  not run yet")
+def status(words: Sequence[str], console: Console) -> None:
+    """Which stages are done, and why one is stale; deep=true reads and checks every file."""
+    own, overrides = split("status", StatusArguments, words)
+    recipe = load_recipe(own.recipe, overrides)
+    show_status(make_plan(recipe, own.runs_dir), console, own.deep)
 
 
 def stage(words: Sequence[str], console: Console) -> None:
@@ -168,13 +162,9 @@ def _bring(recipe: Recipe, directory: Path, console: Console, name: str) -> Plan
         console.out.print(summary_table(json.loads(scores.read_text())))
     for stage in stages:
         for sentence in store.lacking(stage):
-            console.say(_lacking(stage, sentence))
+            console.say(lacking(stage, sentence))
     console.result(made, name)
     return made
-
-
-def _lacking(stage: Stage, sentence: str) -> str:
-    return f"[yellow]{escape(sentence)}; `make {stage.name}` again asks only for those[/]"
 
 
 def _verb(name: str, about: RecipeVerb) -> Verb:
@@ -201,8 +191,7 @@ ABOUT: dict[str, RecipeVerb] = {
     "report": _until("report", "Write the report page."),
     "plan": plan,
     "doctor": doctor,
-    "status": status,
 }
 """Verbs that take a recipe and nothing besides."""
 VERBS: dict[str, Verb] = {name: _verb(name, about) for name, about in ABOUT.items()}
-VERBS["stage"] = stage
+VERBS |= {"stage": stage, "status": status}

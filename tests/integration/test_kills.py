@@ -12,8 +12,8 @@ from typing import Any
 import psutil
 import pytest
 
-from orchestrator.plan.outputs import read_listing
 from orchestrator.plan.stage import ROOT
+from orchestrator.plan.whole import read_listing
 from orchestrator.run.attempts import read_attempts
 from tests.integration.test_pipeline import SHORT
 

@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from orchestrator.envs import interpreter
-from orchestrator.plan.outputs import read_listing
 from orchestrator.plan.stage import ROOT
+from orchestrator.plan.whole import read_listing
 from tests.unit.orchestrator.test_kill_matrix import KILLED
 
 SHORT = [

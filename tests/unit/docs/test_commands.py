@@ -19,7 +19,7 @@ from orchestrator.plan.stage import ROOT
 from orchestrator.recipe import load_recipe
 from orchestrator.verbs import VERBS
 from orchestrator.verbs.arguments import RecipeArguments, split
-from orchestrator.verbs.recipes import ABOUT, StageArguments
+from orchestrator.verbs.recipes import ABOUT, StageArguments, StatusArguments
 from orchestrator.verbs.sweeps import AblateArguments
 from reward_plugins.errors import CamReasonerError
 
@@ -85,8 +85,10 @@ def arrives(verb: str, words: list[str], runs: Path) -> None:
     elif verb == "stage":
         staged, overrides = split(verb, StageArguments, words)
         assert staged.stage in load_recipe(staged.recipe, overrides).stages
-    elif verb in ABOUT:
-        about, overrides = split(verb, RecipeArguments, words)
+    elif verb in ABOUT or verb == "status":
+        about, overrides = split(
+            verb, StatusArguments if verb == "status" else RecipeArguments, words
+        )
         assert make_plan(load_recipe(about.recipe, overrides), runs).stages
     else:
         with nullcontext() if verb == "clean-runs" else pytest.raises(CamReasonerError) as missing:

@@ -11,9 +11,10 @@ import pytest
 from orchestrator.errors import RunLockedError
 from orchestrator.plan.make import make_plan
 from orchestrator.plan.stage import ROOT
+from orchestrator.plan.whole import DamageError
 from orchestrator.recipe import load_recipe
 from orchestrator.run import store
-from orchestrator.run.attempts import Attempts, read_attempts
+from orchestrator.run.attempts import FILE, Attempts, read_attempts
 from orchestrator.run.deaths import RAY, Death, explain
 from orchestrator.run.launch import why_stop
 from tests.unit.orchestrator.finished import with_values
@@ -30,9 +31,19 @@ def test_an_attempt_whose_orchestrator_was_killed_is_told(tmp_path: Path) -> Non
     assert (done.outcome, done.resumed_from) == ("done", "checkpoint-4")
 
 
+@pytest.mark.parametrize("harm", [b"{", b"\xff\n", b"{}\n", b"[]\n", b'{"log": 1, "x": 2}\n'])
+def test_a_damaged_note_says_what_to_do(tmp_path: Path, harm: bytes) -> None:
+    Attempts(tmp_path).start(None)
+    with (tmp_path / FILE).open("ab") as file:
+        file.write(harm)
+    with pytest.raises(DamageError, match=f"{FILE}:2 is no attempt .*: remove the line"):
+        Attempts(tmp_path)
+
+
 def test_logs_of_a_run_without_notes_are_not_written_over(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
-    (tmp_path / "logs" / "attempt_7.log").touch()
+    for name in ("attempt_7.log", "attempt_mine.log", "attempt_9 (copy).log"):
+        (tmp_path / "logs" / name).touch()
     assert Attempts(tmp_path).start(None).name == "attempt_8.log"
 
 

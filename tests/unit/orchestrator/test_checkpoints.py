@@ -58,9 +58,17 @@ def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-20])
 
 
+def flip(path: Path, at: int = 500) -> None:
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1
+    path.write_bytes(content)
+
+
 @pytest.mark.parametrize(
     "harm",
     [
+        lambda path: flip(path / "optimizer.pt"),
+        lambda path: (path / "model.safetensors").write_bytes(bytes([2, *bytes(7)]) + b"[]"),
         lambda path: (path / "trainer_state.json").unlink(),
         lambda path: (path / "trainer_state.json").write_text('{"global_'),
         lambda path: cut(path / "optimizer.pt"),
@@ -92,6 +100,7 @@ def test_an_sft_checkpoint_without_every_ranks_state_is_torn(tmp_path: Path) -> 
     "harm",
     [
         lambda path: (path / "data.pt").unlink(),
+        lambda path: flip(path / "actor" / "optim_world_size_1_rank_0.pt"),
         lambda path: cut(path / "actor" / "model_world_size_1_rank_0.pt"),
         lambda path: (path / "actor" / "model_world_size_1_rank_0.pt").unlink(),
         lambda path: (path / "ema_grpo.json").write_text(""),

@@ -19,6 +19,7 @@ from orchestrator.console import Console
 from orchestrator.errors import ResourceError, StageError, UnreadyError
 from orchestrator.plan.make import Plan, make_plan
 from orchestrator.plan.stage import ROOT, Command, Progress, Resources, Stage
+from orchestrator.plan.whole import read_manifest
 from orchestrator.recipe import load_recipe
 from orchestrator.run import store
 from orchestrator.run.launch import launch
@@ -50,7 +51,7 @@ def test_a_finished_stage_leaves_its_log_and_manifest_and_is_not_run_again(tmp_p
         tmp_path, "import sys; open(sys.argv[1] + '/ran', 'a').write('x'); print('hi')"
     )
     stage = run(plan)
-    manifest = store.read_manifest(stage)
+    manifest = read_manifest(stage.directory)
     assert Path(manifest["log"]).read_text() == "hi\n"
     assert manifest["machine"]["cpus"] > 0
     assert manifest["recipe"]["name"] == manifest["run"] == "tiny"
@@ -141,7 +142,7 @@ def test_a_driver_joins_the_cluster_that_launched_it_and_its_workers_get_every_g
         "tiny", [f"cluster.address={two_nodes.address}", "cluster.nodes=2", "cluster.pin=trainer"]
     )
     stage = run(replace(plan, recipe=recipe))
-    log = Path(store.read_manifest(stage)["log"]).read_text()
+    log = Path(read_manifest(stage.directory)["log"]).read_text()
     assert "nodes 2" in log
     assert "trainer node left with 0.999" in log
 
@@ -206,7 +207,7 @@ def test_every_node_runs_the_command_and_knows_the_first(
     tmp_path: Path, two_nodes: Cluster
 ) -> None:
     stage = run(plan_over(two_nodes, tmp_path, RANK))
-    log = Path(store.read_manifest(stage)["log"])
+    log = Path(read_manifest(stage.directory)["log"])
     assert log.read_text() == "met rank 1\n"
     assert (log.parent / "node1" / log.name).read_text() == ""
 
@@ -266,7 +267,7 @@ def test_a_stage_that_no_nodes_can_hold_is_an_error_and_not_a_wait(
 
 def test_programs_of_the_environment_are_found_by_name(tmp_path: Path) -> None:
     code = "import shutil, sys; print(shutil.which('ruff')); print(sys.executable)"
-    log = Path(store.read_manifest(run(plan_with(tmp_path, code)))["log"])
+    log = Path(read_manifest(run(plan_with(tmp_path, code)).directory)["log"])
     program, python = map(Path, log.read_text().split())
     assert program.parent == python.parent
 

@@ -9,11 +9,11 @@ import pytest
 
 from orchestrator.plan.digests import sha256
 from orchestrator.plan.make import Plan, make_plan
-from orchestrator.plan.outputs import read_listing
 from orchestrator.plan.stage import Stage
+from orchestrator.plan.whole import read_listing, read_manifest
 from orchestrator.recipe import load_recipe
 from orchestrator.run import manifest, provenance, store
-from orchestrator.run.attempts import Attempts
+from orchestrator.run.attempts import Attempts, read_attempts
 
 TOKEN = "hf_" + "a1B2" * 9
 
@@ -28,7 +28,7 @@ def finish(plan: Plan, stage: Stage) -> dict[str, object]:
     origin = manifest.origin(plan, stage)
     (stage.directory / "test.parquet").write_bytes(b"questions")
     store.finish(stage, {**origin, **manifest.result(stage)})
-    return store.read_manifest(stage)
+    return read_manifest(stage.directory)
 
 
 def test_it_says_what_was_made_from_what(plan: Plan) -> None:
@@ -104,12 +104,11 @@ def test_the_last_numbers_of_a_trainer_are_kept(plan: Plan) -> None:
 def test_attempts_are_the_launchers_notes(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     (tmp_path / "logs" / "attempt_1.log").touch()
-    assert [Path(a["log"]).name for a in manifest.attempts(tmp_path)] == ["attempt_1.log"]
     Attempts(tmp_path).start(None)
     Attempts(tmp_path).start(tmp_path / "step-2")
-    lost, running = manifest.attempts(tmp_path)
-    assert (lost["outcome"], running["outcome"]) == ("lost", "running")
-    assert Path(running["log"]).name == "attempt_3.log" and running["resumed_from"] == "step-2"
+    lost, running = read_attempts(tmp_path)
+    assert (lost.outcome, running.outcome) == ("lost", "running")
+    assert Path(running.log).name == "attempt_3.log" and running.resumed_from == "step-2"
 
 
 def test_the_machine_is_told() -> None:

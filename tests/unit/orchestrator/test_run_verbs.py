@@ -8,7 +8,9 @@ import pytest
 
 from orchestrator import cli
 from orchestrator.plan.make import Plan
+from orchestrator.plan.whole import read_manifest, write_manifest
 from orchestrator.run import launch
+from orchestrator.run.manifest import result
 from orchestrator.verbs.arguments import parse
 from orchestrator.verbs.clips import PredictArguments
 from tests.unit.orchestrator.finished import finished_run
@@ -75,9 +77,8 @@ def test_diff_finds_another_package_and_another_commit(
     folder = plan.stage("data").directory
     freeze = folder / "provenance" / "orchestrator.txt"
     freeze.write_text(freeze.read_text().replace("ray==2.60.0", "ray==2.59.0"))
-    manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["code"] = {"commit": "f" * 40, "dirty": True, "diff": "d" * 64}
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    code = {"commit": "f" * 40, "dirty": True, "diff": "d" * 64}
+    write_manifest(folder, {**read_manifest(folder), "code": code})
     text = told(capsys, tmp_path, "diff", "run=a,b")[1]
     assert "packages of orchestrator ray 2.60.0 2.59.0" in text
     assert "ffffffffffff + patch dddddddd" in text
@@ -104,7 +105,9 @@ def test_repro_rebuilds_with_the_same_recipe_in_a_store_of_its_own(
         made = finished_run(tmp_path / "new", ".", ["seed=7"], stages=("data", "model"))
         assert [s.directory for s in made.stages] == [s.directory for s in plan.stages]
         assert plan.recipe == before.recipe
-        (made.stage("model").directory / "outputs.sha256").write_text("0" * 64 + "  result\n")
+        model = made.stage("model")
+        (model.directory / "result").write_text("another")
+        write_manifest(model.directory, {**read_manifest(model.directory), **result(model)})
 
     monkeypatch.setattr(launch, "launch", again)
     code, text = told(capsys, tmp_path, "repro", "run=first", "name=new")
@@ -121,11 +124,11 @@ def test_repro_refuses_other_code_and_locks_and_shows_the_way_back(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], changed: str, said: str
 ) -> None:
     plan = finished_run(tmp_path, "first")
-    path = plan.stage("data").directory / "manifest.json"
-    manifest = json.loads(path.read_text())
+    folder = plan.stage("data").directory
+    manifest = read_manifest(folder)
     manifest["ingredients"][changed] = "0" * 32
     manifest["code"] = {"commit": "abcdef" * 6 + "abcd", "dirty": True, "diff": "d" * 64}
-    path.write_text(json.dumps(manifest))
+    write_manifest(folder, manifest)
     code, text = told(capsys, tmp_path, "repro", "run=first")
     assert code == 1 and said in text
     assert "git worktree add ../camreasoner-abcdefabcdef abcdef" in text

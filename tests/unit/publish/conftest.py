@@ -12,6 +12,7 @@ from huggingface_hub.utils import disable_progress_bars
 from huggingface_hub.utils._http import default_client_factory
 from upload_hub import FakeHub
 
+from orchestrator.plan.whole import read_manifest, write_manifest
 from orchestrator.publish.package import Package
 from orchestrator.trace.record import Record, read_record
 from tests.unit.orchestrator.finished import finished_run
@@ -58,9 +59,8 @@ def record(tmp_path: Path) -> Record:
     rl = plan.stage("rl").directory
     (rl / POLICY[0]).write_bytes(bytes(range(256)) * 40)
     (rl / "last").symlink_to("step-30")
-    path = rl / "manifest.json"
     metrics = {"step": 30, "merge": {"step-30": CHECK}}
-    path.write_text(json.dumps({**json.loads(path.read_text()), "metrics": metrics}))
+    write_manifest(rl, {**read_manifest(rl), "metrics": metrics})
     shown = {"n": 60, "accuracy": 0.75, "rewarded": 0.75, "interval": [0.6, 0.85], "format": 1.0}
     shown |= {"answered": 1.0, "errors": 0}
     found = {"n": 60, "clips": 30, "checkpoints": {"rl": {"shown": {"all": shown}}}, "pairs": []}
