@@ -11,10 +11,10 @@ from types import FrameType
 
 from orchestrator.console import Console
 from orchestrator.verbs import GO_ON, VERBS
+from orchestrator.verbs.folders import ELSEWHERE
 from reward_plugins.errors import CamReasonerError
 
 ROOM = "make room, and the same command goes on from here"
-ELSEWHERE = "name another folder (runs_dir=), or mend that one"
 LOCKS = "this file system has no locks, which keep two commands apart: put runs_dir= on another"
 REMEDIES = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), ROOM),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 from collections.abc import Sequence
@@ -10,12 +9,13 @@ from pathlib import Path
 from typing import Annotated, ClassVar, TypeVar
 
 import yaml
-from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
 from data_builders.specs import Spec
 from orchestrator.errors import RecipeError
 from orchestrator.recipe.load import nearest
+from orchestrator.verbs.folders import RUNS, runs_directory
 
 OLD = {"runs": "runs_dir"}
 """Options of earlier versions that have another name now."""
@@ -41,7 +41,6 @@ def _several(text: object) -> object:
 
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Several = BeforeValidator(_several)
-Folder = Annotated[Path, BeforeValidator(os.path.realpath)]
 
 
 class Arguments(Spec):
@@ -51,7 +50,7 @@ class Arguments(Spec):
 
     bare: ClassVar[tuple[str, ...]] = ()
     """Keys of what earlier versions took without one, in order."""
-    runs_dir: Folder = Field(Path("runs"), validate_default=True)
+    runs_dir: Path = Path(RUNS)
     """the folder of runs"""
 
     @classmethod
@@ -92,6 +91,7 @@ def split(verb: str, model: type[A], words: Sequence[str]) -> tuple[A, list[str]
             others.append(word)
         elif values.setdefault(key, value) != value:
             raise RecipeError(f"{key}: given 2 different values; leave one out")
+    values["runs_dir"] = str(runs_directory(values.get("runs_dir", RUNS)))
     try:
         return model.model_validate(values), others
     except ValidationError as error:

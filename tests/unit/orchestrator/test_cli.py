@@ -7,23 +7,35 @@ import pytest
 from orchestrator import cli
 from orchestrator.console import Console
 
+VERBS = ["run", "plan", "status", "doctor", "ablate sweep=format_weight", "stage stage=sft"]
+ABOUT_RUNS = ["show run=tiny", "clean-runs", "publish run=tiny", "diff run=a,b", "repro run=tiny"]
+FOLDERS = [
+    ("{}/file/runs", "Not a directory"),
+    ("{}/file", "Not a directory"),
+    ("{}/" + "n" * 300, "File name too long"),
+    ("{}/loop/runs", "Too many levels of symbolic links"),
+    ("/proc/x/y", "No such file"),
+    ("", "is empty"),
+]
 
-@pytest.mark.parametrize(
-    ("folder", "said"),
-    [
-        ("file/runs", "Not a directory"),
-        ("n" * 300, "File name too long"),
-        ("loop/runs", "Too many levels of symbolic links"),
-    ],
-)
-def test_an_impossible_runs_directory_is_told(
-    folder: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+
+@pytest.mark.parametrize(("folder", "said"), FOLDERS)
+@pytest.mark.parametrize("verb", [*(f"{verb} recipe=tiny" for verb in VERBS), *ABOUT_RUNS])
+def test_an_impossible_runs_directory_is_told_by_every_verb(
+    verb: str, folder: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "loop").symlink_to("loop")
-    assert cli.main(["plan", "recipe=tiny", f"runs_dir={tmp_path}/{folder}"]) == 1
+    assert cli.main([*verb.split(), f"runs_dir={folder.format(tmp_path)}"]) == 1
     error = capsys.readouterr().err
-    assert said in error and "name another folder (runs_dir=)" in error
+    assert error.startswith("error: runs_dir=") and error.count("\n") == 1 and said in error
+    assert "name another folder (runs_dir=)" in error or "name a folder" in error
+
+
+def test_a_runs_directory_that_is_only_looked_at_is_not_made(tmp_path: Path) -> None:
+    for verb in ("status recipe=tiny", "clean-runs"):
+        assert cli.main([*verb.split(), f"runs_dir={tmp_path}/new/runs"]) == 0
+    assert not any(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["x[/b]", "[/]", "[bold]x", "it's é", r"back\[slash"])
