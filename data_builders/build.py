@@ -15,7 +15,15 @@ from pathlib import Path
 from data_builders import folder
 from data_builders.annotations import AnnotationsError
 from data_builders.audit import audit, write_audit
-from data_builders.gathering import USES, BuildConfig, Gathered, by_use, check_traces, gather
+from data_builders.gathering import (
+    USES,
+    BuildConfig,
+    Gathered,
+    by_use,
+    check_ids,
+    check_questions,
+    gather,
+)
 from data_builders.mixing import mix
 from data_builders.placing import link_clips, report_quarantine, without
 from data_builders.progress import run_command
@@ -36,7 +44,9 @@ def build(config: BuildConfig) -> dict[str, int]:
     doesn't answer or questions that aren't there; `QuarantineError` for too many bad clips.
     """
     check(config)
-    usable = _placed({name: gather(name, config) for name in config.sources}, config)
+    gathered = {name: gather(name, config) for name in config.sources}
+    check_ids(gathered)
+    usable = _placed(gathered, config)
     if config.teaching is not None:
         _teach(usable, config.teaching, config.out)
     names = dict.fromkeys((*USES, *(use for own in usable.values() for use in own)))
@@ -97,7 +107,7 @@ def check(config: BuildConfig) -> None:
             raise AnnotationsError(f"{key}: nothing at {path}")
     if config.folder is not None:
         samples = folder.questions(config.folder.questions)
-        check_traces(by_use(samples, config.tags)["sft"], config.tags)
+        check_questions(by_use(samples, config.tags), config)
     if config.teaching is not None:
         check_endpoints(config.teaching)
 

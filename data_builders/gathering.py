@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +41,10 @@ class BuildConfig(Spec):
     teaching: TeachingConfig | None
     tags: tuple[str, ...]
     """Blocks that SFT imitates; none where questions without a trace teach as well."""
+    scored: tuple[str, ...] = ()
+    """Question sets whose answers the recipe's own graders score."""
+    open_tasks: tuple[str, ...] = ()
+    """Tasks that are graded by more than an option's letter: theirs may have no options."""
     downloads: Path
     max_quarantined: float
     workers: int
@@ -85,8 +89,32 @@ def gather(name: SourceName, config: BuildConfig) -> Gathered:
         gathered = _files(name, config)
     else:
         gathered = _own(name, config)
-    check_traces(gathered.questions.get("sft", []), config.tags)
+    check_questions(gathered.questions, config)
     return gathered
+
+
+def check_questions(questions: Questions, config: BuildConfig) -> None:
+    """Raise `AnnotationsError` for a question that a stage could not use."""
+    check_traces(questions.get("sft", []), config.tags)
+    for sample in (s for use in config.scored for s in questions.get(use, [])):
+        if not sample.options and sample.task not in config.open_tasks:
+            raise AnnotationsError(
+                f"sample {sample.id!r} ({sample.provenance.get('row', sample.clip)}) has no "
+                f"options, and its task {sample.task!r} is graded by their letters: give it "
+                f"options, or say in tasks.{sample.task}.grader what scores it"
+            )
+
+
+def check_ids(gathered: Mapping[SourceName, Gathered]) -> None:
+    """Raise `AnnotationsError` for an id of two sources: answers could not be kept apart."""
+    owners: dict[str, SourceName] = {}
+    for name, own in gathered.items():
+        for sample in (sample for rows in own.questions.values() for sample in rows):
+            if (other := owners.setdefault(sample.id, name)) != name:
+                raise AnnotationsError(
+                    f"sample {sample.id!r} is in two of data.sources, {other} and {name}: take one "
+                    "out, or give its questions other ids"
+                )
 
 
 def check_traces(samples: Sequence[Sample], tags: Sequence[str]) -> None:

@@ -48,6 +48,11 @@ class Sample(BaseModel):
 
     @model_validator(mode="after")
     def _can_be_scored(self) -> Sample:
+        if len(self.options) > len(LETTERS):
+            raise ValueError(
+                f"sample {self.id!r}: {len(self.options)} options; there are letters for "
+                f"{len(LETTERS)}: leave some out"
+            )
         if not self.options and (self.answer is None or not self.truth.strip()):
             raise ValueError(f"sample {self.id!r}: neither options nor an answer; give either")
         if self.options and self.answer not in self.letters:

@@ -13,7 +13,9 @@ from orchestrator.plan.stage import ROOT, Command, Stage
 from orchestrator.plan.values import OUT, RunTime, Source, UserFile
 from orchestrator.recipe import Recipe
 from orchestrator.recipe.own_code import own_function
+from orchestrator.recipe.stages import RlStage, SftStage
 from orchestrator.recipe.tasks import with_tasks
+from reward_plugins.graders import LETTER
 
 FETCHED = (
     "data_builders/annotations.py",
@@ -73,6 +75,7 @@ def questions(context: Context) -> Stage:
         "synthetic": own.synthetic and own.synthetic.model_dump(mode="json"),
         "teaching": _teaching(context),
         "tags": recipe.taught_tags,
+        **_graded(recipe),
         "downloads": RunTime(str(ROOT / own.download_dir)),
         "max_quarantined": RunTime(own.max_quarantined),
         "workers": RunTime(own.workers),
@@ -101,6 +104,19 @@ def questions(context: Context) -> Stage:
         ),
         context.resources(context.node_gpus if serves else 0),
     )
+
+
+def _graded(recipe: Recipe) -> dict[str, list[str]]:
+    """Question sets that the recipe's graders score, and tasks whose questions need no options.
+
+    None, where a reward of the user's own scores the questions without.
+    """
+    sections = [recipe.rl, *(s for s in recipe.stages.values() if isinstance(s, RlStage))]
+    if any(section.reward.function for section in sections):
+        return {"scored": [], "open_tasks": []}
+    asked = {spec.questions for spec in recipe.stages.values() if not isinstance(spec, SftStage)}
+    open_tasks = [name for name, task in recipe.tasks.items() if task.grader != LETTER]
+    return {"scored": sorted({*asked, "test"}), "open_tasks": sorted(open_tasks)}
 
 
 def _own_sources(recipe: Recipe) -> dict[str, str]:

@@ -19,7 +19,7 @@ from fake_server import FakeServer, written
 from data_builders import catalogue, gathering, teaching
 from data_builders import fetch as net
 from data_builders.annotations import AnnotationsError
-from data_builders.build import BuildConfig, build
+from data_builders.build import BuildConfig, build, check
 from data_builders.chat import EndpointError
 from data_builders.decoding import write_lossless
 from data_builders.frames import QuarantineError
@@ -320,6 +320,37 @@ def test_a_folder_that_is_not_there_names_the_key(home: Path) -> None:
     own["folder"]["clips"] = home / "nowhere"
     with pytest.raises(AnnotationsError, match=r"data\.folder\.clips"):
         build(config(home, **own))
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_question_that_no_grader_can_score_is_refused_before_anything_is_fetched(
+    home: Path, split: str
+) -> None:
+    own = own_clips(home, "a.mp4,Where does it pan?,,to the left")
+    table = (home.parent / "q.csv").read_text().replace("answer\n", "answer,split,id\n")
+    (home.parent / "q.csv").write_text(table.replace("to the left", f"to the left,{split},w"))
+    asked = config(home, **own, tags=["answer"], scored=["rl", "test"])
+    own_task = asked.model_copy(update={"open_tasks": ("multiple_choice",)})
+    refused = r"'folder_w' \(folder/a.mp4\) has no options.*tasks.multiple_choice.grader"
+    with pytest.raises(AnnotationsError, match=refused):
+        check(asked)
+    check(own_task)
+    check(asked.model_copy(update={"scored": ()}))  # a reward of the user's own
+
+
+def test_an_id_of_two_sources_is_refused(home: Path) -> None:
+    table = home.parent / "more.py"
+    table.write_text(
+        "from data_builders.sample import Sample\n"
+        "def more(out):\n"
+        "    one = dict(id='folder_1', dataset='x', split='test', task='t', category='c',\n"
+        "               media=(), question='q', options=('a', 'b'), answer='A')\n"
+        "    return {'test': [Sample(**one)]}\n"
+    )
+    own = own_clips(home, "a.mp4,Pan?,left|right,left")
+    own["sources"] = ["folder", f"{table}:more"]
+    with pytest.raises(AnnotationsError, match=r"'folder_1' is in two .*, folder and .*more"):
+        build(config(home, **own, tags=["answer"]))
 
 
 def test_a_teacher_that_the_stage_serves_writes_all_the_same(

@@ -49,6 +49,13 @@ def test_letters_and_the_text_of_the_answer() -> None:
     assert one.letters == ("A", "B", "C") and one.answer_text == "z"
 
 
+@pytest.mark.parametrize("count", [27, 40, 300])
+def test_more_options_than_letters_are_refused_by_the_samples_id(count: int) -> None:
+    assert len(sample(options=tuple(map(str, range(26))), answer="Z").letters) == 26
+    with pytest.raises(ValidationError, match=rf"sample 's1': {count} options; .* 26"):
+        sample(options=tuple(map(str, range(count))))
+
+
 @pytest.mark.parametrize("answer", ["C", "a", "", "pan left"])
 def test_an_answer_that_is_no_option_is_refused(answer: str) -> None:
     with pytest.raises(ValidationError, match="is not one of the letters A, B"):
