@@ -17,7 +17,6 @@ from reward_plugins.errors import CamReasonerError
 
 if TYPE_CHECKING:
     from openai import OpenAI
-    from openai.types import CompletionUsage
     from openai.types.chat.chat_completion import Choice
 
 Messages = list[dict[str, Any]]
@@ -48,6 +47,19 @@ def read(choice: Choice) -> Written:
         why = f": {refusal}" if refusal else ""
         raise ChatError(f"the server gave no answer of the model (it ended with {ended}{why})")
     return Written(storable(content or ""), storable(str(thinking or "")))
+
+
+class Usage(NamedTuple):
+    """Tokens that a server counted; 0 where it tells none."""
+
+    prompt_tokens: int
+    completion_tokens: int
+
+    @classmethod
+    def of(cls, told: object) -> Usage:
+        """Whatever stands there in a server's reply."""
+        counts = (getattr(told, name, 0) for name in cls._fields)
+        return cls(*(n if isinstance(n, int) and 0 <= n < 2**31 else 0 for n in counts))
 
 
 def storable(text: str) -> str:
@@ -141,7 +153,7 @@ class Client:
         found = (model.model_dump() for model in models if model.id == self.spec.model)
         return next(found, {})
 
-    def complete(self, messages: Messages, **extra: Any) -> tuple[Choice, CompletionUsage | None]:
+    def complete(self, messages: Messages, **extra: Any) -> tuple[Choice, Usage]:
         """The server's choice for `messages`, and the tokens it counted.
 
         `extra` goes into the request's body, below the endpoint's own. Raises `ChatError` if this
@@ -176,7 +188,7 @@ class Client:
                 f"{spec.model} at {spec.base_url} gave no answer: {type(e).__name__}: "
                 f"{_told(e, spec)}"
             ) from e
-        return choice, answer.usage
+        return choice, Usage.of(answer.usage)
 
     def _wait_for_turn(self) -> None:
         if self.spec.requests_per_minute is None:
@@ -206,8 +218,8 @@ class Chat(Client):
         choice, used = self.complete(messages())
         reply = Reply(
             text=read(choice).text,
-            prompt_tokens=used.prompt_tokens if used else 0,
-            answer_tokens=used.completion_tokens if used else 0,
+            prompt_tokens=used.prompt_tokens,
+            answer_tokens=used.completion_tokens,
         )
         self._ledger.put(key, reply)
         return reply

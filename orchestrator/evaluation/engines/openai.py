@@ -31,6 +31,8 @@ HINTS = {
     "video": "; if the server takes no videos: eval.server.media=images shows it the frames",
 }
 """How to mend a refusal, by a word of it."""
+NONSENSE = (OSError, AttributeError, TypeError, ValueError, LookupError)
+"""What comes of no answer, of a clip that can't be read, and of a reply that is none."""
 log = logging.getLogger(__name__)
 
 
@@ -61,16 +63,17 @@ class ServerEngine:
     def _one(self, request: Request) -> Outcome:
         try:
             choice, used = self.client.complete(self.messages(request), **self.extra(request))
-            text, told = self._text(read(choice)), _told(choice)
+            text = self._text(read(choice))
+            likely = read_probabilities(_told(choice), request.letters, request.tags)
         except EndpointError:
             raise
-        except (OSError, AttributeError, TypeError) as error:  # no answer, no clip, or nonsense
+        except NONSENSE as error:
             return EngineError(f"{error}{_hint(str(error))}")
         return Response(
             text=text,
-            tokens=used.completion_tokens if used else 0,
-            prompt_tokens=used.prompt_tokens if used else 0,
-            probabilities=read_probabilities(told, request.letters, request.tags),
+            tokens=used.completion_tokens,
+            prompt_tokens=used.prompt_tokens,
+            probabilities=likely,
         )
 
     def _text(self, written: Written) -> str:

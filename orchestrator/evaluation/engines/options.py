@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 OPENING = "<answer>"
+ROUNDED = 0.01
+"""What the log of a certain token may come to."""
 Head = tuple[int, ...]
 """The tokens of an option up to one of them."""
 Logs = Any
@@ -91,7 +93,8 @@ def read_probabilities(
     """The same from what a server tells: each token it wrote, and its likeliest ones there.
 
     By text, with log-probabilities. An option that is not among them counts 0. None without
-    letters or an answer's place, and where nothing is told of it.
+    letters or an answer's place, and where nothing is told of it. Raises `ValueError` for what
+    can't be the log of a probability.
     """
     place = answer_place("".join(text for text, _ in places), tags) if letters else None
     if place is None:
@@ -100,6 +103,9 @@ def read_probabilities(
     for text, likeliest in places:
         if place < start + len(text):
             lead = text[: place - start]
-            return [math.exp(likeliest.get(lead + letter, -math.inf)) for letter in letters]
+            logs = [likeliest.get(lead + letter, -math.inf) for letter in letters]
+            if not all(value < ROUNDED for value in logs):  # nor NaN
+                raise ValueError(f"{logs} are no log-probabilities")
+            return [math.exp(min(value, 0.0)) for value in logs]
         start += len(text)
     return None
