@@ -15,7 +15,7 @@ UNKNOWN := $(filter-out $(KNOWN),$(foreach name,$(.VARIABLES),$(if $(filter comm
 $(if $(UNKNOWN),$(error $(UNKNOWN): no such variable; keys of the recipe go into ARGS="key=value ..."))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-banner predict serve test setup data review model sft rl stage eval export report plan doctor status run ablate show diff repro publish clean-runs bench lint docs lock
+.PHONY: help demo demo-banner predict serve test test-weekly setup data review model sft rl stage eval export report plan doctor status run ablate show diff repro publish clean-runs bench lint docs lock
 
 help: ## list the targets
 	@echo "usage: make <target> [RECIPE=$(RECIPE)] [ARGS=\"key=value ...\"]"
@@ -68,6 +68,8 @@ serve: .venv/ready ## ask a run's checkpoints about clips on a local page [MODEL
 
 test: .venv/ready ## all tests, with a short end-to-end run through both real trainers
 	@UV=$(call QUOTED,UV) tests/run
+test-weekly: .venv/ready ## hours: many more examples, and runs that are killed, damaged and repeated
+	@UV=$(call QUOTED,UV) tests/weekly
 lint: .venv/ready ## format, lint, types, import contracts
 	.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy && .venv/bin/lint-imports
 bench: .venv/ready ## the measured numbers; BENCH="demo" times the demo in a fresh clone

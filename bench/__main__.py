@@ -26,10 +26,11 @@ ENVIRONMENT = {
     "demo": "orchestrator",
     "kills": "orchestrator",
     "damage": "orchestrator",
+    "points": "orchestrator",
     "repeat": "orchestrator",
     "test": "orchestrator",
 }
-LONG = ("demo", "test", "kills", "damage", "repeat")
+LONG = ("demo", "test", "kills", "damage", "points", "repeat")
 
 
 def main(names: list[str]) -> int:

@@ -39,6 +39,8 @@ def main(files: str = "50", folder: str | None = None) -> None:
         shards = [path for path in written(runs) if path.suffix == ".pt"]
         refused = [not whole_with_a_flip(choose.choice(shards), choose) for _ in range(100)]
         figure("damage: of 100 flips in shards (dates, padding too), refused", sum(refused), "")
+        if len(seen) < len(chosen):
+            raise SystemExit(1)
 
 
 def written(runs: Path) -> list[Path]:

@@ -45,8 +45,9 @@ def main(folder: str | None = None) -> None:
         started = time.monotonic()
         killed = Breaker(whole, runs).run()
         say(f"killed {killed} times: {time.monotonic() - started:.0f} s")
-        for name in KILLS:
-            compare(name, *((place / "tiny" / name).resolve() for place in (whole, runs)))
+        places = {name: [(p / "tiny" / name).resolve() for p in (whole, runs)] for name in KILLS}
+        if not all([compare(name, *both) for name, both in places.items()]):
+            raise SystemExit(1)
 
 
 def start(runs: Path) -> subprocess.Popen[bytes]:
@@ -166,7 +167,8 @@ def seconds(stage: Path) -> float:
     return (last.ended or last.started) - last.started
 
 
-def compare(name: str, whole: Path, broken: Path) -> None:
+def compare(name: str, whole: Path, broken: Path) -> bool:
+    """Whether a stage came out the same; prints what did not."""
     attempts = read_attempts(broken)
     causes = [attempt.cause for attempt in attempts if attempt.outcome != "done"]
     differ = {"files": differing(whole, broken)}
@@ -180,6 +182,7 @@ def compare(name: str, whole: Path, broken: Path) -> None:
     say(f"{name:7} {len(attempts)} attempts: {', '.join(str(cause) for cause in causes)}")
     for what, found in differ.items():
         say(f"        {what}: {', '.join(found) or 'equal'}")
+    return not any(differ.values())
 
 
 def _facts(stage: Path) -> dict[str, Any]:

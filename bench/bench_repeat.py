@@ -24,6 +24,8 @@ def main(times: str = "5", *overrides: str) -> None:
     for number, names in enumerate(differ, 2):
         say(f"  run {number}: {', '.join(names) or 'equal to the first'}")
     figure(f"repeat: runs of {times} that differ from the first", sum(map(bool, differ)), "runs")
+    if any(differ):
+        raise SystemExit(1)
 
 
 def once(folder: Path, number: int, overrides: tuple[str, ...]) -> Path:

@@ -35,15 +35,16 @@ def extract(archive: Path, target: Path) -> Path:
     """Unpack a zip or (compressed) tar file into the new folder `target`, and return it.
 
     All or nothing: `target` appears when the last file is in place; if it is there already, the
-    archive was unpacked before and is left alone. What a killed extraction left is removed.
+    archive was unpacked before and is left alone. What a killed extraction left is removed
+    a day later, by the next one: another may be at work there.
     `ArchiveError` names the member that is an absolute path, holds `..`, is a link or a device,
     is encrypted, or is larger than the disk.
     """
+    remove_abandoned(target.parent)
     if target.is_dir():
         return target
     if not archive.is_file():
         raise ArchiveError(f"no archive at {archive}: run the data stage to fetch it")
-    remove_abandoned(target.parent)
     with replacement(target) as unpacked:
         unpacked.mkdir()
         try:

@@ -1,4 +1,4 @@
-"""What tests of pages share: a browser, where the machine has one."""
+"""What tests share: a browser, where the machine has one, and how many examples are drawn."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
+from hypothesis import settings
 
 from tests.chromium import BINARY, Browser
+
+settings.register_profile("weekly", max_examples=2000, deadline=None)
+"""`make test-weekly` draws twenty times as many examples."""
 
 
 @pytest.fixture(scope="module")

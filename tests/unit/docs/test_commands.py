@@ -26,7 +26,7 @@ from reward_plugins.errors import CamReasonerError
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 OWN = "camreasoner "
 STARTS = ("make ", "python", ".venv/bin/", OWN)
-NO_VERBS = {"help", "test", "lint", "bench", "docs", "lock"}
+NO_VERBS = {"help", "test", "test-weekly", "lint", "bench", "docs", "lock"}
 """Targets of make that are not about a recipe or a run."""
 
 

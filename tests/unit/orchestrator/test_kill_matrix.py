@@ -17,7 +17,8 @@ from orchestrator.run import store
 
 pytestmark = pytest.mark.slow
 
-# Runs a module as `python -m` does, but gets SIGKILL in place of its n-th rename, if there is one.
+# Runs a module as `python -m` does, but gets SIGKILL in place of its n-th rename, if there is one;
+# of a negative n behind it, before anything more is synced.
 KILLED = """
 import os, pathlib, runpy, sys
 from multiprocessing import current_process
@@ -29,7 +30,10 @@ def killing(real):
         renames += 1
         if renames == last:
             os.kill(os.getpid(), 9)
-        return real(*paths, **options)
+        done = real(*paths, **options)
+        if renames == -last:
+            os.kill(os.getpid(), 9)
+        return done
     return rename
 
 os.replace, pathlib.Path.rename = killing(os.replace), killing(pathlib.Path.rename)
@@ -85,7 +89,7 @@ def test_data_and_exports_are_the_same_whichever_renames_were_their_last(
     broken: Plan, unbroken: Plan
 ) -> None:
     for name in COMMANDS:
-        codes = [start(broken, name, rename) for rename in (1, 2, 4)]
+        codes = [start(broken, name, rename) for rename in (1, -1, 2, -3, 4)]
         assert -9 in codes
         assert start(broken, name) == 0
         assert sorted(contents(broken, name)) == sorted(contents(unbroken, name))
