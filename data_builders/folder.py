@@ -11,6 +11,7 @@ and `observation` and `think` for a question whose trace is written already.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,6 +24,9 @@ from data_builders.sample import Sample
 
 PREFIX = "folder/"
 """Of the clips' paths beside the samples."""
+
+_PLACE = re.compile(r"<(?:video|image)>(?:\\n)*")
+"""Of another tool, with the line's end behind it as CSV files spell it."""
 
 
 class _Row(BaseModel):
@@ -49,7 +53,7 @@ class _Row(BaseModel):
         if isinstance(options := texts.get("options"), str):
             texts["options"] = options.split("|")
         if isinstance(question := texts.get("question"), str):
-            texts["question"] = question.replace("<video>", "").replace("<image>", "").strip()
+            texts["question"] = _PLACE.sub("", question).strip()
         return {name: value for name, value in texts.items() if value not in (None, "")}
 
 

@@ -38,7 +38,7 @@ STYLES = st.fixed_dictionaries(
         "turned": st.booleans(),
         "by_letter": st.booleans(),
         "spaces": st.sampled_from(["", " "]),
-        "place": st.sampled_from(["", "<video>", "<video>\n"]),
+        "place": st.sampled_from(["", "<video>", "<video>\n", r"<image>\n"]),
     }
 )
 
