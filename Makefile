@@ -54,7 +54,7 @@ ablate: .venv/ready ## run SWEEP=format_weight|group_size|ema_beta|sft_epoch ove
 show diff repro clean-runs: .venv/ready
 	@$(CLI) $@ $(call KEYS,RUN) $(call WORDS,ARGS)
 
-show: ## RUN=name: stages, times, scores of a run, and where things are
+show: ## all runs in one table; RUN=name: stages, times, scores of one, and where things are
 diff: ## RUN=one,other: what differs between two runs
 repro: ## RUN=name: rebuild a run from its manifests, and compare every file
 publish: .venv/ready ## show what would go to the Hub; ARGS="what=<policy>|data repo=me/name confirm=true" sends it

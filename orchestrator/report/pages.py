@@ -111,18 +111,23 @@ def write_pages(run: Run, out: Path, live: bool = False) -> Path:
         "seconds_to_reload": SECONDS_TO_RELOAD if live else None,
         **{name: getattr(table, name) for name in ("percent", "points", "span", "p_value")},
     }
-    environment = jinja2.Environment(
+    templates = environment()
+    for name in ("report.md", "report.html"):
+        write_file(out / name, templates.get_template(f"{name}.j2").render(facts))
+    return out / "report.html"
+
+
+def environment() -> jinja2.Environment:
+    """The templates; what they are given is escaped."""
+    templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=jinja2.select_autoescape(["html.j2"]),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["md"] = plain
-    for name in ("report.md", "report.html"):
-        text = environment.get_template(f"{name}.j2").render(facts)
-        write_file(out / name, text)
-    return out / "report.html"
+    templates.filters["md"] = plain
+    return templates
 
 
 def headline(scores: dict[str, Any] | None) -> Iterator[str]:

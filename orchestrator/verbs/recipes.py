@@ -164,6 +164,10 @@ def _bring(recipe: Recipe, directory: Path, console: Console, name: str) -> Plan
         for sentence in store.lacking(stage):
             console.say(lacking(stage, sentence))
     console.result(made, name)
+    if name == "report":
+        from orchestrator.trace.index import entries, write_index
+
+        write_index(directory, entries(directory))
     return made
 
 

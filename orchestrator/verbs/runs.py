@@ -13,8 +13,16 @@ from orchestrator.run import clean
 from orchestrator.verbs.arguments import Arguments, Flag, Several, parse
 
 
-class RunArguments(Arguments):
+class ShowArguments(Arguments):
     """Keys of `show`."""
+
+    bare: ClassVar = ("run",)
+    run: str | None = None
+    """a run's name (all runs, in one table)"""
+
+
+class RunArguments(Arguments):
+    """Of verbs about one run."""
 
     bare: ClassVar = ("run",)
     run: str
@@ -59,12 +67,16 @@ class CleanArguments(Arguments):
 
 
 def show(words: Sequence[str], console: Console) -> None:
-    """A page about a run: stages, times, scores, and where things are."""
+    """All runs in one table, newest first; or one: stages, times, scores, where things are."""
+    from orchestrator.trace.index import show_index
     from orchestrator.trace.page import show as show_page
     from orchestrator.trace.record import read_record
 
-    own = parse("show", RunArguments, words)
-    show_page(read_record(own.runs_dir, own.run), console)
+    own = parse("show", ShowArguments, words)
+    if own.run is None:
+        show_index(own.runs_dir, console)
+    else:
+        show_page(read_record(own.runs_dir, own.run), console)
 
 
 def diff(words: Sequence[str], console: Console) -> None:

@@ -136,7 +136,9 @@ def test_repro_refuses_other_code_and_locks_and_shows_the_way_back(
     assert not (tmp_path / "first-repro").exists()
 
 
-@pytest.mark.parametrize("arguments", [["show"], ["diff", "run=a"], ["clean-runs", "no=true"]])
+@pytest.mark.parametrize(
+    "arguments", [["show", "runs=a"], ["diff", "run=a"], ["clean-runs", "no=true"]]
+)
 def test_misuse_shows_the_usage(
     arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
