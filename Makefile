@@ -61,9 +61,9 @@ publish: .venv/ready ## show what would go to the Hub; ARGS="what=<policy>|data 
 	@$(CLI) publish $(or $(call KEYS,RUN),run=$(call QUOTED,RECIPE)) $(call WORDS,ARGS)
 clean-runs: ## what no run needs any more; ARGS="yes=true" removes it
 
-predict: .venv/ready ## ask about CLIP=file|folder|URL [QUESTION="..." MODEL=run[/rl]|directory ARGS="options=a,b"]
+predict: .venv/ready ## ask about CLIP=file|folder|URL [QUESTION="..." MODEL=run[/rl]|directory|Hub id|server ARGS="options=a,b"]
 	@$(CLI) predict $(call KEYS,CLIP QUESTION MODEL) $(call WORDS,ARGS)
-serve: .venv/ready ## ask a run's checkpoints about clips on a local page [MODEL=run|directory]
+serve: .venv/ready ## ask a run's checkpoints about clips on a local page [MODEL=run|directory|Hub id|server]
 	@$(CLI) serve $(call KEYS,MODEL) $(call WORDS,ARGS)
 
 test: .venv/ready ## all tests, with a short end-to-end run through both real trainers

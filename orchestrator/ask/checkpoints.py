@@ -8,6 +8,7 @@ from pathlib import Path
 
 from orchestrator.ask.errors import AskError
 from orchestrator.ask.recipe import AskRecipe, by_name, of_the_run
+from orchestrator.evaluation.config import Server
 from orchestrator.recipe.policy import BASE
 from orchestrator.run import policies
 
@@ -17,23 +18,38 @@ class Checkpoint:
     """A Hugging Face checkpoint directory and the recipe it was trained by."""
 
     name: str
-    """`<run>/<policy>`, or the directory where it belongs to no run."""
-    path: Path
+    """`<run>/<policy>`; where it belongs to no run, the directory, Hub id or server."""
+    path: Path | Server
     recipe: AskRecipe
+    origin: str = ""
+    """Whose prompt and frames these are, where that is not the run's that trained it."""
+
+    @property
+    def environment(self) -> str | None:
+        """Where it answers; None for a server's."""
+        return None if isinstance(self.path, Server) else self.recipe.environment
 
 
 def find(wanted: str | None, recipe: str | None, runs: Path) -> Checkpoint:
     """The checkpoint a user means.
 
-    `wanted` is a run, `<run>/<policy>`, or a directory; None is the newest trained one under
-    `runs`. `recipe` names the recipe of a directory that no run here made. Raises `AskError`.
+    `wanted` is a run, `<run>/<policy>`, a directory, a Hub id or a server's address; None is the
+    newest trained one under `runs`. `recipe` names the recipe of what no run here made. Raises
+    `AskError`.
     """
+    from orchestrator.ask.released import HUB_ID, of_hub
+    from orchestrator.ask.served import of_server
+
     if wanted is None:
         return newest(runs)
+    if wanted.startswith(("http://", "https://")):
+        return of_server(wanted, recipe)
     run, _, policy = wanted.partition("/")
     if (runs / run / "recipe.json").is_file():
         return _of_run(runs / run, policy)
     path = Path(wanted)
+    if HUB_ID.fullmatch(wanted) and not path.exists() and not (runs / run).exists():
+        return of_hub(wanted, recipe)
     _check(path, runs)
     return Checkpoint(wanted, path.resolve(), _recipe_of(path, recipe, runs))
 
@@ -58,7 +74,7 @@ def newest(runs: Path) -> Checkpoint:
     every = [list(of_run(path).items()) for path in _runs(runs)]
     last = [own[-1][1] for own in every if own and own[-1][0] != BASE]
     if last:
-        return max(last, key=lambda found: found.path.stat().st_mtime)
+        return max(last, key=lambda found: Path(str(found.path)).stat().st_mtime)
     raise AskError(
         f"no trained checkpoint under {runs}: run `make demo` (about 15 minutes, no GPU) or "
         "`make run RECIPE=<name>`, or name a checkpoint's directory with model="
@@ -95,7 +111,10 @@ def _recipe_of(path: Path, recipe: str | None, runs: Path) -> AskRecipe:
 def _check(path: Path, runs: Path) -> None:
     if not path.is_dir():
         known = ", ".join(run.name for run in _runs(runs)) or "none yet"
-        raise AskError(f"model={path}: neither a directory nor a run under {runs} ({known})")
+        raise AskError(
+            f"model={path}: neither a directory, a Hub id, a server's address, nor a run under "
+            f"{runs} ({known})"
+        )
     if not (path / "config.json").is_file():
         raise AskError(
             f"model={path}: holds no config.json; name the directory of a Hugging Face "

@@ -22,6 +22,7 @@ from orchestrator.ask.gallery import Exhibit
 from orchestrator.ask.page import picture
 from orchestrator.ask.policy import Ask, Policy
 from orchestrator.ask.questions import Question, about, card, read
+from orchestrator.ask.served import ServedPolicy, open_policy
 from reward_plugins.files import remove
 
 MOST_LETTERS = 4_000
@@ -38,13 +39,13 @@ class Desk:
         folder: Path,
         gallery: Sequence[Exhibit] = (),
         root: Path | None = None,
-        load: Callable[[Checkpoint, str], Policy] = Policy,
+        load: Callable[[Checkpoint, str], Policy | ServedPolicy] = open_policy,
     ) -> None:
         self.checkpoints, self.gallery, self.folder = checkpoints, gallery, folder
         self.recipe = next(iter(checkpoints.values())).recipe
         self._engine, self._root, self._load = engine, root or folder, load
         self._shown: dict[str, ClipFrames] = {}
-        self._policies: dict[str, Policy] = {}
+        self._policies: dict[str, Policy | ServedPolicy] = {}
         self._locks = {name: threading.Lock() for name in checkpoints}
         self._open = ExitStack()
 
@@ -137,11 +138,12 @@ class Desk:
         self._shown |= shown
         return {clip: self._shown[clip] for clip in clips}
 
-    def _policy(self, name: str) -> Policy:
+    def _policy(self, name: str) -> Policy | ServedPolicy:
         with self._locks[name]:
             if name not in self._policies:
                 policy = self._load(self.checkpoints[name], self._engine)
-                self._policies[name] = self._open.enter_context(policy)
+                self._open.enter_context(policy)
+                self._policies[name] = policy
             return self._policies[name]
 
 

@@ -40,9 +40,10 @@ class Policy:
         checkpoint = self.checkpoint
         python = envs.interpreter(checkpoint.recipe.environment)
         tokens = str(checkpoint.recipe.eval.max_new_tokens)
+        place = str(checkpoint.path)
         self._log = tempfile.TemporaryFile("w+", errors="replace")
         self._process = subprocess.Popen(
-            [python, "-m", "orchestrator.ask.worker", self._engine, checkpoint.path, tokens],
+            [python, "-m", "orchestrator.ask.worker", self._engine, place, tokens],
             env={**os.environ, "PYTHONPATH": str(import_path()), "HF_HUB_OFFLINE": "1"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

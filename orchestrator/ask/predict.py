@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import rich.console
+from rich.markup import escape
 from rich.progress import track
 
 from data_builders.frame_cache import in_use
@@ -16,8 +17,9 @@ from orchestrator.ask import clips as clips_
 from orchestrator.ask.checkpoints import Checkpoint, find
 from orchestrator.ask.clips import ClipFrames
 from orchestrator.ask.errors import AskError
-from orchestrator.ask.policy import Ask, Policy
+from orchestrator.ask.policy import Ask
 from orchestrator.ask.questions import Answer, Question, about, card, read
+from orchestrator.ask.served import open_policy
 from orchestrator.ask.show import show_clip
 from orchestrator.console import Console
 from orchestrator.plan.stage import ROOT
@@ -65,7 +67,10 @@ def predict(own: PredictArguments, console: Console) -> None:
         if own.question is None
         else [about(own.question, own.options)]
     )
-    build_environment(checkpoint.recipe.environment, console)
+    if checkpoint.origin and not own.as_json:
+        console.say(f"[dim]prompt and frames {escape(checkpoint.origin)}[/]")
+    if checkpoint.environment is not None:
+        build_environment(checkpoint.environment, console)
     whole_folder = Path(own.clip).is_dir()
     frames = in_use(ROOT / checkpoint.recipe.data.cache_dir)
     with frames, clips_.open_clips(own.clip) as (root, names):
@@ -94,7 +99,7 @@ def ask(
     if wanted:
         size = recipe.eval.batch_size
         batches = [wanted[at : at + size] for at in range(0, len(wanted), size)]
-        with status.status(f"loading {checkpoint.name}"), Policy(checkpoint, engine) as policy:
+        with status.status(f"loading {checkpoint.name}"), open_policy(checkpoint, engine) as policy:
             for batch in track(batches, "asking", console=status, disable=len(batches) == 1):
                 turns = [Ask(questions[n].turn(recipe.prompt), shown[clip]) for clip, n in batch]
                 for (clip, n), outcome in zip(batch, policy.answer(turns), strict=True):

@@ -7,6 +7,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from rich.markup import escape
+
 from data_builders.frame_cache import in_use
 from orchestrator.ask.checkpoints import Checkpoint, find, of_run
 from orchestrator.ask.desk import Desk
@@ -26,7 +28,8 @@ def serve(own: ServeArguments, console: Console) -> None:
     """Serve a run's checkpoints, or one directory's, until interrupted."""
     chosen = find(own.model, own.recipe, own.runs_dir)
     checkpoints = side_by_side(chosen, own.runs_dir)
-    build_environment(chosen.recipe.environment, console)
+    if chosen.environment is not None:
+        build_environment(chosen.environment, console)
     with console.waiting("rendering the gallery"):
         gallery = hang(chosen.recipe, ROOT / GALLERY)
     frames = in_use(ROOT / chosen.recipe.data.cache_dir)
@@ -34,6 +37,8 @@ def serve(own: ServeArguments, console: Console) -> None:
         desk = Desk(checkpoints, own.engine, Path(folder), gallery, ROOT / GALLERY)
         with closing(desk), AskServer(desk, own.port) as server:
             console.say(f"{', '.join(checkpoints)} of {chosen.recipe.name} can be asked at")
+            if chosen.origin:
+                console.say(f"[dim]prompt and frames {escape(chosen.origin)}[/]")
             console.say(f"[bold]{server.address}[/]  [dim]stop with Ctrl-C[/]")
             server.serve_until_interrupted()
             console.say("")
@@ -46,4 +51,5 @@ def side_by_side(chosen: Checkpoint, runs: Path) -> dict[str, Checkpoint]:
         own = of_run(runs / run)
         if chosen.path in [checkpoint.path for checkpoint in own.values()]:
             return own
-    return {chosen.path.name: chosen}
+    short = chosen.path.name if isinstance(chosen.path, Path) and not chosen.origin else chosen.name
+    return {short: chosen}

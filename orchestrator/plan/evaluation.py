@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from data_builders.source_specs import RepositoryFile
-from data_builders.trajectory_specs import EndpointSpec
 from orchestrator import envs
 from orchestrator.plan import digests, own_reward
 from orchestrator.plan.context import GRADING, SEEN, Context, module, user_file
@@ -57,7 +56,7 @@ def benchmarks(context: Context) -> Stage:
         "benchmarks": _fetched(recipe),
         "own": {name: Joined((OUT / f"{name}.py", f":{name}")) for name in own},
         "synthetic": synthetic and synthetic.model_dump(mode="json"),
-        "models": {_slug(model): _model(recipe, model) for model in _models(recipe)},
+        "models": {model.folder: _model(recipe, model) for model in _models(recipe)},
         "predictions": {
             _published_folder(file): [
                 file.repository.model_dump(mode="json"),
@@ -221,7 +220,7 @@ def _checkpoint_directories(context: Context) -> dict[str, Any]:
     recipe = context.recipe
     ours = {name: context.policy(name) for name in recipe.checkpoints}
     others = ((name, model) for name, model in recipe.eval.models.items() if model.path)
-    fetched = {name: f"models/{_slug(model)}" for name, model in others}
+    fetched = {name: f"models/{model.folder}" for name, model in others}
     return ours | {
         name: Output(context.stages["benchmarks"], path) for name, path in fetched.items()
     }
@@ -229,26 +228,13 @@ def _checkpoint_directories(context: Context) -> dict[str, Any]:
 
 def _others(context: Context) -> Iterator[list[Any]]:
     """Pairs of a name and the server, or the files, that answer under it."""
-    recipe = context.recipe
+    recipe, limit = context.recipe, context.recipe.eval.max_new_tokens
     for name, model in recipe.eval.models.items():
-        if model.base_url:
-            yield [name, _server(recipe, model)]
+        if model.base_url and model.model:
+            yield [name, recipe.eval.server.asks(model.model, model.base_url, limit)]
         elif model.predictions:
             files = {key: _answers(context, file) for key, file in model.predictions.items()}
             yield [name, {"predictions": files}]
-
-
-def _server(recipe: Recipe, model: EvaluatedModel) -> dict[str, Any]:
-    here = {"media", "top_logprobs"}
-    shared = recipe.eval.server.model_dump(exclude=here)
-    named = {"model": model.model, "base_url": model.base_url}
-    endpoint = EndpointSpec.model_validate(
-        {**shared, **named, "temperature": 0.0, "max_tokens": recipe.eval.max_new_tokens}
-    )
-    return {
-        "endpoint": endpoint.model_dump(mode="json"),
-        **recipe.eval.server.model_dump(include=here),
-    }
 
 
 def _models(recipe: Recipe) -> list[EvaluatedModel]:
@@ -262,18 +248,13 @@ def _model(recipe: Recipe, model: EvaluatedModel) -> dict[str, Any]:
     return {
         "path": folder if folder.path.is_dir() else model.path,
         "revision": model.revision,
-        "out": _kept(recipe, "models", _slug(model)),
+        "out": _kept(recipe, "models", model.folder),
     }
 
 
 def _kept(recipe: Recipe, kind: str, name: str) -> RunTime:
     """Where what is fetched is kept, for all runs."""
     return RunTime(str(ROOT / recipe.data.download_dir / kind / name))
-
-
-def _slug(model: EvaluatedModel) -> str:
-    name = str(model.path).strip("/").replace("/", "--")
-    return name if model.revision == "main" else f"{name}@{model.revision}"
 
 
 def _published(recipe: Recipe) -> list[RepositoryFile]:

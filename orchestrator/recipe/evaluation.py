@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from data_builders.source_specs import BenchmarkName, RepositoryFile
 from data_builders.specs import FrameSpec, Spec, SyntheticSpec
+from data_builders.trajectory_specs import EndpointSpec
 from orchestrator.evaluation.judge_specs import JudgeSpec
 from orchestrator.recipe.policy import PolicyName
 
@@ -39,6 +40,12 @@ class EvaluatedModel(Spec):
             raise ValueError("give one of: path; base_url and model; predictions")
         return self
 
+    @property
+    def folder(self) -> str:
+        """What a model with a `path` is called where it is kept."""
+        name = str(self.path).strip("/").replace("/", "--")
+        return name if self.revision == "main" else f"{name}@{self.revision}"
+
 
 class ServerSpec(Spec):
     """How servers are asked."""
@@ -62,6 +69,20 @@ class ServerSpec(Spec):
     """Passed to the server as it is."""
     dollars_per_million: tuple[float, float]
     """Price of a million prompt and a million answer tokens."""
+
+    def asks(self, model: str, base_url: str, max_tokens: int) -> dict[str, Any]:
+        """The JSON of an `orchestrator.evaluation.config.Server`."""
+        apart = {"media", "top_logprobs"}
+        named = {"model": model, "base_url": base_url}
+        endpoint = EndpointSpec.model_validate(
+            {
+                **self.model_dump(exclude=apart),
+                **named,
+                "temperature": 0.0,
+                "max_tokens": max_tokens,
+            }
+        )
+        return {"endpoint": endpoint.model_dump(mode="json"), **self.model_dump(include=apart)}
 
 
 def short_name(benchmark: str) -> str:

@@ -14,9 +14,10 @@ from orchestrator.verbs.arguments import Arguments, Flag, Several, parse
 
 class _AskArguments(Arguments):
     model: str | None = None
-    """a run, <run>/<policy>, or a checkpoint's directory (the policy trained last)"""
+    """a run, <run>/<policy>, a checkpoint's directory, a Hub id, or a server's address (the policy
+    trained last)"""
     recipe: str | None = None
-    """whose prompt and frames to use with a directory"""
+    """whose prompt and frames to use with what no run here trained"""
     engine: Literal["hf", "vllm"] = "hf"
     """hf or vllm (hf)"""
 

@@ -23,9 +23,15 @@ class FakeHub(LocalServer):
     protocol = "HTTP/1.1"
 
     def __init__(
-        self, repo: str = REPO, files: dict[str, bytes] = FILES, commit: str = COMMIT
+        self,
+        repo: str = REPO,
+        files: dict[str, bytes] = FILES,
+        commit: str = COMMIT,
+        kind: str = "dataset",
     ) -> None:
         self.repo, self.files, self.commit = repo, files, commit
+        self.listing = f"/api/{kind}s/{repo}"
+        self.content = f"/{'datasets/' * (kind == 'dataset')}{repo}/resolve/{commit}/"
         self.faults: dict[str, list[str]] = defaultdict(list)
         self.refusal: tuple[int, str] | None = None
         self.requests: list[tuple[str, str | None]] = []
@@ -40,12 +46,12 @@ class FakeHub(LocalServer):
         if self.refusal:
             status, code = self.refusal
             reply(request, status, headers={"X-Error-Code": code, "X-Error-Message": code})
-        elif path.startswith(f"/api/datasets/{self.repo}"):
+        elif path.startswith(self.listing):
             if self.faults["listing"] and self.faults["listing"].pop(0) == "stall":
                 threading.Event().wait(1)
             reply(request, 200, self._info(), {"Content-Type": "application/json"})
-        elif path.startswith(f"/datasets/{self.repo}/resolve/{self.commit}/"):
-            cdn = request.path.replace(f"/datasets/{self.repo}/resolve/{self.commit}/", "/cdn/")
+        elif path.startswith(self.content):
+            cdn = request.path.replace(self.content, "/cdn/")
             reply(request, 302, headers={"Location": cdn})
         elif path.startswith("/cdn/"):
             self._file(request, path.removeprefix("/cdn/"))
