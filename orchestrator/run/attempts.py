@@ -70,11 +70,17 @@ class Attempts:
 def read_attempts(directory: Path) -> list[Attempt]:
     """The attempts of the stage in `directory`, oldest first."""
     attempts: list[Attempt] = []
-    for row in read_rows(directory / FILE, dict[str, Any]):
+
+    def note(row: Any) -> None:
         if "log" in row:
             attempts.append(Attempt(**row))
-        else:  # how it ended
+        elif attempts and "outcome" in row:
             attempts[-1] = replace(attempts[-1], **row)
+        else:
+            raise ValueError("neither a start nor an end of an attempt")
+
+    for _ in read_rows(directory / FILE, note):
+        pass
     return attempts
 
 

@@ -11,12 +11,12 @@ import pytest
 from orchestrator.errors import RunLockedError
 from orchestrator.plan.make import make_plan
 from orchestrator.plan.stage import ROOT
-from orchestrator.plan.whole import DamageError
 from orchestrator.recipe import load_recipe
 from orchestrator.run import store
 from orchestrator.run.attempts import FILE, Attempts, read_attempts
 from orchestrator.run.deaths import RAY, Death, explain
 from orchestrator.run.launch import why_stop
+from reward_plugins.rows import RowError
 from tests.unit.orchestrator.finished import with_values
 
 
@@ -31,12 +31,12 @@ def test_an_attempt_whose_orchestrator_was_killed_is_told(tmp_path: Path) -> Non
     assert (done.outcome, done.resumed_from) == ("done", "checkpoint-4")
 
 
-@pytest.mark.parametrize("harm", [b"{", b"\xff\n", b"{}\n", b"[]\n", b'{"log": 1, "x": 2}\n'])
+@pytest.mark.parametrize("harm", [b"\xff\n", b"{}\n", b"[]\n", b'{"log": 1, "x": 2}\n'])
 def test_a_damaged_note_says_what_to_do(tmp_path: Path, harm: bytes) -> None:
     Attempts(tmp_path).start(None)
     with (tmp_path / FILE).open("ab") as file:
         file.write(harm)
-    with pytest.raises(DamageError, match=f"{FILE}:2 is no attempt .*: remove the line"):
+    with pytest.raises(RowError, match=f"{FILE}, line 2 is damaged: remove that line"):
         Attempts(tmp_path)
 
 

@@ -150,7 +150,7 @@ def test_a_run_whose_manifest_is_damaged_is_an_error_that_says_what_to_do(
 ) -> None:
     flip(data / MANIFEST, 40)
     for verb in ("show", "publish", "repro"):
-        code, text = told(capsys, plan.directory.parent, verb, "tiny")
+        code, text = told(capsys, plan.directory.parent, verb, "run=tiny")
         assert code == 1 and "is not as it was written; give the command" in text
 
 
@@ -158,7 +158,7 @@ def test_a_damaged_recipe_of_a_run_is_an_error(
     plan: Plan, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (plan.directory / "recipe.json").write_text("{")
-    code, text = told(capsys, plan.directory.parent, "show", "tiny")
+    code, text = told(capsys, plan.directory.parent, "show", "run=tiny")
     assert code == 1 and "recipe.json is not JSON" in text and "writes it anew" in text
     store.show_in_run(plan, plan.stage("data"))
     subprocess.run(["sha256sum", "-c", "recipe.sha256"], cwd=plan.directory, check=True)
