@@ -57,7 +57,7 @@ def load_reward(reference: str) -> Score:
     def score(
         data_source: Any, solution_str: Any, ground_truth: Any, extra_info: Any, **settings: Any
     ) -> Mapping[str, float]:
-        with _Naming(extra_info):
+        with Naming(extra_info):
             scores = found(
                 data_source=data_source,
                 solution_str=solution_str,
@@ -77,28 +77,14 @@ def load_reward(reference: str) -> Score:
     return score
 
 
-def compute_score(
-    data_source: Any,
-    solution_str: Any,
-    ground_truth: Any,
-    extra_info: Mapping[str, Any] | None = None,
-    *,
-    function: str,
-    **settings: Any,
-) -> Mapping[str, float]:
-    """verl's reward, by the `function` (`path/to/file.py:name`) that scores in its place."""
-    score = load_reward(function)
-    return score(data_source, solution_str, ground_truth, extra_info or {}, **settings)
-
-
 def _numbers(scores: Mapping[str, Any]) -> dict[str, float]:
     """Those of NumPy and torch too: their `item` is a number of Python's."""
     plain = {name: v.item() if hasattr(v, "item") else v for name, v in scores.items()}
     return {name: float(value) for name, value in plain.items() if isinstance(value, Real)}
 
 
-class _Naming(AbstractContextManager[None]):
-    """Adds the sample to what is raised within."""
+class Naming(AbstractContextManager[None]):
+    """Adds the sample that `info` names to what is raised within."""
 
     def __init__(self, info: Mapping[str, Any]) -> None:
         self.sample = info.get("sample_id")

@@ -51,13 +51,14 @@ def compute_score(
     extra_info: Mapping[str, Any] | None = None,
     *,
     format_weight: float = 0.1,
+    accuracy_weight: float | None = None,
     gate_accuracy_on_format: bool = True,
     matching: str = "strict",
     tags: Iterable[str] = ota.TAGS,
     min_block_chars: int = 0,
     tasks: Tasks = None,
 ) -> dict[str, float]:
-    """Score one response; `score`, `format` and `accuracy` are each in [0, 1].
+    """Score one response; `format` and `accuracy` are each in [0, 1], and `score` is their sum.
 
     `data_source` is the sample's task. `tasks` names those there are, or says how each is graded
     (`graders`), as a mapping or as its JSON; any other is an error. Where it does not say, an
@@ -68,9 +69,10 @@ def compute_score(
 
     `gate_accuracy_on_format`: accuracy counts only in a well-formed response (paper section 3.3);
     the released code does not gate. The returned accuracy is the one that counted, so that
-    `score = (1 - λ)·accuracy + λ·format` always holds. `matching` is `strict` (`ota`) or
-    `as_released` (the released code's rules). `min_block_chars`: characters that each block
-    before the answer needs for the format to pass (strict only).
+    `score = (1 - λ)·accuracy + λ·format` always holds; `accuracy_weight` takes the place of 1 - λ.
+    `matching` is `strict` (`ota`) or `as_released` (the released code's rules).
+    `min_block_chars`: characters that each block before the answer needs for the format to pass
+    (strict only).
 
     Raises `BrokenSampleError` for the sample's faults, `RewardSettingError` for a setting's.
     """
@@ -81,8 +83,16 @@ def compute_score(
     format_reward = float(well_formed)
     if gate_accuracy_on_format and not well_formed:
         accuracy = 0.0
-    score = (1.0 - format_weight) * accuracy + format_weight * format_reward
+    score = accuracy_share(format_weight, accuracy_weight) * accuracy
+    score += format_weight * format_reward
     return {"score": score, "format": format_reward, "accuracy": accuracy}
+
+
+def accuracy_share(
+    format_weight: float = 0.1, accuracy_weight: float | None = None, **_: Any
+) -> float:
+    """What an accuracy of 1 earns under these settings of `compute_score`."""
+    return 1.0 - format_weight if accuracy_weight is None else accuracy_weight
 
 
 def score_answer(
@@ -102,7 +112,7 @@ def score_answer(
             (names or RULES["strict"].names)(answer, _truth(truth, options, info), options)
         )
     try:
-        return graders.grade(task, answer, truth, _facts(info))
+        return graders.grade(task, answer, truth, facts_of(info))
     except graders.TruthError as error:
         raise _broken(info, str(error), "mend its answer") from error
 
@@ -125,11 +135,16 @@ def compute_scores(
 def _score_input(
     item: Mapping[str, Any], score: own.Score, settings: dict[str, Any]
 ) -> dict[str, float]:
+    scores = dict(score(*read_input(item), **settings))
+    return {"overall": scores.pop("score"), **scores}
+
+
+def read_input(item: Mapping[str, Any]) -> tuple[str | None, Any, Any, dict[str, Any]]:
+    """Task, response, answer and all that stands beside it, of one of EasyR1's rows."""
     truth = item.get("ground_truth")
     info: dict[str, Any] = _decode(truth) if isinstance(truth, str) and truth[:1] == "{" else {}
     answer = info.get("answer") if info else truth
-    scores = dict(score(info.get("task"), item.get("response"), answer, info, **settings))
-    return {"overall": scores.pop("score"), **scores}
+    return info.get("task"), item.get("response"), answer, info
 
 
 def _task(tasks: Tasks, name: str | None, info: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -203,7 +218,8 @@ def _from_json(options: str) -> tuple[str, ...]:
     return _texts(json.loads(options))
 
 
-def _facts(info: Mapping[str, Any]) -> Mapping[str, Any]:
+def facts_of(info: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The facts of a sample, which trainers carry as JSON."""
     facts = info.get("facts") or {}
     return dict(json.loads(facts)) if isinstance(facts, str) else facts
 

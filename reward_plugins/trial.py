@@ -7,11 +7,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from reward_plugins import terms
 from reward_plugins.reward import compute_scores
 
 ANSWER = "<answer>{}</answer>"
 RESPONSES = ("", ANSWER, f"<observation>x</observation><think>x</think>{ANSWER}")
 """Nothing, the bare answer, and a whole trace; the right answer goes into the braces."""
+KNOWN = {"tokens": 1, "progress": 0.0}
+"""What a trainer knows of a response."""
 
 
 def try_in_verl(score: Callable[..., Any], questions: Path) -> None:
@@ -30,7 +33,7 @@ def try_in_verl(score: Callable[..., Any], questions: Path) -> None:
                 data_source=row["data_source"],
                 solution_str=response.format(truth),
                 ground_truth=truth,
-                extra_info=row["extra_info"],
+                extra_info={**row["extra_info"], **KNOWN},
             )
 
 
@@ -43,10 +46,14 @@ def _firsts(rows: list[Any], task: Callable[[Any], str]) -> list[Any]:
 
 
 def try_in_easyr1(settings: Mapping[str, Any], questions: Path) -> None:
-    """The same of EasyR1's JSON, by `compute_scores` under `settings`."""
+    """The same of EasyR1's JSON, each question's as a group, by its batch form under `settings`."""
+    score = terms.compute_scores if settings.get("terms") else compute_scores
     answers = [row["answer"] for row in json.loads(questions.read_text())]
     for answer in _firsts(answers, lambda answer: json.loads(answer)["task"]):
         truth = json.loads(answer)["answer"]
         filled = [response.format(truth) for response in RESPONSES]
-        inputs = [{"response": response, "ground_truth": answer} for response in filled]
-        compute_scores(inputs, **settings)
+        inputs = [
+            {"response": response, "response_length": 1, "ground_truth": answer}
+            for response in filled
+        ]
+        score(inputs, **settings)

@@ -8,9 +8,10 @@ ROOT = Path(__file__).resolve().parents[1]
 SNAPSHOTS = ROOT / "tests" / "snapshots"
 
 
-def recipes() -> list[str]:
-    """Names of the recipes that have snapshots."""
-    return sorted(path.name for path in SNAPSHOTS.iterdir())
+def stages(config: str, suffix: str = "") -> list[tuple[str, str]]:
+    """Recipe and stage of every snapshot with such a `config`, its folder's name ending so."""
+    found = (path.parent for path in SNAPSHOTS.glob(f"*/*{suffix}/{config}"))
+    return sorted((folder.parent.name, folder.name) for folder in found)
 
 
 def place(recipe: str, stage: str, directory: Path) -> Path:

@@ -26,6 +26,7 @@ POOL: tuple[Any, ...] = (
     {"camreasoning": {"rows": "rows", "sets": {"sft": "x.json"}, "clips": "clips"}},
     {"sft": {"kind": "sft"}, "rl": {"kind": "rl", "start": "base"}},
     {task: {"grader": "words", "tail": "x"} for task in ("binary", "multiple_choice")},
+    {"x": {"function": "reward_plugins/systems/video_r1.py:length", "weight": 1.0}},
     OWN_REWARD,
 )
 """Values to try; those that a key doesn't take are passed over."""

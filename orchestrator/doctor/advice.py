@@ -19,7 +19,6 @@ IGNORED = {
     "verl": {
         "actor_rollout_ref.actor.freeze_vision_tower": "declared and read nowhere",
         "algorithm.filter_groups.max_num_gen_batches": "not read by the V1 trainer",
-        "actor_rollout_ref.rollout.repetition_penalty": "overridden by the agent loop with 1.0",
         "actor_rollout_ref.actor.ppo_micro_batch_size": "replaced by ..._per_gpu",
     },
     "easyr1": {

@@ -26,7 +26,7 @@ GRADING = (
     "reward_plugins/as_released.py",
 )
 """What decides whether an answer is right, in training and in evaluation."""
-REWARD = (*GRADING, "reward_plugins/ema_grpo.py")
+REWARD = (*GRADING, "reward_plugins/terms.py", "reward_plugins/ema_grpo.py")
 """What decides a reward and an advantage, whichever trainer asks."""
 SEEN = (
     "data_builders/frame_rule.py",

@@ -94,6 +94,7 @@ def _actor(recipe: Recipe, start: Output) -> dict[str, Any]:
         "clip_ratio_low": rl.clip_low,
         "clip_ratio_high": rl.clip_high,
         "clip_ratio_dual": rl.clip_dual,
+        "loss_type": {"ppo": "default", "gspo": "gspo"}[rl.loss],
         "loss_avg_mode": LOSS_AGGREGATION[rl.loss_aggregation],
         "padding_free": rl.padding_free,
         "dynamic_batching": rl.dynamic_batching,
@@ -131,8 +132,9 @@ def _rollout(recipe: Recipe) -> dict[str, Any]:
 
 
 def _reward(recipe: Recipe) -> dict[str, Any]:
+    file = "reward_plugins/terms.py" if recipe.rl.reward.terms else "reward_plugins/reward.py"
     return {
-        "reward_function": Joined((ProjectFile("reward_plugins/reward.py"), ":compute_scores")),
+        "reward_function": Joined((ProjectFile(file), ":compute_scores")),
         "reward_function_kwargs": own_reward.trainer_arguments(recipe),
     }
 

@@ -1,4 +1,4 @@
-"""What a trainer and the evaluation are told of the reward: tasks, this project's, an own file."""
+"""What trainers and evaluation are told of the reward: tasks, terms, this project's, own files."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from orchestrator.plan.values import OUT, Joined, Source
 from orchestrator.recipe import Recipe
 from orchestrator.recipe.own_code import OwnFunction, own_function
 
-COPY = "reward"
-"""The stage's copy of the recipe's own file: what scored the responses is kept with them."""
+COPY, TERM = "reward", "term_"
+"""The stage's copies of the recipe's own files: what scored the responses is kept with them."""
 
 
 def files(recipe: Recipe) -> dict[str, Source]:
@@ -18,6 +18,8 @@ def files(recipe: Recipe) -> dict[str, Source]:
     function = recipe.rl.reward.function
     own = {COPY: _own(function)} if function else {}
     own |= {copy: _own(f"{file}:{name}") for file, (copy, name) in _graders(recipe).items()}
+    terms = recipe.rl.reward.terms.values()
+    own |= {f"{TERM}{n}": _own(term.function) for n, term in enumerate(terms)}
     copies = (each.copies(name) for name, each in own.items())
     return {path: Source(text) for found in copies for path, text in found.items()}
 
@@ -81,15 +83,31 @@ def reference(recipe: Recipe) -> Joined | None:
 def arguments(recipe: Recipe) -> dict[str, Any]:
     """Keyword arguments of the reward: the stage's settings, the tags, and a file's own."""
     reward = recipe.rl.reward
-    settings = reward.model_dump(mode="json", exclude={"function", "arguments"})
+    settings = reward.model_dump(mode="json", exclude={"function", "arguments", "terms"})
     told = {"tasks": _tasks_text(recipe), "tags": list(recipe.prompt.tags)}
     return {**settings, **told, **reward.arguments}
 
 
+def module(recipe: Recipe) -> str:
+    """Who scores responses in training: `terms` knows more than `reward`."""
+    reward = recipe.rl.reward
+    return "terms" if reward.function or reward.terms else "reward"
+
+
 def trainer_arguments(recipe: Recipe) -> dict[str, Any]:
-    """The same, and the file's `function` for the reward that calls it."""
-    own = reference(recipe)
-    return arguments(recipe) | ({"function": own} if own else {})
+    """The same, with the file's `function` and the `terms` for the reward that calls them."""
+    told = {"function": reference(recipe), "terms": terms(recipe)}
+    return arguments(recipe) | {key: value for key, value in told.items() if value}
+
+
+def terms(recipe: Recipe) -> dict[str, dict[str, Any]]:
+    """Settings of each term, its function by the stage's copy of the file."""
+    found = {}
+    for n, (name, term) in enumerate(recipe.rl.reward.terms.items()):
+        own = _own(term.function)
+        copy = Joined((OUT / own.home(f"{TERM}{n}"), f":{own.name}"))
+        found[name] = {**term.model_dump(mode="json"), "function": copy}
+    return found
 
 
 def config(recipe: Recipe) -> dict[str, Any] | None:

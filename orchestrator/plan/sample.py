@@ -35,10 +35,7 @@ def sample(context: Context, name: str, spec: SampleStage) -> Stage:
         "most": spec.most,
         "low": spec.low,
         "high": spec.high,
-        "reward": {
-            "function": own_reward.reference(recipe),
-            "arguments": own_reward.arguments(recipe),
-        },
+        "reward": own_reward.trainer_arguments(recipe),
         "seed": recipe.seed,
         "workers": RunTime(recipe.data.workers),
         "max_quarantined": RunTime(recipe.data.max_quarantined),

@@ -42,6 +42,8 @@ def environ(recipe: Recipe) -> dict[str, Any]:
         "HF_HUB_OFFLINE": "1",
         "TOKENIZERS_PARALLELISM": "false",
     }
+    if recipe.rl.freeze_vision_tower:
+        shared["CAMREASONER_FREEZE_VISION"] = "1"
     if recipe.cluster.device == "cpu":
         shared |= {"VERL_PLATFORM": "cpu", "OMP_NUM_THREADS": "1", "TQ_NUM_THREADS": "1"}
     if recipe.cluster.device == "cpu" and recipe.rl.rollout.engine == "vllm":
@@ -129,6 +131,7 @@ def _optimisation(recipe: Recipe) -> dict[str, Any]:
         f"{ACTOR}.clip_ratio_low": rl.clip_low,
         f"{ACTOR}.clip_ratio_high": rl.clip_high,
         f"{ACTOR}.clip_ratio_c": rl.clip_dual,
+        f"{ACTOR}.policy_loss.loss_mode": {"ppo": "vanilla", "gspo": "gspo"}[rl.loss],
         f"{ACTOR}.loss_agg_mode": rl.loss_aggregation,
         f"{ACTOR}.use_kl_loss": rl.kl.enabled,
         f"{ACTOR}.kl_loss_coef": rl.kl.kl_coef,
@@ -146,6 +149,7 @@ def _sampling(recipe: Recipe) -> dict[str, Any]:
         f"{ROLLOUT}.n": rl.group_size,
         f"{ROLLOUT}.temperature": rl.rollout.temperature,
         f"{ROLLOUT}.top_p": rl.rollout.top_p,
+        f"+{ROLLOUT}.repetition_penalty": rl.rollout.repetition_penalty,
         f"{ROLLOUT}.tensor_model_parallel_size": rl.rollout.tensor_parallel,
         f"{ROLLOUT}.log_prob_micro_batch_size_per_gpu": rl.logprob_microbatch_responses,
         f"{ROLLOUT}.agent.default_agent_loop": "video_agent",
@@ -181,9 +185,8 @@ def _algorithm(recipe: Recipe) -> dict[str, Any]:
 
 def _reward(recipe: Recipe) -> dict[str, Any]:
     key = "reward.custom_reward_function"
-    module = "own" if recipe.rl.reward.function else "reward"
     return {
-        f"{key}.path": f"pkg://reward_plugins.{module}",
+        f"{key}.path": f"pkg://reward_plugins.{own_reward.module(recipe)}",
         f"{key}.name": "compute_score",
         **flat(own_reward.trainer_arguments(recipe), f"+{key}.reward_kwargs."),
     }

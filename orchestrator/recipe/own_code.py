@@ -18,6 +18,8 @@ class OwnFunction(NamedTuple):
     name: str
     neighbours: tuple[str, ...] = ()
     """Modules that it imports from its folder."""
+    takes: tuple[str, ...] = ()
+    """Names of its arguments."""
 
     @property
     def source(self) -> str:
@@ -39,6 +41,8 @@ class OwnFunction(NamedTuple):
 
 REWARD = ("data_source", "solution_str", "ground_truth", "extra_info")
 """verl hands these over by name."""
+PROGRESS = "progress"
+"""A term of the reward that takes it is told how much of the training is done."""
 
 
 def own_function(reference: str, takes: Sequence[str] = (), *, alone: bool = True) -> OwnFunction:
@@ -73,7 +77,11 @@ def own_function(reference: str, takes: Sequence[str] = (), *, alone: bool = Tru
         raise ValueError(f"{path} defines no {name!r}; it has {', '.join(defined) or 'none'}")
     if takes and (lacking := _lacking(defined[name], takes)):
         raise ValueError(f"{path}: {name!r} takes no {', '.join(lacking)}, which come by name")
-    return OwnFunction(path, name, tuple(neighbours))
+    return OwnFunction(path, name, tuple(neighbours), _arguments(defined[name]))
+
+
+def _arguments(own: ast.arguments) -> tuple[str, ...]:
+    return tuple(a.arg for a in (*own.args, *own.kwonlyargs))
 
 
 def _hidden(path: Path) -> bool:
@@ -100,5 +108,5 @@ def _neighbours(tree: ast.Module, path: Path) -> list[str]:
 def _lacking(own: ast.arguments, takes: Sequence[str]) -> list[str]:
     """Names that it can't be called with; none where `**` takes them and nothing else is needed."""
     needed = own.args[: len(own.args) - len(own.defaults)]
-    absent = [name for name in takes if name not in {a.arg for a in (*own.args, *own.kwonlyargs)}]
+    absent = [name for name in takes if name not in _arguments(own)]
     return absent if own.kwarg is None or any(a.arg not in takes for a in needed) else []

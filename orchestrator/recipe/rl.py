@@ -1,6 +1,6 @@
 """Reinforcement learning with GRPO, in the paper's words (section 4.1, Table 6)."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -23,11 +23,35 @@ class EmaSpec(Spec):
     released rows are one task, `multiple choice`, be they binary or not)."""
 
 
+TermName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+
+class TermSpec(Spec):
+    """One more term of the reward, added to accuracy and format (`reward_plugins/terms.py`)."""
+
+    function: str
+    """`path/to/file.py:name`, of a `Response` or of a group's list (`reward_plugins/systems`)."""
+    weight: float
+    """What a term of 1 earns."""
+    over: Literal["response", "group"] = "response"
+    """What the function is given: one response, or all to one question that pass `when`."""
+    when: dict[str, float] = Field(default={})
+    """Scores that must be above these values for the term to count, such as `{accuracy: 0.5}`."""
+    tasks: tuple[str, ...] | None = None
+    """Tasks of the responses that it counts for; null: all."""
+    veto: bool = False
+    """Where the term counts and is 0, the accuracy earns nothing either (SpaceR's maps)."""
+    arguments: dict[str, Any] = Field(default={})
+    """Keyword arguments of the function."""
+
+
 class RewardSpec(Spec):
-    """R = (1 - format_weight) * accuracy + format_weight * format (paper Eq. 3)."""
+    """R = (1 - format_weight) * accuracy + format_weight * format (paper Eq. 3), and `terms`."""
 
     format_weight: float = Field(ge=0, le=1)
     """lambda: weight of the format reward (paper Table 6: 0.1)."""
+    accuracy_weight: float | None = Field(default=None, gt=0)
+    """Weight of the accuracy; null: 1 - format_weight (Video-R1 and its kin add both with 1)."""
     gate_accuracy_on_format: bool
     """Accuracy counts only in a well-formed response (paper's text: yes; released code: no)."""
     matching: Literal["strict", "as_released"]
@@ -39,6 +63,8 @@ class RewardSpec(Spec):
     it gets every key of this section, and the prompt's tags, by keyword. Null: this project's."""
     arguments: dict[str, Any]
     """Further keyword arguments of `function`."""
+    terms: dict[TermName, TermSpec] = Field(default={})
+    """Further terms by name, added in this order, those over a group last."""
 
 
 class KlSpec(Spec):
@@ -76,6 +102,8 @@ class RolloutSpec(Spec):
     """Softmax temperature (paper Table 6: 1.0)."""
     top_p: float = Field(gt=0, le=1)
     """Nucleus mass (paper Table 6: 1.0)."""
+    repetition_penalty: float = Field(default=1.0, gt=0)
+    """Divides the logits of tokens that were written before (ShotVL: 1.1); verl with vLLM alone."""
     tensor_parallel: int = Field(gt=0)
     """GPUs one rollout engine is spread over (paper Table 6: 4)."""
     gpu_memory_utilization: float = Field(gt=0, lt=1)
@@ -150,10 +178,14 @@ class RlSpec(Spec):
     """PPO's upper clipping distance (released config: 0.3)."""
     clip_dual: float = Field(gt=1)
     """Dual-clip constant for negative advantages (released config: 3)."""
+    loss: Literal["ppo", "gspo"] = "ppo"
+    """What the clips bound: each token's ratio to the rollout's policy (`ppo`, GRPO's), or the
+    response's (`gspo`, arXiv 2507.18071; Open-o3)."""
     loss_aggregation: Literal["token-mean", "seq-mean-token-sum", "seq-mean-token-mean"]
     """How the loss averages tokens (released config: token-mean)."""
     freeze_vision_tower: bool
-    """Keep the vision tower fixed (released config: no). verl 0.9.1 can't: it must be false."""
+    """Keep the vision tower fixed (released config: no). verl 0.9.1 reads its own key of that name
+    nowhere: `reward_plugins/verl_plugin/freezing.py` does it there."""
     precision: Literal["bf16", "fp32"]
     """Arithmetic of the policy, the reference policy and the rollouts (paper Table 6: bf16)."""
     optimizer_precision: Literal["bf16", "fp32"]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from orchestrator.recipe.own_code import REWARD, own_function
+from orchestrator.recipe.own_code import PROGRESS, REWARD, own_function
 from orchestrator.recipe.rl import RewardSpec
 from orchestrator.recipe.schema import Recipe
 
 
 def of_stage(recipe: Recipe, kind: str) -> Iterator[str]:
     """Rules of one stage, whose keys are those of its kind's section in `recipe`."""
-    checks = {"sft": (_sft,), "rl": (_rl, _reward, _devices), "sample": (_sample,)}[kind]
+    checks = {"sft": (_sft,), "rl": (_rl, _reward, _terms, _devices), "sample": (_sample,)}[kind]
     for check in checks:
         yield from check(recipe)
 
@@ -49,11 +49,32 @@ def _rl(recipe: Recipe) -> Iterator[str]:
         yield f"rl.filter.low: {rl.filter.low} is not below rl.filter.high {rl.filter.high}"
     if rl.trainer == "easyr1" and rl.loss_aggregation == "seq-mean-token-sum":
         yield "rl.loss_aggregation: EasyR1 knows token-mean and seq-mean-token-mean only"
-    if rl.trainer == "verl" and rl.freeze_vision_tower:
-        yield (
-            "rl.freeze_vision_tower: verl 0.9.1 declares this key and reads it nowhere; set it "
-            "to false, or rl.trainer=easyr1"
-        )
+    if rl.trainer == "easyr1" and rl.rollout.repetition_penalty != 1:
+        yield "rl.rollout.repetition_penalty: EasyR1 hands vLLM none; set it to 1, or take verl"
+
+
+def _terms(recipe: Recipe) -> Iterator[str]:
+    known = {"format", "accuracy"}
+    for name, term in recipe.rl.reward.terms.items():
+        key = f"rl.reward.terms.{name}"
+        if name in (*known, "score", "overall"):
+            yield f"{key}: {name} is another score of the reward; rename it"
+        try:
+            takes = own_function(term.function, alone=False).takes
+        except ValueError as error:
+            yield f"{key}.function: {error}"
+            continue
+        if lacking := sorted(set(term.arguments) - set(takes)):
+            yield f"{key}.arguments: {term.function} takes no {', '.join(lacking)}"
+        if PROGRESS in takes and recipe.rl.trainer == "easyr1":
+            yield f"{key}: takes the training's progress, which EasyR1 tells no reward; use verl"
+        if unknown := sorted(term.when.keys() - known):
+            yield f"{key}.when: no score before it is called {', '.join(unknown)}: {sorted(known)}"
+        if absent := sorted(set(term.tasks or ()) - recipe.tasks.keys()):
+            yield f"{key}.tasks: {', '.join(absent)} is none of {', '.join(recipe.tasks)}"
+        if term.veto and recipe.rl.reward.function is not None:
+            yield f"{key}.veto: what accuracy earns is known of this project's reward alone"
+        known.add(name)
 
 
 def _reward(recipe: Recipe) -> Iterator[str]:
@@ -86,6 +107,9 @@ def _devices(recipe: Recipe) -> Iterator[str]:
     on_cpu, generates = recipe.cluster.device == "cpu", recipe.rl.rollout.engine == "hf"
     if generates and not on_cpu:
         yield "rl.rollout.engine: hf with cluster.device=cuda; it is for a cpu, use vllm"
+    for key in ("top_p", "repetition_penalty"):
+        if generates and getattr(recipe.rl.rollout, key) != 1:
+            yield f"rl.rollout.{key}: rl.rollout.engine=hf takes tokens as they are; set it to 1"
     if generates and on_cpu and recipe.rl.precision == "bf16":
         yield "rl.precision: bf16 on a cpu needs rl.rollout.engine=vllm; hf samples in fp32"
 

@@ -19,14 +19,6 @@ class SamplingError(CamReasonerError, ValueError):
     """Questions that no response could be kept of."""
 
 
-class Reward(Spec):
-    """What scores a response: this project's reward, or a file of the user's."""
-
-    function: str | None
-    """`path/to/file.py:name`; None for this project's."""
-    arguments: dict[str, Any]
-
-
 class SampleConfig(Spec):
     """The JSON that `prepare`, `generate` and `select` read; the keys are `recipe.sample`'s."""
 
@@ -50,7 +42,8 @@ class SampleConfig(Spec):
     most: int
     low: float
     high: float
-    reward: Reward
+    reward: dict[str, Any]
+    """Settings of `reward_plugins.terms.compute_score`."""
     seed: int
     workers: int
     max_quarantined: float

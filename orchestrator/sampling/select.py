@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from data_builders.sample import Sample, write_samples
@@ -16,8 +16,7 @@ from orchestrator.evaluation.ledger import Ledger
 from orchestrator.sampling.config import SampleConfig, SamplingError, run
 from reward_plugins.files import write_file
 from reward_plugins.ota import parse
-from reward_plugins.own import load_reward
-from reward_plugins.reward import compute_score
+from reward_plugins.terms import compute_score
 
 log = logging.getLogger(__name__)
 
@@ -63,10 +62,8 @@ def select(config: SampleConfig) -> None:
 
 def _score(sample: Sample, text: str, config: SampleConfig) -> Scored:
     info = {"sample_id": sample.id, "options": sample.options, "task": sample.task}
-    facts = {**info, "facts": sample.facts, "provenance": sample.provenance}
-    own = config.reward.function
-    reward: Callable[..., Mapping[str, float]] = load_reward(own) if own else compute_score
-    scores = reward(sample.task, text, sample.truth, facts, **config.reward.arguments)
+    facts = {**info, "facts": sample.facts, "provenance": sample.provenance, "progress": 1.0}
+    scores = compute_score(sample.task, text, sample.truth, facts, **config.reward)
     return Scored(text, scores["score"], scores["accuracy"])
 
 

@@ -55,8 +55,13 @@ class VideoAgentLoop(SingleTurnAgentLoop):
     async def run(self, sampling_params: dict[str, Any], **kwargs: Any) -> AgentLoopOutput:
         """Sample one response; vLLM gets no seed, with which it samples row by row.
 
+        verl's worker sets a repetition penalty of 1 whatever its config says (trainer/ppo/v1/
+        agent_loop_tq.py:68).
+
         Raises `GenerationError` where the rollout server, which alone is remote, fails.
         """
+        penalty = self.rollout_config.repetition_penalty
+        sampling_params = {**sampling_params, "repetition_penalty": penalty}
         if self.rollout_config.name != "vllm":
             names = (self.rollout_config.seed, kwargs["uid"], kwargs["session_id"])
             seed = response_seed(*names)

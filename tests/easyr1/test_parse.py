@@ -14,14 +14,14 @@ if not os.environ.get("EASYR1_HOME"):
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # for `snapshot_files`, in any import mode
 
-from snapshot_files import place, recipes
+from snapshot_files import place, stages
 
 from orchestrator.doctor.parse_easyr1 import load, parse
 
 
-@pytest.mark.parametrize("recipe", recipes())
-def test_every_recipe_is_taken(recipe: str, tmp_path: Path) -> None:
-    assert parse(str(place(recipe, "rl-easyr1", tmp_path) / "train.json")) == []
+@pytest.mark.parametrize(("recipe", "stage"), stages("train.json", "-easyr1"))
+def test_every_recipe_is_taken(recipe: str, stage: str, tmp_path: Path) -> None:
+    assert parse(str(place(recipe, stage, tmp_path) / "train.json")) == []
 
 
 def test_the_released_configuration_has_no_reference_policy(tmp_path: Path) -> None:

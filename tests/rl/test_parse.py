@@ -13,7 +13,7 @@ from verl.utils.config import omega_conf_to_dataclass
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # for `snapshot_files`, in any import mode
 
-from snapshot_files import place, recipes
+from snapshot_files import place, stages
 
 from orchestrator.doctor.parse_verl import compose, parse, validate
 from reward_plugins.verl_plugin.overrides import to_hydra
@@ -26,9 +26,9 @@ def overrides(recipe: str, directory: Path) -> list[str]:
     return to_hydra(json.loads(path.read_text())["overrides"])
 
 
-@pytest.mark.parametrize("recipe", recipes())
-def test_every_recipe_is_taken(recipe: str, tmp_path: Path) -> None:
-    assert parse(str(place(recipe, "rl-verl", tmp_path) / "train.json")) == []
+@pytest.mark.parametrize(("recipe", "stage"), stages("train.json", "-verl"))
+def test_every_recipe_is_taken(recipe: str, stage: str, tmp_path: Path) -> None:
+    assert parse(str(place(recipe, stage, tmp_path) / "train.json")) == []
 
 
 def test_the_papers_numbers_arrive(tmp_path: Path) -> None:

@@ -10,14 +10,14 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # for `snapshot_files`, in any import mode
 
-from snapshot_files import place, recipes
+from snapshot_files import place, stages
 
 from orchestrator.doctor.parse_llamafactory import parse
 
 
-@pytest.mark.parametrize("recipe", recipes())
-def test_every_recipe_is_taken(recipe: str, tmp_path: Path) -> None:
-    notes = parse(str(place(recipe, "sft", tmp_path) / "train.yaml"))
+@pytest.mark.parametrize(("recipe", "stage"), stages("train.yaml"))
+def test_every_recipe_is_taken(recipe: str, stage: str, tmp_path: Path) -> None:
+    notes = parse(str(place(recipe, stage, tmp_path) / "train.yaml"))
     assert all(note.startswith("no ") for note in notes)
 
 

@@ -16,7 +16,7 @@ from reward_plugins.verl_plugin.faults import GenerationError
 def loop_for(monkeypatch: pytest.MonkeyPatch) -> Any:
     def init(self: Any, processor: Any, rollout: str) -> None:
         self.processor = processor
-        self.rollout_config = SimpleNamespace(name=rollout, seed=42)
+        self.rollout_config = SimpleNamespace(name=rollout, seed=42, repetition_penalty=1.1)
         self.mm_processor_kwargs = {"do_resize": False}
 
     async def run(self: Any, sampling_params: dict[str, Any], **_: Any) -> Any:
@@ -47,8 +47,9 @@ def test_the_actor_is_told_the_seconds_and_vllm_gets_no_seed(loop_for: Any) -> N
     processor = SimpleNamespace()
     loop = loop_for(processor, "vllm")
     assert processor.get_rope_index_kwargs is rope_index_kwargs
-    params = asyncio.run(loop.run({"temperature": 1.0}, uid="1-0", session_id=0))
-    assert params == {"temperature": 1.0}
+    given = {"temperature": 1.0, "repetition_penalty": 1.0}  # verl's, whatever its config says
+    params = asyncio.run(loop.run(given, uid="1-0", session_id=0))
+    assert params == {"temperature": 1.0, "repetition_penalty": 1.1}
 
 
 def in_group(*reads: Any) -> list[Any]:

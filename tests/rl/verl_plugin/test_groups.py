@@ -66,11 +66,67 @@ def test_the_pixels_of_a_group_are_made_once(worker: Any, monkeypatch: pytest.Mo
     assert seen[0] is not seen[4]
 
 
+TERM = {
+    "function": "reward_plugins/systems/video_r1.py:length", "weight": 0.2, "over": "group",
+    "when": {"accuracy": 0.1}, "tasks": None, "veto": False,
+    "arguments": {"shortest": 320, "longest": 512},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("lengths", "validate", "paid"),
+    [
+        ([320, 512, 100, 513], False, [1.2, 1.2, 1.0, 1.0]),
+        ([320, None, 100, None], False, [1.2, 1.0]),
+        ([320, None, None, None], False, [1.0]),  # nothing to compare with
+        ([320, 512, 100, 513], True, [1.0] * 4),
+    ],
+)
+def test_a_term_over_a_group_sees_all_that_came(
+    lengths: list[int | None], validate: bool, paid: list[float],
+    worker: Any, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    async def run(self: Any, *args: Any, session_id: int, **kwargs: Any) -> None:
+        await asyncio.sleep(0.01 * ((session_id * 3) % 4))
+        if (length := lengths[session_id]) is None:
+            raise ZeroDivisionError
+        output = SimpleNamespace(response_ids=[7] * length, extra_fields={})
+        await self._compute_score([output], kwargs={**kwargs, "session_id": session_id})
+        outputs[session_id] = output
+
+    async def compute(self: Any, outputs: Any, kwargs: dict[str, Any]) -> None:
+        told.append(kwargs["extra_info"])
+        outputs[-1].reward_score = 1.0
+        scores = {"score": 1.0, "accuracy": 1.0, "format": 1.0, "length": 0.0}
+        outputs[-1].extra_fields["reward_extra_info"] = scores
+
+    outputs: dict[int, Any] = {}
+    told: list[dict[str, Any]] = []
+    monkeypatch.setattr(Worker, "_run_agent_loop", run)
+    monkeypatch.setattr(Worker, "_compute_score", compute)
+    reward = SimpleNamespace(reward_kwargs={"terms": {"length": TERM}, "format_weight": 0.1})
+    worker.config.reward = SimpleNamespace(custom_reward_function=reward)
+    actor = SimpleNamespace(optim=SimpleNamespace(total_training_steps=10))
+    rollout = SimpleNamespace(n=4, val_kwargs=SimpleNamespace(n=4))
+    worker.config.actor_rollout_ref = SimpleNamespace(rollout=rollout, actor=actor)
+    worker.tokenizer = SimpleNamespace(decode=lambda ids, skip_special_tokens: "x" * len(ids))
+    prompt = {
+        "uid": "g", "global_steps": 6, "data_source": "t",
+        "reward_model": {"ground_truth": "A"}, "extra_info": {"sample_id": "s1"},
+    }  # fmt: skip
+    asyncio.run(worker._run_prompt(prompt, {}, {"validate": validate}))
+    assert [outputs[n].reward_score for n in sorted(outputs)] == pytest.approx(paid)
+    assert {known["progress"] for known in told} == {0.5}
+    assert sorted(known["tokens"] for known in told) == sorted(filter(None, lengths))
+
+
 def test_verl_is_as_the_hook_expects() -> None:
-    for name in ("generate_sequences", "_run_prompt", "_run_agent_loop"):
+    for name in ("generate_sequences", "_run_prompt", "_run_agent_loop", "_compute_score"):
         assert inspect.iscoroutinefunction(getattr(Worker, name))
     given = inspect.signature(Worker._compute_multi_modal_inputs).parameters
     assert list(given)[:3] == ["self", "output", "input_ids"]  # Ray adds one of its own
+    given = inspect.signature(Worker._compute_score).parameters
+    assert list(given)[:3] == ["self", "outputs", "kwargs"]
     manager = GroupManager(
         SimpleNamespace(actor_rollout_ref=SimpleNamespace(rollout=0, model=0)), None
     )

@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from orchestrator.errors import RecipeError
 from orchestrator.plan.make import Plan, make_plan
 from orchestrator.plan.stage import ROOT, Stage
 from orchestrator.recipe import load_recipe, recipe_names
@@ -55,8 +56,18 @@ def refresh() -> None:
             (SNAPSHOTS / path).write_text(text)
 
 
+def trainers(name: str) -> list[str]:
+    """The back ends that can run the recipe: its own, and the other unless its rules refuse it."""
+    own = load_recipe(name).rl.trainer
+    try:
+        other = load_recipe(name, [f"rl.trainer={({'verl', 'easyr1'} - {own}).pop()}"])
+    except RecipeError:
+        return [own]
+    return sorted([own, other.rl.trainer], reverse=True)
+
+
 def _stages(name: str) -> Iterator[tuple[str, Stage, Plan]]:
-    for trainer in ("verl", "easyr1"):
+    for trainer in trainers(name):
         recipe = load_recipe(name, [f"rl.trainer={trainer}"])
         plan = make_plan(recipe, Path("/runs"))
         for stage_name, spec in recipe.stages.items():

@@ -16,6 +16,7 @@ from docs.generator.arrivals import candidates, checked, places, replaced
 from orchestrator.plan.extra import flat
 from orchestrator.plan.make import make_plan
 from orchestrator.recipe import Recipe, load_recipe, recipe_names
+from tests.unit.orchestrator.snapshots import trainers
 
 COUPLED = {
     "rl.kl.enabled": "actor_rollout_ref.actor.use_kl_loss",
@@ -61,8 +62,10 @@ def unread(recipe: Recipe) -> Iterator[str]:
         yield from ("rl.rollout.gpu_memory_utilization", "rl.rollout.max_batched_tokens")
 
 
-@pytest.mark.parametrize("trainer", ["verl", "easyr1"])
-@pytest.mark.parametrize("name", [name for name in recipe_names() if load_recipe(name).stages])
+@pytest.mark.parametrize(
+    ("name", "trainer"),
+    [(name, t) for name in recipe_names() if load_recipe(name).stages for t in trainers(name)],
+)
 def test_every_key_of_every_recipe_reaches_either_trainer(name: str, trainer: str) -> None:
     recipe = load_recipe(name, [f"rl.trainer={trainer}"])
     whole = recipe.model_dump(mode="json")

@@ -12,7 +12,8 @@ from orchestrator.plan.make import make_plan
 from orchestrator.plan.stage import Stage
 from orchestrator.recipe import load_recipe
 from reward_plugins import compute_scores
-from reward_plugins.own import OwnCodeError, compute_score
+from reward_plugins.own import OwnCodeError
+from reward_plugins.terms import compute_score
 
 ALL = "ALL = {'score': 0.0, 'format': True, 'accuracy': 0}\n"
 EXAMPLE = "examples/rewards/length_window.py:compute_score"
@@ -98,7 +99,7 @@ def test_verl_gets_the_stages_copy_and_every_setting(own: Path, tmp_path: Path) 
     assert stage.files[str(copy)] == own.read_text()
     given = json.loads(stage.files[str(stage.directory / "train.json")])["overrides"]
     key = "reward.custom_reward_function"
-    assert given[f"{key}.path"] == "pkg://reward_plugins.own"
+    assert given[f"{key}.path"] == "pkg://reward_plugins.terms"
     arguments = {
         "function": f"{copy}:score",
         "gain": 2,

@@ -10,7 +10,7 @@ import pytest
 from data_builders.export import to_easyr1, to_verl
 from data_builders.frames import FrameIndex
 from data_builders.specs import PromptSpec
-from reward_plugins import own
+from reward_plugins import terms
 from reward_plugins.trial import try_in_easyr1, try_in_verl
 from tests.givens import SPEC, frames_of, question
 
@@ -47,7 +47,7 @@ def reward(folder: Path, body: str) -> str:
 def test_a_fault_is_found_before_training(fault: str, sample: str, exported: Path) -> None:
     mine = reward(exported, fault)
     for trial in (
-        partial(try_in_verl, partial(own.compute_score, function=mine), exported / "rl.parquet"),
+        partial(try_in_verl, partial(terms.compute_score, function=mine), exported / "rl.parquet"),
         partial(try_in_easyr1, {"function": mine}, exported / "rl.json"),
     ):
         with pytest.raises((ImportError, AssertionError)) as caught:
@@ -59,6 +59,6 @@ def test_a_sound_reward_is_asked_once_a_task_and_response(exported: Path) -> Non
     asked = exported / "asked"
     body = f"open({str(asked)!r}, 'a').write(f'{{data_source}} ')"
     try_in_verl(
-        partial(own.compute_score, function=reward(exported, body)), exported / "rl.parquet"
+        partial(terms.compute_score, function=reward(exported, body)), exported / "rl.parquet"
     )
     assert sorted(asked.read_text().split()) == ["binary"] * 3 + ["numbers"] * 3

@@ -48,7 +48,7 @@ def config_of(tmp_path: Path, count: int = 2, **changes: Any) -> SampleConfig:
         "most": 2,
         "low": 0.0,
         "high": 1.0,
-        "reward": {"function": None, "arguments": {}},
+        "reward": {},
         "seed": 0,
         "workers": 1,
         "max_quarantined": 0.0,

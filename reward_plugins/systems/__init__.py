@@ -1,0 +1,1 @@
+"""Terms of the rewards of published systems, one file each, for `rl.reward.terms`."""
