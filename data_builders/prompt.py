@@ -31,12 +31,12 @@ def user_text(sample: Sample, prompt: PromptSpec) -> str:
     """The text of the user's turn; `SampleError` where the template asks for a fact it lacks."""
     try:
         text = question_text(sample.question, sample.options, prompt, sample.facts)
+        tail = prompt.tails.get(sample.task, "").format(facts=sample.facts)
     except KeyError as error:
         raise SampleError(
-            f"sample {sample.id!r} has no fact {error}, which prompt.template shows; it has "
-            f"{', '.join(sample.facts) or 'none'}"
+            f"sample {sample.id!r} has no fact {error}, which prompt.template or its task's tail "
+            f"shows; it has {', '.join(sample.facts) or 'none'}"
         ) from error
-    tail = prompt.tails.get(sample.task)
     return f"{text}\n{tail}" if tail else text
 
 

@@ -13,8 +13,10 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
 from pydantic import JsonValue
 
@@ -31,8 +33,8 @@ from data_builders.options import (
 from data_builders.sample import Sample
 from reward_plugins import ota
 
-_TEXTS = ("problem", "question", "prompt")
-_ANSWERS = ("answer", "solution")
+_TEXTS = ("problem", "question", "prompt", "sentence")
+_ANSWERS = ("answer", "solution", "timestamp")
 _TRACES = ("output", "process")
 _CLIPS = ("videos", "images", "video", "image", "path")
 _KINDS: dict[str, Kind] = {place: kind for kind, place in PLACEHOLDERS.items()}
@@ -43,18 +45,50 @@ _SHOWN = 20
 log = logging.getLogger(__name__)
 
 
-def questions(path: Path, source: str, use: str, most: float) -> list[Sample]:
+class Reading(NamedTuple):
+    """What is read of a row beside question and answer."""
+
+    task: str = "problem_type"
+    """Field of the task's name."""
+    fields: tuple[str, ...] = ()
+    """Fields that become facts."""
+    without: Mapping[str, Sequence[str]] = MappingProxyType({})
+    """Rows whose field has one of these values are left out."""
+    where: Mapping[str, str] = MappingProxyType({})
+    """Rows whose fields have these values have facts of their clip."""
+    prefix: str = ""
+    """Of such rows' tasks."""
+    clips: Mapping[str, dict[str, JsonValue]] | None = None
+    """Facts by clip; None: none are known."""
+
+
+PLAIN = Reading()
+
+
+def facts_by_clip(path: Path, key: str) -> dict[str, dict[str, JsonValue]]:
+    """The rows of `path` by what they say under `key`; `AnnotationsError` for one that doesn't."""
+    found: dict[str, dict[str, JsonValue]] = {}
+    for where, row in read_rows(path):
+        if not isinstance(row.get(key), str):
+            raise AnnotationsError(f"{where} has no text under {key!r}, which names its clip")
+        found[row[key]] = {name: value for name, value in row.items() if name != key}
+    return found
+
+
+def questions(
+    path: Path, source: str, use: str, most: float, reading: Reading = PLAIN
+) -> list[Sample]:
     """The rows of `path` as samples of `source`, in order; clips are as the rows name them.
 
     `use` is the name of the question set; that of `test` is held out. Rows that are no question
     are left out and told with file, row and field, and `AnnotationsError` lists them where they
     are more than a share of `most`.
     """
-    rows, samples, refused = read_rows(path), [], []
+    rows, samples, refused = _wanted(path, reading), [], []
     behind: Counter[str] = Counter()
     for number, (where, row) in enumerate(rows, start=1):
         try:
-            samples.append(_sample(row, source, use, number, behind))
+            samples.append(_sample(row, source, use, number, behind, reading))
         except ValueError as error:
             refused.append(f"{where}: {said(error)}")
     if behind:
@@ -69,7 +103,27 @@ def questions(path: Path, source: str, use: str, most: float) -> list[Sample]:
     return samples
 
 
-def _sample(row: Row, source: str, use: str, number: int, behind: Counter[str]) -> Sample:
+def _wanted(path: Path, reading: Reading) -> list[tuple[str, Row]]:
+    """The rows of `path` but those that the recipe leaves out, which are told."""
+    rows = read_rows(path)
+    kept = [
+        (where, row)
+        for where, row in rows
+        if not any(row.get(name) in values for name, values in reading.without.items())
+    ]
+    if len(kept) < len(rows):
+        unwanted = "; ".join(f"{name}: {', '.join(v)}" for name, v in reading.without.items())
+        log.warning(
+            "%s: %d of %d rows are left out (%s)", path, len(rows) - len(kept), len(rows), unwanted
+        )
+    if not kept:
+        raise AnnotationsError(f"{path}: data.files leaves out all of its {len(rows):,} rows")
+    return kept
+
+
+def _sample(
+    row: Row, source: str, use: str, number: int, behind: Counter[str], reading: Reading
+) -> Sample:
     asked, reply = _turns(row)
     media = _media(row, PLACE.findall(asked))
     question, options, rest = split_question(_HEADING.sub("", _unplaced(asked, len(media))))
@@ -87,7 +141,7 @@ def _sample(row: Row, source: str, use: str, number: int, behind: Counter[str]) 
         id=f"{source}_{use}_{number}",
         dataset=f"{source}_{use}",
         split="test" if use == "test" else "train",
-        task=_task(row, options),
+        task=_task(row, options, reading),
         category=str(row.get("category") or family(" ".join((question, *options)))),
         media=media,
         question=question,
@@ -95,6 +149,7 @@ def _sample(row: Row, source: str, use: str, number: int, behind: Counter[str]) 
         answer=plain_answer(answer) if isinstance(answer, str) else answer,
         observation=trace and trace.observation,
         think=trace and trace.think,
+        facts=_facts(row, media, reading),
         provenance={"row": str(row.get("problem_id", number))},
     )
 
@@ -151,6 +206,9 @@ def _trace(row: Row, reply: str | None) -> ota.Trace | None:
     texts: list[Any] = [reply]
     for key in _TRACES:
         texts += row[key] if isinstance(row.get(key), list) else [row.get(key)]
+    solution = row.get("solution")
+    if isinstance(solution, str):
+        texts += [solution, *(f"{text}{solution}" for text in texts if isinstance(text, str))]
     for text in filter(None, texts):
         for tags in (ota.TAGS, ota.TAGS[1:]):
             if trace := ota.parse(text, tags):
@@ -165,7 +223,7 @@ def _media(row: Row, places: list[str]) -> tuple[Item, ...]:
     kinds: dict[Kind, list[Item]] = {"image": [], "video": []}
     for key in _CLIPS:
         for entry in _listed(row.get(key)):
-            item = _item(key, entry, row.get("data_type"))
+            item = _item(key, entry, row)
             kinds[item.kind].append(item)
     order = [_KINDS[place] for place in places] or [k for k, items in kinds.items() for _ in items]
     if any(order.count(kind) != len(items) for kind, items in kinds.items()):
@@ -176,15 +234,15 @@ def _media(row: Row, places: list[str]) -> tuple[Item, ...]:
     return tuple(kinds[kind].pop(0) for kind in order)
 
 
-def _item(key: str, entry: Any, data_type: Any) -> Item:
+def _item(key: str, entry: Any, row: Row) -> Item:
     """One clip or picture, as a path or as qwen-vl-utils' mapping; without what leads outside."""
-    own = entry if isinstance(entry, dict) else {"video": entry}
+    own = entry if isinstance(entry, dict) else {**row, "video": entry}
     path = own.get("video") or own.get("image")
     if not isinstance(path, str) or not PurePosixPath(path).name:
         raise ValueError(f"{key}: {entry!r:.80} names no file")
     parts = PurePosixPath(path.removeprefix("file://")).parts
     inside = "/".join(part for part in parts if part not in ("/", ".."))
-    if key.startswith("image") or (key == "path" and data_type == "image"):
+    if key.startswith("image") or (key == "path" and row.get("data_type") == "image"):
         return image(inside)
     return video(inside, own.get("video_start"), own.get("video_end"))
 
@@ -199,8 +257,28 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
-def _task(row: Row, options: tuple[str, ...]) -> str:
-    if {option.casefold() for option in options} == {"no", "yes"}:
-        return "binary"
-    kind = str(row.get("problem_type") or "free_form").strip().replace(" ", "_")
-    return "multiple_choice" if options else kind
+def _task(row: Row, options: tuple[str, ...], reading: Reading) -> str:
+    told = row.get(reading.task)
+    if not told or (options and reading.task == PLAIN.task):
+        binary = {option.casefold() for option in options} == {"no", "yes"}
+        told = "binary" if binary else "multiple_choice" if options else told or "free_form"
+    return (reading.prefix if _has_facts(row, reading) else "") + str(told).strip().replace(
+        " ", "_"
+    )
+
+
+def _has_facts(row: Row, reading: Reading) -> bool:
+    return reading.clips is not None and all(row.get(k) == v for k, v in reading.where.items())
+
+
+def _facts(row: Row, media: tuple[Item, ...], reading: Reading) -> dict[str, JsonValue]:
+    """The row's own facts, and those of its clip."""
+    if absent := [name for name in reading.fields if row.get(name) is None]:
+        raise ValueError(f"{', '.join(absent)}: none, and data.files says that they are facts")
+    found: dict[str, JsonValue] = {name: row[name] for name in reading.fields}
+    if _has_facts(row, reading):
+        clip = PurePosixPath(media[0].path).stem if media else ""
+        if clip not in (reading.clips or {}):
+            raise ValueError(f"facts: none about the clip {clip!r}; add it, or leave the row out")
+        found |= (reading.clips or {})[clip]
+    return found

@@ -75,6 +75,19 @@ class RepositoryFile(Spec):
         )
 
 
+class FactsSpec(Spec):
+    """Facts about clips, in a file of their own beside the questions (SpaceR's maps)."""
+
+    file: str
+    """JSON, JSON lines or Parquet: a row a clip, whose fields become facts of its questions."""
+    key: str
+    """The field that names the clip, without folder and ending."""
+    where: dict[str, str] = Field(default={})
+    """Questions whose fields have these values need facts; no other gets any."""
+    prefix: str = ""
+    """What the names of such questions' tasks begin with."""
+
+
 class FilesSpec(Spec):
     """Questions in the rows of other trainers: LLaMA-Factory's sharegpt, EasyR1's and verl's."""
 
@@ -84,6 +97,14 @@ class FilesSpec(Spec):
     """File of each question set (`sft`, `rl`, `test`), JSON, JSON lines or Parquet."""
     clips: Repository | Path
     """Where the clips are: a repository, whose archives are unpacked, or a folder."""
+    task: str = "problem_type"
+    """The field that names a question's task; spaces become underscores."""
+    fields: tuple[str, ...] = ()
+    """Fields that become facts, such as a clip's duration."""
+    without: dict[str, tuple[str, ...]] = Field(default={})
+    """Rows whose field has one of these values are left out (OneThinker's segmentation)."""
+    facts: FactsSpec | None = None
+    """Facts about clips from a file beside the questions."""
     collection: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_-]+$")
     """Data sets that take their clips from one collection share this: their clips are compared by
     name as well as by content. The source's own name by default."""

@@ -81,8 +81,12 @@ def files(
             if archive.name.endswith(SUFFIXES):
                 extract(archive, home / "media" / archive.name.partition(".")[0])
         clips = home
+    reading = rows.Reading(spec.task, spec.fields, spec.without)
+    if spec.facts is not None:
+        known = rows.facts_by_clip(folder / spec.facts.file, spec.facts.key)
+        reading = reading._replace(where=spec.facts.where, prefix=spec.facts.prefix, clips=known)
     questions = {
-        use: located(rows.questions(folder / file, name, use, most), clips)
+        use: located(rows.questions(folder / file, name, use, most, reading), clips)
         for use, file in spec.sets.items()
     }
     return questions, clips

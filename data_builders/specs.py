@@ -34,6 +34,9 @@ Media = Literal["video", "images"]
 Metric = Literal["mean", "R@0.3", "R@0.5", "R@0.7", "mean_of_categories"]
 """Of a task's scores. Here, for an evaluation's environment knows no recipe."""
 
+Matching = Literal["strict", "as_released", "first", "last"]
+"""How a response's format and answer are read (`reward_plugins.reward.RULES`)."""
+
 
 class Spec(BaseModel):
     """Base of every section of a recipe: unknown keys are errors, values never change."""
@@ -97,20 +100,34 @@ class FrameSpec(Spec):
         )
 
 
+def filled_in(text: str, *names: str) -> set[str]:
+    """The names that `text` has in braces; `ValueError` for one that is none of `names`."""
+    braces = 'a brace that stands for itself is written twice: {{"answer": ...}}'
+    try:
+        fields = {field for _, field, _, _ in Formatter().parse(text) if field is not None}
+    except ValueError as error:
+        raise ValueError(f"{error}; {braces}") from error
+    if unknown := sorted(f for f in fields if f.partition("[")[0] not in names):
+        named = ", ".join(f"{{{field}}}" for field in unknown)
+        known = " and ".join(f"{{{name}}}" for name in names if name != "facts")
+        raise ValueError(f"nothing fills in {named}, but {known or '{facts[name]}'}; {braces}")
+    return fields
+
+
 class PromptSpec(Spec):
     """The text around a question, and the tags of the answer format."""
 
     system: str = "You are a helpful assistant."
     """System turn (Qwen2.5-VL's default)."""
     template: str = "{question}\n{options}"
-    """User turn; `{question}` and `{options}` are filled in, and a brace itself is written twice:
-    `{{"answer": ...}}`."""
+    """User turn; `{question}`, `{options}` and `{facts[name]}` are filled in, and a brace itself is
+    written twice: `{{"answer": ...}}`."""
     tags: tuple[str, ...] = ("observation", "think", "answer")
     """Blocks of a response, in order (paper section 3.2: observation, think, answer).
 
     None at all is the bare answer, which SFT can teach and nothing can score."""
     tails: dict[str, str] = {}
-    """By task, what ends the user turn; filled in from `tasks`."""
+    """By task, what ends the user turn, its `{facts[name]}` filled in; taken from `tasks`."""
     systems: dict[str, str] = {}
     """By task, its own system turn; filled in from `tasks`."""
 
@@ -121,16 +138,7 @@ class PromptSpec(Spec):
     @field_validator("template")
     @classmethod
     def _is_filled_in(cls, template: str) -> str:
-        braces = 'a brace that stands for itself is written twice: {{"answer": ...}}'
-        try:
-            fields = {field for _, field, _, _ in Formatter().parse(template) if field is not None}
-        except ValueError as error:
-            raise ValueError(f"{error}; {braces}") from error
-        if unknown := sorted(fields - {"question", "options"}):
-            named = ", ".join(f"{{{field}}}" for field in unknown)
-            raise ValueError(
-                f"nothing fills in {named}, but {{question}} and {{options}}; {braces}"
-            )
+        fields = filled_in(template, "question", "options", "facts")
         if "question" not in fields:
             raise ValueError("has no {question}, so nothing would be asked")
         return template

@@ -16,12 +16,15 @@ from functools import cache
 from typing import Any
 
 _NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?:[eE][-+]?\d{1,3})?", re.ASCII)
-_FIRST = re.compile(r"[-+]?\d+(?:,\d{3})*(?:\.\d+)?|\.\d+|[a-z]+", re.ASCII | re.IGNORECASE)
+_DIGITS = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
 _WORDS = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
+    "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
     "sixteen seventeen eighteen nineteen twenty"
 )
-_COUNTS = {word: float(n) for n, word in enumerate(_WORDS.split())} | {"a": 1.0, "an": 1.0}
+_TENS = "thirty forty fifty sixty seventy eighty ninety"
+_COUNTS = {word: float(n) for n, word in enumerate(_WORDS.split(), start=1)}
+_COUNTS |= {word: 10.0 * n for n, word in enumerate(_TENS.split(), start=3)}
+_COUNTS |= {"zero": 0.0, "a": 1.0, "an": 1.0}
 _HARD = re.compile(r"(?:\^|\*\*|!).*(?:\^|\*\*|!)|(?:\^|\*\*)\W*\d{4}", re.DOTALL)
 """Towers of powers and factorials, which may not end."""
 MOST_WORDS = 2000
@@ -67,12 +70,17 @@ def mean_relative_accuracy(given: float | None, truth: float, *, strict: bool = 
 
 
 def first_number(text: str | None) -> float | None:
-    """The first number or number word; an article is 1 (SpaceR, SG-RLVR.py:172-202)."""
-    for match in _FIRST.finditer(text or ""):
-        word = match[0].lower()
-        if (value := _COUNTS[word] if word in _COUNTS else number(word)) is not None:
+    """The smallest number word, an article being the last of them, or else the first digits.
+
+    SpaceR's rule (SG-RLVR.py:58-82): words go before digits wherever they stand, so "3 beds and a
+    sofa" is 1; a sign is none.
+    """
+    words = set(re.findall(r"\w+", (text or "").lower()))
+    for word, value in _COUNTS.items():
+        if word in words:
             return value
-    return None
+    found = _DIGITS.search(text or "")
+    return float(found[0]) if found and len(found[0]) <= MOST_SIGNS else None
 
 
 def same_number(given: float | None, truth: float, decimals: int | None = None) -> float:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from reward_plugins import answers, as_released, graders, ota, own
+from reward_plugins import answers, as_released, graders, ota, own, published
 from reward_plugins.errors import CamReasonerError
 
 REWARD_NAME = "camreasoner"
@@ -70,7 +70,8 @@ def compute_score(
     `gate_accuracy_on_format`: accuracy counts only in a well-formed response (paper section 3.3);
     the released code does not gate. The returned accuracy is the one that counted, so that
     `score = (1 - λ)·accuracy + λ·format` always holds; `accuracy_weight` takes the place of 1 - λ.
-    `matching` is `strict` (`ota`) or `as_released` (the released code's rules).
+    `matching` is `strict` (`ota`), `as_released` (the released code's rules), or `first` or `last`
+    (`published`).
     `min_block_chars`: characters that each block before the answer needs for the format to pass
     (strict only).
 
@@ -170,8 +171,8 @@ def _rules(matching: str, format_weight: float, min_block_chars: int) -> Rules:
         raise RewardSettingError(
             f"matching: {matching!r} is not one of {', '.join(map(repr, RULES))}"
         )
-    if matching == "as_released" and min_block_chars:
-        raise RewardSettingError("min_block_chars: the released rules have none; set it to 0")
+    if matching != "strict" and min_block_chars:
+        raise RewardSettingError(f"min_block_chars: the {matching} rules have none; set it to 0")
     return RULES[matching]
 
 
@@ -190,6 +191,18 @@ def _released(response: object, tags: tuple[str, ...], least: int) -> tuple[bool
     return as_released.has_format(tight, tags), as_released.answer_text(tight)
 
 
+def _first(response: object, tags: tuple[str, ...], least: int) -> tuple[bool, str | None]:
+    text = response if isinstance(response, str) else ""
+    found = published.blocks(text, "answer")
+    return published.has_blocks(text, tags), (found[0].strip() if found else "")
+
+
+def _last(response: object, tags: tuple[str, ...], least: int) -> tuple[bool, str | None]:
+    text = response.strip() if isinstance(response, str) else ""
+    once = all(text.count(f"<{tag}>") == 1 for tag in tags)
+    return once and published.has_blocks(text, tags), published.plain(text)
+
+
 RULES: dict[str, Rules] = {
     "strict": Rules(
         _strict, lambda answer, truth, options: answers.answer_letter(answer, options) == truth
@@ -200,6 +213,8 @@ RULES: dict[str, Rules] = {
             answer is not None and as_released.names_letter(answer, truth)
         ),
     ),
+    "first": Rules(_first, lambda answer, truth, options: answer == truth),
+    "last": Rules(_last, lambda answer, truth, options: answer == truth.lower()),
 }
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import field_validator
 
 from data_builders.progress import log_to_terminal
-from data_builders.specs import FrameSpec, Metric, PromptSpec, Spec
+from data_builders.specs import FrameSpec, Matching, Metric, PromptSpec, Spec
 from data_builders.trajectory_specs import EndpointSpec
 from orchestrator.evaluation.judge_specs import JudgeSpec
 from orchestrator.plan.outputs import LACKING
@@ -98,7 +98,7 @@ class EvalConfig(Spec):
     """Who reads the responses; None leaves RefineShot's scores of reliability out."""
     judge_server: tuple[str, ...] = ("vllm",)
     """Words that serve a judge with `endpoint.serve`: vLLM, or transformers without a GPU."""
-    matching: Literal["strict", "as_released"]
+    matching: Matching
     """How the reward reads an answer."""
     gate_accuracy_on_format: bool
     """The reward counts accuracy in a well-formed response alone."""

@@ -24,6 +24,7 @@ GRADING = (
     "reward_plugins/grading.py",
     "reward_plugins/graders.py",
     "reward_plugins/as_released.py",
+    "reward_plugins/published.py",
 )
 """What decides whether an answer is right, in training and in evaluation."""
 REWARD = (*GRADING, "reward_plugins/terms.py", "reward_plugins/ema_grpo.py")

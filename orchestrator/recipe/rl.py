@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from data_builders.specs import FrameSpec, PromptSpec, Spec
+from data_builders.specs import FrameSpec, Matching, PromptSpec, Spec
 
 
 class EmaSpec(Spec):
@@ -54,8 +54,10 @@ class RewardSpec(Spec):
     """Weight of the accuracy; null: 1 - format_weight (Video-R1 and its kin add both with 1)."""
     gate_accuracy_on_format: bool
     """Accuracy counts only in a well-formed response (paper's text: yes; released code: no)."""
-    matching: Literal["strict", "as_released"]
-    """How an answer is read: this project's rule, or the released code's."""
+    matching: Matching
+    """How format and answer are read: by this project's rule (`strict`); by the released code's,
+    which is OneThinker's (`as_released`); from the `first` answer block of blocks that may repeat
+    (Video-R1, SpaceR); from the `last`, in small letters and without final dots (SpatialLadder)."""
     min_block_chars: int = Field(ge=0)
     """Least characters of observation and of think for the format reward; 0 accepts empty."""
     function: str | None

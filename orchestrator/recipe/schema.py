@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
+    field_validator,
     model_serializer,
     model_validator,
 )
@@ -61,7 +62,7 @@ class DataSpec(Spec):
     """Your own clips and questions, when they are a source."""
     files: dict[SourceName, FilesSpec] | None = None
     """Published questions in the formats of LLaMA-Factory, EasyR1 and verl, by the name that the
-    source then has."""
+    source then has; null drops an inherited one."""
     synthetic: SyntheticSpec | None = None
     """Clips rendered from a 3-D scene with a known camera path."""
     trajectories: TrajectorySpec | None = None
@@ -75,6 +76,13 @@ class DataSpec(Spec):
     """Share of clips that may be unreadable before the stage fails."""
     workers: int = Field(gt=0)
     """Processes that render and decode."""
+
+    @field_validator("files", mode="before")
+    @classmethod
+    def _kept(cls, files: Any) -> Any:
+        if not isinstance(files, dict):
+            return files
+        return {name: spec for name, spec in files.items() if spec is not None} or None
 
 
 class ReviewSpec(Spec):

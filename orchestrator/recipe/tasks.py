@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from data_builders.specs import Metric, PromptSpec, Spec
+from data_builders.specs import Metric, PromptSpec, Spec, filled_in
 from reward_plugins import graders
 
 SETTINGS = {"grader", "decimals", "rule", "reads", "sigma"}
@@ -42,7 +42,8 @@ class TaskSpec(Spec):
     the share of overlaps of at least a threshold; or the mean of the categories' means."""
 
     tail: str = ""
-    """What ends the user's turn of its questions, behind `prompt.template`."""
+    """What ends the user's turn of its questions, behind `prompt.template`; `{facts[name]}` is
+    filled in, and a brace itself is written twice."""
     system: str | None = None
     """System turn of its questions; null: the prompt's own."""
     ema: str | None = None
@@ -53,6 +54,12 @@ class TaskSpec(Spec):
     def settings(self) -> dict[str, Any]:
         """What the reward is told of it."""
         return self.model_dump(mode="json", include=SETTINGS, exclude_none=True)
+
+    @field_validator("tail")
+    @classmethod
+    def _is_filled_in(cls, tail: str) -> str:
+        filled_in(tail, "facts")
+        return tail
 
     @model_validator(mode="after")
     def _is_scored(self) -> "TaskSpec":

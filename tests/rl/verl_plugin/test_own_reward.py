@@ -24,11 +24,9 @@ from orchestrator.recipe import load_recipe
 from reward_plugins.verl_plugin.overrides import to_hydra
 from tests.givens import SPEC, frames_of
 
-MAP = {"table": [[0, 3]]}
 COMMON = {"id": "s1", "dataset": "d", "split": "train", "category": "c", "media": (video("c.mp4"),)}
 LETTERS = Sample(
     **COMMON, task="multiple choice", question="Which?", options=("left", "right"), answer="A",
-    facts={"map": MAP},
 )  # fmt: skip
 NUMBER = Sample(**COMMON, task="distance", question="How far?", options=(), answer="4")
 
@@ -67,15 +65,6 @@ def batch(sample: Sample, response: str, tokenizer: Any) -> DataProto:
         (
             "numeric", "{}", "[think, answer]", NUMBER, "<think>x</think><answer>4.22</answer>",
             {"score": 0.91, "format": 1.0, "accuracy": 0.9},
-        ),
-        (
-            "map_imagination", "{}", "[think, answer]", LETTERS,
-            '<think><map>{"table": [[0, 3]]}</map></think><answer>A</answer>',
-            {"score": 3.0, "format": 1.0, "accuracy": 1.0, "map": 1.0},
-        ),
-        (
-            "task_keyed", "{}", "[think, answer]", LETTERS, "<think>x</think><answer>B</answer>",
-            {"score": 0.6, "format": 1.0, "accuracy": 0.0, "structure": 0.5},
         ),
     ],
 )  # fmt: skip

@@ -27,6 +27,8 @@ def rendered(name: str) -> dict[str, str]:
     for folder, stage, plan in _stages(name):
         for path, text in stage.files.items():
             own = Path(path).relative_to(stage.directory)
+            if own.suffix == ".py":  # a copy
+                continue
             texts[f"{name}/{folder}/{own}"] = _placed(text, stage, plan)
         commands = [[c.environment, dict(c.environ), *c.argv] for c in stage.commands]
         text = json.dumps(commands, indent=1) + "\n"
