@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -18,42 +19,56 @@ KNOWN = {"tokens": 1, "progress": 0.0}
 
 
 def try_in_verl(score: Callable[..., Any], questions: Path) -> None:
-    """Score a few responses to the first question of each task in verl's parquet.
+    """Score an empty response to every question in verl's parquet, and more to each task's first.
 
-    What the reward raises propagates, and names the sample.
+    What the reward raises, for a truth that its grader can't compare with too, propagates; it names
+    the sample and, in a note, the file.
     """
     import pyarrow.parquet as pq
 
     columns = ["data_source", "reward_model", "extra_info"]
     rows = pq.read_table(questions, columns=columns).to_pylist()
-    for row in _firsts(rows, lambda row: row["data_source"]):
-        truth = row["reward_model"]["ground_truth"]
-        for response in RESPONSES:
-            score(
-                data_source=row["data_source"],
-                solution_str=response.format(truth),
-                ground_truth=truth,
-                extra_info={**row["extra_info"], **KNOWN},
-            )
+    with _Noting(questions):
+        for row, responses in _tries(rows, lambda row: row["data_source"]):
+            truth = row["reward_model"]["ground_truth"]
+            for response in responses:
+                score(
+                    data_source=row["data_source"],
+                    solution_str=response.format(truth),
+                    ground_truth=truth,
+                    extra_info={**row["extra_info"], **KNOWN},
+                )
 
 
-def _firsts(rows: list[Any], task: Callable[[Any], str]) -> list[Any]:
-    """The first row of each task."""
-    firsts: dict[str, Any] = {}
+def _tries(rows: list[Any], task: Callable[[Any], str]) -> Iterator[tuple[Any, Sequence[str]]]:
+    """Every row with the responses to try: all of them on the first of a task."""
+    seen: set[str] = set()
     for row in rows:
-        firsts.setdefault(task(row), row)
-    return list(firsts.values())
+        yield row, RESPONSES[:1] if task(row) in seen else RESPONSES
+        seen.add(task(row))
+
+
+class _Noting(AbstractContextManager[None]):
+    """Adds the file to what is raised within."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is not None:
+            error.add_note(f"while the reward was tried on {self.path}, before training")
 
 
 def try_in_easyr1(settings: Mapping[str, Any], questions: Path) -> None:
     """The same of EasyR1's JSON, each question's as a group, by its batch form under `settings`."""
     score = terms.compute_scores if settings.get("terms") else compute_scores
     answers = [row["answer"] for row in json.loads(questions.read_text())]
-    for answer in _firsts(answers, lambda answer: json.loads(answer)["task"]):
-        truth = json.loads(answer)["answer"]
-        filled = [response.format(truth) for response in RESPONSES]
-        inputs = [
-            {"response": response, "response_length": 1, "ground_truth": answer}
-            for response in filled
-        ]
-        score(inputs, **settings)
+    with _Noting(questions):
+        for answer, responses in _tries(answers, lambda answer: json.loads(answer)["task"]):
+            truth = json.loads(answer)["answer"]
+            filled = [response.format(truth) for response in responses]
+            inputs = [
+                {"response": response, "response_length": 1, "ground_truth": answer}
+                for response in filled
+            ]
+            score(inputs, **settings)

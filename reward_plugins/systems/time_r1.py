@@ -38,14 +38,14 @@ def interval(answer: str, truth: Any, facts: Mapping[str, Any]) -> float:
     The last "1.5 to 4" or "1.5 and 4" is read. Where an end is off by more than the clip lasts
     Time-R1's product turns negative; here it is 0.
     """
-    start, end = _two(truth)
+    (start, end), seconds = _two(truth), _duration(facts)
     found = _TIMES.findall(answer)
     if not found:
         return 0.0
     first, last = map(float, found[-1])
     shared = max(0.0, min(last, end) - max(first, start))
     hull = max(last, end) - min(first, start)
-    near = [max(0.0, 1 - abs(a - b) / _duration(facts)) for a, b in ((first, start), (last, end))]
+    near = [max(0.0, 1 - abs(a - b) / seconds) for a, b in ((first, start), (last, end))]
     return shared / hull * near[0] * near[1] if hull > 0 else 0.0
 
 

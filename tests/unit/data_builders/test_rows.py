@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from data_builders.annotations import AnnotationsError, read_rows
 from data_builders.media import image, video
 from data_builders.options import split_question
-from data_builders.rows import questions
+from data_builders.rows import Reading, facts_by_clip, questions
 from data_builders.sample import LETTERS, Sample
 from data_builders.trajectory_filters import leak
 
@@ -234,3 +234,65 @@ def test_json_too_deep_to_be_read_is_a_fault_of_its_file(name: str, tmp_path: Pa
     (tmp_path / name).write_text("[" * 100_000 + "]" * 100_000)
     with pytest.raises(AnnotationsError, match=name):
         read_rows(tmp_path / name)
+
+
+MAPS = Reading(where={"data_source": "SR"}, prefix="map_", clips={"a": {"map": {"bed": [[1, 2]]}}})
+
+
+def test_facts_of_a_clip_come_from_a_file_beside_the_questions(tmp_path: Path) -> None:
+    many = {"answer": "4", "problem_type": "numerical"}
+    rows = [easyr1("How many?", **many, data_source=own) for own in ("SR", "other")]
+    (tmp_path / "q.json").write_text(json.dumps(rows))
+    known, plain = questions(tmp_path / "q.json", "x", "rl", 0.0, MAPS)
+    assert (known.task, known.facts) == ("map_numerical", {"map": {"bed": [[1, 2]]}})
+    assert (plain.task, plain.facts) == ("numerical", {})
+
+
+@pytest.mark.parametrize(
+    ("reading", "said"),
+    [
+        (MAPS._replace(clips={}), "row 1: facts: none about the clip 'a'"),
+        (Reading(fields=("duration",)), "row 1: duration: none, and data.files says"),
+        (Reading(without={"data_source": ("SR",)}), "leaves out all of its 1 rows"),
+    ],
+)
+def test_a_missing_fact_is_named_with_its_row(reading: Reading, said: str, tmp_path: Path) -> None:
+    (tmp_path / "q.json").write_text(json.dumps([easyr1("Why?", answer="4", data_source="SR")]))
+    with pytest.raises(AnnotationsError) as caught:
+        questions(tmp_path / "q.json", "x", "rl", 0.0, reading)
+    assert said in str(caught.value) and str(tmp_path / "q.json") in str(caught.value)
+
+
+def test_a_fact_file_names_its_clips(tmp_path: Path) -> None:
+    (tmp_path / "maps.jsonl").write_text(json.dumps({"video": "a", "map": {}}) + "\n")
+    assert facts_by_clip(tmp_path / "maps.jsonl", "video") == {"a": {"map": {}}}
+    with pytest.raises(AnnotationsError, match="row 1 has no text under 'clip'"):
+        facts_by_clip(tmp_path / "maps.jsonl", "clip")
+
+
+def test_rows_of_other_systems_bring_their_fields(tmp_path: Path) -> None:
+    moment = {
+        "video": "video/a.mp4", "sentence": "It turns.", "timestamp": [1.0, 3.0],
+        "duration": 9.5, "video_start": 0.5, "video_end": 8.0,
+    }  # fmt: skip
+    trace = {**easyr1("Which way?", options=BESIDE, answer=None), "process": "<think>So.</think>",
+             "solution": "<answer>B</answer>", "problem_type": "segmentation"}  # fmt: skip
+    (tmp_path / "q.json").write_text(json.dumps([moment, trace]))
+    read_so = Reading("question_type", ("duration",))
+    with pytest.raises(AnnotationsError, match="row 2: duration"):
+        questions(tmp_path / "q.json", "x", "rl", 0.0, read_so)
+    (sample,) = questions(
+        tmp_path / "q.json",
+        "x",
+        "rl",
+        0.0,
+        read_so._replace(without={"problem_type": ("segmentation",)}),
+    )
+    assert (sample.question, sample.answer, sample.facts) == (
+        "It turns.",
+        [1, 3],
+        {"duration": 9.5},
+    )
+    assert sample.media == (video("video/a.mp4", 0.5, 8.0),)
+    (_, taught) = questions(tmp_path / "q.json", "x", "sft", 0.0)
+    assert (taught.think, taught.answer) == ("So.", "B")
