@@ -150,8 +150,11 @@ def _annotation(model: type[BaseModel], path: list[str]) -> Any:
     if len(path) == 1:
         return field.annotation
     inner = [field.annotation, *get_args(field.annotation)]
-    section = next(c for c in inner if isinstance(c, type) and issubclass(c, BaseModel))
-    return _annotation(section, path[1:])
+    sections = [c for c in inner if isinstance(c, type) and issubclass(c, BaseModel)]
+    if not sections:  # a mapping of anything
+        return Any
+    named = path[1] not in sections[0].model_fields  # of a mapping of sections
+    return _annotation(sections[0], path[1 + named :])
 
 
 def replaced(whole: dict[str, Any], path: list[str], value: Any) -> dict[str, Any] | None:
