@@ -15,7 +15,7 @@ UNKNOWN := $(filter-out $(KNOWN),$(foreach name,$(.VARIABLES),$(if $(filter comm
 $(if $(UNKNOWN),$(error $(UNKNOWN): no such variable; keys of the recipe go into ARGS="key=value ..."))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-banner predict serve test test-weekly setup data review model sft rl stage eval export report plan doctor status run ablate show diff repro publish clean-runs bench lint docs lock
+.PHONY: help demo demo-banner predict serve test test-weekly setup data review model sft rl stage eval export report plan doctor status rehearse run ablate show diff repro publish clean-runs bench lint docs lock
 
 help: ## list the targets
 	@echo "usage: make <target> [RECIPE=$(RECIPE)] [ARGS=\"key=value ...\"]"
@@ -25,7 +25,7 @@ demo: RECIPE = tiny
 demo: demo-banner .venv/ready ## the whole pipeline on a tiny model, without a GPU: data, SFT, GRPO, eval, report
 	@$(CLI) run recipe=$(call QUOTED,RECIPE) $(call WORDS,ARGS)
 
-run setup data review model sft rl eval export report plan doctor status: .venv/ready
+run setup data review model sft rl eval export report plan doctor status rehearse: .venv/ready
 	@$(CLI) $@ recipe=$(call QUOTED,RECIPE) $(call WORDS,ARGS)
 
 demo-banner:
@@ -46,6 +46,7 @@ export: ## write the benchmarks for lmms-eval and VLMEvalKit
 report: ## write runs/RECIPE/report/
 plan: ## print and write every file and command that would run
 doctor: ## check recipe, machine and environments before anything starts
+rehearse: ## RECIPE in small through all that it names, on two CPU cores [ARGS=rehearsal.device=cuda]
 status: ## which stages are done, and why one is stale; ARGS="deep=true" checks every file
 
 ablate: .venv/ready ## run SWEEP=format_weight|group_size|ema_beta|sft_epoch over RECIPE [SWEEP_VALUES=a,b SWEEP_KEY=key SEEDS=0,1]

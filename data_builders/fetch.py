@@ -70,7 +70,7 @@ def fetch(
     HF_TOKEN or `hf auth login`'s. Raises `FetchError`; a full disk raises `OSError` and leaves
     what arrived for the next try.
     """
-    if _is_complete(repository, target):
+    if is_complete(repository, target):
         return target
     retry = tenacity.Retrying(
         stop=tenacity.stop_after_attempt(attempts),
@@ -87,10 +87,14 @@ def fetch(
         with ThreadPoolExecutor(_WORKERS) as pool:
             list(pool.map(lambda file: retry.copy()(_fetch_one, file, target, total), files))
     log.info("%s at %s: %d files in %s", repository.repo, commit, len(files), target)
-    sizes = {file.name: file.size for file in files}
+    list_files(repository, target, commit, {file.name: file.size for file in files})
+    return target
+
+
+def list_files(repository: Repository, target: Path, commit: str, sizes: dict[str, int]) -> None:
+    """Say that `target` holds the files of `repository`, of so many bytes each: all of them."""
     listing = _Listing(repository=repository, commit=commit, sizes=sizes)
     write_file(target / LISTING, listing.model_dump_json(indent=2) + "\n")
-    return target
 
 
 def commit_of(target: Path) -> str:
@@ -98,7 +102,8 @@ def commit_of(target: Path) -> str:
     return _Listing.model_validate_json((target / LISTING).read_bytes()).commit
 
 
-def _is_complete(repository: Repository, target: Path) -> bool:
+def is_complete(repository: Repository, target: Path) -> bool:
+    """Whether `target` holds the files of `repository`."""
     try:
         listing = _Listing.model_validate_json((target / LISTING).read_bytes())
     except (FileNotFoundError, ValidationError):

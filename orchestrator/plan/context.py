@@ -137,9 +137,10 @@ class Context:
 
     def environment(self, name: str, engine: str = "") -> str:
         """The lock a stage installs from: a GPU node needs more than a laptop, where the engine
-        vLLM has a build of its own, in one environment for RL and evaluation.
+        vLLM has a build of its own, in one environment for RL and evaluation. DeepSpeed needs no
+        other there than on a GPU.
         """
-        if self.recipe.cluster.device == "cuda":
+        if self.recipe.cluster.device == "cuda" or engine == "deepspeed":
             return f"{name}-gpu" if (envs.LOCKS / f"{name}-gpu.txt").is_file() else name
         return VLLM_CPU if engine == "vllm" and name in ("rl", "eval") else name
 

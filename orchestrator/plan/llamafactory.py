@@ -42,11 +42,11 @@ def sft(context: Context, name: str, spec: SftStage) -> Stage:
     }
     if spec.zero_stage is not None:
         files["deepspeed.json"] = deepspeed_config(recipe)
-    environment = context.environment("sft")
+    environment = context.environment("sft", "deepspeed" if spec.zero_stage else "")
     train = Command(
         environment,
         ("-m", "reward_plugins.llamafactory_plugin.launch", "train", OUT / "train.yaml"),
-        {**ENVIRON, **loggers.environ(recipe), **_torchrun(recipe)},
+        {**ENVIRON, **loggers.environ(recipe), **_torchrun(recipe), **_no_accelerator(recipe)},
         replace(PROGRESS, whole="early_stopping_steps" not in spec.extra),
         nodes=recipe.cluster.nodes,
         resume=RESUME,
@@ -75,6 +75,12 @@ def _torchrun(recipe: Recipe) -> dict[str, str]:
         return {}
     counts = {"NNODES": recipe.cluster.nodes, "NPROC_PER_NODE": recipe.cluster.gpus_per_node}
     return {"FORCE_TORCHRUN": "1", **{name: str(count) for name, count in counts.items()}}
+
+
+def _no_accelerator(recipe: Recipe) -> dict[str, str]:
+    """DeepSpeed looks for an accelerator unless told that there is none."""
+    without = recipe.cluster.device == "cpu" and recipe.sft.zero_stage is not None
+    return {"DS_ACCELERATOR": "cpu"} if without else {}
 
 
 def train_config(recipe: Recipe, start: Output) -> dict[str, Any]:
@@ -151,14 +157,19 @@ def _optimisation(recipe: Recipe) -> dict[str, Any]:
         "max_steps": sft.max_steps,
         "bf16": sft.precision == "bf16",
         "disable_gradient_checkpointing": not sft.gradient_checkpointing,
-        "use_cpu": recipe.cluster.device == "cpu",
+        # With it transformers leaves DeepSpeed out (5.6.0, training_args.py).
+        "use_cpu": recipe.cluster.device == "cpu" and sft.zero_stage is None,
         "deepspeed": None if sft.zero_stage is None else OUT / "deepspeed.json",
         "seed": recipe.seed,
     }
 
 
 def deepspeed_config(recipe: Recipe) -> dict[str, Any]:
-    """ZeRO with every size left to the Hugging Face trainer (paper Table 5: stage 3)."""
+    """ZeRO with every size left to the Hugging Face trainer (paper Table 5: stage 3).
+
+    Over gloo DeepSpeed 0.18.4 fetches ahead what is not there yet: NaN in every loss, logged as 0.
+    """
+    ahead = 0 if recipe.cluster.device == "cpu" else "auto"
     return {
         "train_batch_size": "auto",
         "train_micro_batch_size_per_gpu": "auto",
@@ -171,7 +182,7 @@ def deepspeed_config(recipe: Recipe) -> dict[str, Any]:
             "overlap_comm": True,
             "contiguous_gradients": True,
             "reduce_bucket_size": "auto",
-            "stage3_prefetch_bucket_size": "auto",
+            "stage3_prefetch_bucket_size": ahead,
             "stage3_param_persistence_threshold": "auto",
             "stage3_gather_16bit_weights_on_model_save": True,
         },

@@ -217,31 +217,47 @@ def _trainer(recipe: Recipe) -> dict[str, Any]:
 
 
 def _cpu(recipe: Recipe) -> dict[str, Any]:
-    """What verl needs to do without an accelerator; `verl_plugin/cpu` holds the rest.
-
-    With several callers of one actor Ray 2.60 died here (`Check failed: erased == 1`), maybe since
-    they are forked from one process: so there is one of each. And vLLM would encode its largest
-    videos to learn what memory they take.
-    """
-    compile_off = {
+    """What verl needs to do without an accelerator; `verl_plugin/cpu` holds the rest."""
+    no_accelerator = {
         f"{key}.use_torch_compile": False
         for key in (ACTOR, f"{ACTOR}.fsdp_config", REF, f"{REF}.fsdp_config")
-    }
-    eager = {
-        f"{ROLLOUT}.enforce_eager": True,
-        f"+{ROLLOUT}.enable_sleep_mode": False,
-        f"+{ROLLOUT}.engine_kwargs.vllm.skip_mm_profiling": True,
-    }
+    } | {f"{ROLLOUT}.free_cache_engine": False}
+    own = _vllm_on_cpu() if recipe.rl.rollout.engine == "vllm" else _demo()
+    return {**no_accelerator, **_laptop(), **own}
+
+
+def _laptop() -> dict[str, Any]:
+    """One worker of each kind: each holds half a GB.
+
+    And with several callers of one actor Ray 2.60 died here (`Check failed: erased == 1`), maybe
+    since they are forked from one process.
+    """
     return {
-        f"{ROLLOUT}.free_cache_engine": False,
-        f"{ROLLOUT}.load_format": "auto",
         f"{ROLLOUT}.agent.num_workers": 1,
         "reward.num_workers": 1,
         "transfer_queue.backend.SimpleStorage.num_data_storage_units": 1,
         "data.dataloader_num_workers": 0,
+    }
+
+
+def _vllm_on_cpu() -> dict[str, Any]:
+    """vLLM's CPU build has no graphs and no sleep, and would encode its largest videos to learn
+    what memory they take.
+    """
+    return {
+        f"{ROLLOUT}.enforce_eager": True,
+        f"+{ROLLOUT}.enable_sleep_mode": False,
+        f"+{ROLLOUT}.engine_kwargs.vllm.skip_mm_profiling": True,
+    }
+
+
+def _demo() -> dict[str, Any]:
+    """Of the rollout by Hugging Face generate: it reads weights itself, and its steps are so short
+    that verl's polls would be most of their time.
+    """
+    return {
+        f"{ROLLOUT}.load_format": "auto",
         "+trainer.v1.sampler.sampler_kwargs.poll_interval": 0.05,
-        **compile_off,
-        **(eager if recipe.rl.rollout.engine == "vllm" else {}),
     }
 
 

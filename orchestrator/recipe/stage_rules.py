@@ -17,8 +17,9 @@ def of_stage(recipe: Recipe, kind: str) -> Iterator[str]:
 
 
 def _sft(recipe: Recipe) -> Iterator[str]:
-    if recipe.cluster.device == "cpu" and recipe.sft.precision == "bf16":
-        yield "sft.precision: training on a cpu is proven in fp32 only"
+    sft = recipe.sft
+    if recipe.cluster.device == "cpu" and sft.precision == "bf16" and sft.zero_stage is None:
+        yield "sft.precision: bf16 on a cpu is proven with sft.zero_stage=3 only; set fp32"
 
 
 def _sample(recipe: Recipe) -> Iterator[str]:

@@ -49,7 +49,7 @@ def _where(command: Command) -> str:
 def show_deviations(recipe: Recipe, console: Console) -> None:
     """Print where the recipe differs from the paper or its released code, value by value."""
     console.say("\n[bold cyan]beside the paper and its released code[/]")
-    _table([("key", "here", "paper", "released code"), *deviations(recipe)], console)
+    table([("key", "here", "paper", "released code"), *deviations(recipe)], console)
 
 
 def show_views(recipe: Recipe, console: Console) -> None:
@@ -63,10 +63,11 @@ def show_views(recipe: Recipe, console: Console) -> None:
         for v in seen
     ]
     names = ("stage", "fps", "frames", "pixels a frame", "visual tokens", "as")
-    _table([names, *rows], console)
+    table([names, *rows], console)
 
 
-def _table(rows: Sequence[Sequence[str]], console: Console) -> None:
+def table(rows: Sequence[Sequence[str]], console: Console) -> None:
+    """Print rows of cells, each column as wide as its widest."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]

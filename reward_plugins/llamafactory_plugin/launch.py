@@ -11,13 +11,14 @@ import yaml
 from llamafactory import launcher
 
 from reward_plugins import positions, sizes, vision
-from reward_plugins.llamafactory_plugin import whole
+from reward_plugins.llamafactory_plugin import cpu, whole
 
 WORKER = Path(__file__).with_name("worker.py")
 
 if __name__ == "__main__":
     config = yaml.safe_load(Path(sys.argv[2]).read_text())
     sizes.check(Path(config["dataset_dir"]) / "frames.json", config["model_name_or_path"])
+    cpu.install()
     positions.install()
     vision.install()
     whole.install()

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import copy
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
@@ -35,18 +37,35 @@ def install() -> None:
 
     @wraps(own)
     def get_dataset(
-        template: Any, model_args: Any, data_args: Any, *rest: Any, **given: Any
+        template: Any, model_args: Any, data_args: Any, training_args: Any, **given: Any
     ) -> dict[str, Any]:
-        weights.check(model_args.model_name_or_path)
+        with _unsharded(training_args):
+            weights.check(model_args.model_name_or_path)
         if data_args.packing:  # fills samples up to the limit, and cuts at it
-            return dict(own(template, model_args, data_args, *rest, **given))
+            return dict(own(template, model_args, data_args, training_args, **given))
         uncut = copy.copy(data_args)
         uncut.cutoff_len = UNCUT
-        module: dict[str, Any] = own(template, model_args, uncut, *rest, **given)
+        module: dict[str, Any] = own(template, model_args, uncut, training_args, **given)
         _check(module["train_dataset"], data_args.cutoff_len)
         return module
 
     workflow.get_dataset = get_dataset
+
+
+@contextmanager
+def _unsharded(training_args: Any) -> Iterator[None]:
+    """Under ZeRO-3 transformers shards whatever it reads, and refuses to read names and shapes
+    alone (5.6.0, integrations/accelerate.py:132).
+    """
+    from transformers.integrations import deepspeed
+
+    config = getattr(training_args, "hf_deepspeed_config", None)
+    deepspeed.unset_hf_deepspeed_config()
+    try:
+        yield
+    finally:
+        if config is not None:
+            deepspeed.set_hf_deepspeed_config(config)
 
 
 def _check(dataset: Any, most: int) -> None:

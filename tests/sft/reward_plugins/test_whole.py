@@ -3,6 +3,7 @@
 import json
 import logging
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,10 +12,12 @@ from llamafactory.hparams import get_train_args
 from llamafactory.model import load_tokenizer
 from llamafactory.train.sft import workflow
 from safetensors.torch import load_file, save_file
+from transformers.integrations import deepspeed
 
 from data_builders import tiny_model
 from data_builders.sample import write_samples
 from data_builders.specs import FrameSpec, PromptSpec, TinyModelSpec
+from reward_plugins import weights
 from reward_plugins.llamafactory_plugin import whole
 from reward_plugins.weights import WeightsError
 from tests.givens import question
@@ -93,3 +96,24 @@ def test_half_a_checkpoint_is_no_base(root: Path, monkeypatch: pytest.MonkeyPatc
     save_file(dict(list(load_file(file).items())[::2]), file, metadata={"format": "pt"})
     with pytest.raises(WeightsError, match="are missing, and would be random"):
         dataset(root, 10_000, monkeypatch)
+
+
+class ZeroThree:
+    """What transformers asks of DeepSpeed's configuration."""
+
+    def is_zero3(self) -> bool:
+        return True
+
+
+def test_weights_are_looked_at_under_zero_3_too(root: Path) -> None:
+    """transformers refuses there to read names and shapes alone; the trainer's setting stays."""
+    config = ZeroThree()
+    deepspeed.set_hf_deepspeed_config(config)
+    try:
+        with pytest.raises(WeightsError, match="Zero-3"):
+            weights.check(root / "model")
+        with whole._unsharded(SimpleNamespace(hf_deepspeed_config=config)):
+            weights.check(root / "model")
+        assert deepspeed.is_deepspeed_zero3_enabled()
+    finally:
+        deepspeed.unset_hf_deepspeed_config()
