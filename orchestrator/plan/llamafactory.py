@@ -60,7 +60,7 @@ def sft(context: Context, name: str, spec: SftStage) -> Stage:
             Command("orchestrator", ("-m", "orchestrator.run.sft_outputs", OUT)),
         ),
         files,
-        (*PREPARED, "reward_plugins/llamafactory_plugin"),
+        (*PREPARED, "reward_plugins/imports.py", "reward_plugins/llamafactory_plugin"),
         replace(context.resources(context.node_gpus), nodes=recipe.cluster.nodes),
         layout=replace(LAYOUT, ranks=recipe.devices),
     )
@@ -165,11 +165,7 @@ def _optimisation(recipe: Recipe) -> dict[str, Any]:
 
 
 def deepspeed_config(recipe: Recipe) -> dict[str, Any]:
-    """ZeRO with every size left to the Hugging Face trainer (paper Table 5: stage 3).
-
-    Over gloo DeepSpeed 0.18.4 fetches ahead what is not there yet: NaN in every loss, logged as 0.
-    """
-    ahead = 0 if recipe.cluster.device == "cpu" else "auto"
+    """ZeRO with every size left to the Hugging Face trainer (paper Table 5: stage 3)."""
     return {
         "train_batch_size": "auto",
         "train_micro_batch_size_per_gpu": "auto",
@@ -182,7 +178,7 @@ def deepspeed_config(recipe: Recipe) -> dict[str, Any]:
             "overlap_comm": True,
             "contiguous_gradients": True,
             "reduce_bucket_size": "auto",
-            "stage3_prefetch_bucket_size": ahead,
+            "stage3_prefetch_bucket_size": "auto",
             "stage3_param_persistence_threshold": "auto",
             "stage3_gather_16bit_weights_on_model_save": True,
         },

@@ -10,14 +10,18 @@ import sys
 from pathlib import Path
 
 from orchestrator.errors import StageError
-from orchestrator.run import history
+from orchestrator.run import history, sound
 from reward_plugins.files import replacement, write_file
 
 
 def main(directory: Path) -> None:
-    """Give a finished SFT stage names for its checkpoints, and its metrics in the common form."""
+    """Give a finished SFT stage names for its checkpoints, and its metrics in the common form.
+
+    Raises `StageError` for one that has nothing to show for it.
+    """
     name_checkpoints(directory)
     rows = history.sft(directory / "checkpoints")
+    sound.check(directory / "checkpoints", rows)
     write_file(directory / history.FILE, history.to_text(rows))
 
 
