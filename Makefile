@@ -70,7 +70,7 @@ serve: .venv/ready ## ask a run's checkpoints about clips on a local page [MODEL
 test: .venv/ready ## all tests, with a short end-to-end run through both real trainers
 	@UV=$(call QUOTED,UV) tests/run
 test-weekly: .venv/ready ## hours: many more examples, and runs that are killed, damaged and repeated
-	@UV=$(call QUOTED,UV) tests/weekly
+	@UV=$(call QUOTED,UV) tests/run-weekly
 lint: .venv/ready ## format, lint, types, import contracts
 	.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy && .venv/bin/lint-imports
 bench: .venv/ready ## the measured numbers; BENCH="demo" times the demo in a fresh clone

@@ -56,7 +56,7 @@ class StandIns:
         if isinstance(spec.rows, Repository):
             self._put(spec.rows, home / "rows", rows)
         if isinstance(spec.clips, Repository):
-            clips = _zipped([*self.sft, *self.rl], self.home)
+            clips = self._packed([*self.sft, *self.rl], "videos", ".zip")
             self._put(spec.clips, home / "clips", {"videos.zip": clips})
 
     def camerabench(self) -> None:
@@ -84,28 +84,52 @@ class StandIns:
     def shotbench_movement(self) -> None:
         """ShotBench's questions about camera movement, and their clips."""
         choices = [s for s in self.test if s.task == "multiple_choice"]
-        rows = [
-            {
-                "index": number,
-                "type": json.dumps(["video"]),
-                "path": json.dumps([f"videos/{_name(s)}"]),
-                "question": s.question,
-                "options": json.dumps(dict(zip(s.letters, s.options, strict=True))),
-                "answer": s.answer,
-                "category": "camera movement",
-            }
-            for number, s in enumerate(choices)
-        ]
-        table = io.StringIO(newline="")
-        writer = csv.DictWriter(table, list(rows[0]), delimiter="\t")
-        writer.writeheader()
-        writer.writerows(rows)
         source = catalogue.SHOTBENCH.model_copy(update={"patterns": ("test.tsv", "videos.tar")})
+        rows = [_shot(sample, number, "video") for number, sample in enumerate(choices)]
         files: dict[str, str | bytes] = {
-            "test.tsv": table.getvalue(),
-            "videos.tar": _tarred(choices, self.home),
+            "test.tsv": _tsv(rows),
+            "videos.tar": self._packed(choices, "videos", ".tar"),
         }
         self._put(source, self.downloads / "shotbench" / "movement", files)
+
+    def shotbench(self) -> None:
+        """ShotBench's questions, most of them on still images."""
+        choices = [s for s in self.test if s.task == "multiple_choice"]
+        videos, stills = choices[::4], [s for n, s in enumerate(choices) if n % 4]
+        shown = [*((s, "video") for s in videos), *((s, "image") for s in stills)]
+        rows = [_shot(sample, number, kind) for number, (sample, kind) in enumerate(shown)]
+        files: dict[str, str | bytes] = {
+            "test.tsv": _tsv(rows),
+            "images.tar": self._packed(stills, "images", ".tar"),
+            "videos.tar": self._packed(videos, "videos", ".tar"),
+        }
+        self._put(catalogue.SHOTBENCH, self.downloads / "shotbench" / "downloads", files)
+
+    def shotqa(self) -> None:
+        """ShotQA: chats on still images for SFT, on both for GRPO."""
+        videos = self.rl[::2]
+        stills = [s for s in self.rl if s not in videos]
+        files: dict[str, str | bytes] = {
+            "shotqa_sft.json": _json([_shot_chat(s, "image") for s in self.sft]),
+            "shotqa_grpo.json": _json(
+                [
+                    *(_shot_chat(s, "video", "solution") for s in videos),
+                    *(_shot_chat(s, "image", "solution") for s in stills),
+                ]
+            ),
+            "images.zip": self._packed([*self.sft, *stills], "images", ".zip"),
+            "videos.zip": self._packed(videos, "videos", ".zip"),
+        }
+        self._put(catalogue.SHOTQA, self.downloads / "shotqa" / "downloads", files)
+
+    def _packed(self, samples: Sequence[Sample], folder: str, suffix: str) -> bytes:
+        """An archive of the samples' clips, or of the first frame of each in `images`."""
+        paths = {_name(sample): self.home / sample.clip for sample in samples}
+        if folder == "images":
+            files = {f"{folder}/{_still(name)}": _first_frame(p) for name, p in paths.items()}
+        else:
+            files = {f"{folder}/{name}": path.read_bytes() for name, path in paths.items()}
+        return {".tar": _tarred, ".zip": _zipped}[suffix](files)
 
     def _put(self, repository: Repository, target: Path, files: Mapping[str, str | bytes]) -> None:
         if is_complete(repository, target):
@@ -118,7 +142,9 @@ class StandIns:
 
 WRITERS: dict[str, Callable[[StandIns], None]] = {
     "camerabench": StandIns.camerabench,
+    "shotbench": StandIns.shotbench,
     "shotbench_camera_movement": StandIns.shotbench_movement,
+    "shotqa": StandIns.shotqa,
 }
 """By source, what writes its stand-ins."""
 
@@ -178,21 +204,69 @@ def _lines(rows: Sequence[object]) -> str:
     return "".join(json.dumps(row) + "\n" for row in rows)
 
 
-def _clips(samples: Sequence[Sample], home: Path) -> dict[str, Path]:
-    return {_name(sample): home / sample.clip for sample in samples}
+def _shot(sample: Sample, number: int, kind: str) -> dict[str, object]:
+    """A row of ShotBench's test.tsv."""
+    name = f"videos/{_name(sample)}" if kind == "video" else f"images/{_still(_name(sample))}"
+    return {
+        "index": number,
+        "type": json.dumps([kind]),
+        "path": json.dumps([name]),
+        "question": sample.question,
+        "options": json.dumps(dict(zip(sample.letters, sample.options, strict=True))),
+        "answer": sample.answer,
+        "category": "camera movement",
+    }
 
 
-def _zipped(samples: Sequence[Sample], home: Path) -> bytes:
+def _shot_chat(sample: Sample, kind: str, answer: str = "reply") -> dict[str, object]:
+    """A row of ShotQA's, as ms-swift reads it; for GRPO the answer is its `solution`."""
+    asked = "\n".join([f"Question: {sample.question}", "Options:", *_lettered(sample)])
+    right = f"<answer>{sample.answer}</answer>"
+    reply = [{"role": "assistant", "content": str(sample.answer)}] if answer == "reply" else []
+    shown = {"video": {"videos": [_name(sample)]}, "image": {"images": [_still(_name(sample))]}}
+    return {
+        "messages": [{"role": "user", "content": f"<{kind}>{asked}"}, *reply],
+        **shown[kind],
+        **({"solution": right} if answer == "solution" else {}),
+    }
+
+
+def _still(name: str) -> str:
+    return f"{PurePosixPath(name).stem}.png"
+
+
+def _first_frame(clip: Path) -> bytes:
+    """A PNG."""
+    import av
+
+    with av.open(str(clip)) as container:
+        frame = next(container.decode(video=0))
     packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        for name, path in _clips(samples, home).items():
-            archive.write(path, f"videos/{name}")
+    frame.to_image().save(packed, "PNG")
     return packed.getvalue()
 
 
-def _tarred(samples: Sequence[Sample], home: Path) -> bytes:
+def _tsv(rows: Sequence[Mapping[str, object]]) -> str:
+    table = io.StringIO(newline="")
+    writer = csv.DictWriter(table, list(rows[0]), delimiter="\t")
+    writer.writeheader()
+    writer.writerows(rows)
+    return table.getvalue()
+
+
+def _zipped(files: Mapping[str, bytes]) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return packed.getvalue()
+
+
+def _tarred(files: Mapping[str, bytes]) -> bytes:
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
-        for name, path in _clips(samples, home).items():
-            archive.add(path, f"videos/{name}")
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
     return packed.getvalue()

@@ -12,6 +12,7 @@ from orchestrator.doctor.machine import Verdict, machine
 from orchestrator.doctor.memory import kv_tokens
 from orchestrator.doctor.network import network
 from orchestrator.doctor.parsers import parsed
+from orchestrator.doctor.rehearsal import rehearsal
 from orchestrator.doctor.sheets import Gpu, local_gpu
 from orchestrator.plan.make import Plan
 from orchestrator.recipe import Recipe
@@ -28,6 +29,7 @@ def examine(plan: Plan) -> Iterator[Verdict]:
     yield from network(plan)
     yield from environments(plan)
     yield from parsed(plan)
+    yield from rehearsal(plan)
 
 
 def memory(recipe: Recipe, gpu: Gpu) -> Iterator[Verdict]:

@@ -60,8 +60,16 @@ def load_spec(device: str) -> RehearsalSpec:
 
 
 def rehearsed(name: str, overrides: Sequence[str], spec: RehearsalSpec) -> tuple[Recipe, Recipe]:
-    """The recipe under `overrides`, and the same as it is rehearsed."""
+    """The recipe under `overrides`, and the same as it is rehearsed.
+
+    Raises `RecipeError` for a backbone of which no small one can be built.
+    """
     recipe = load_recipe(name, overrides)
+    if not recipe.sft.template.startswith("qwen2"):
+        raise RecipeError(
+            f"recipe {recipe.name!r} can't be rehearsed: small models are built of Qwen2.5-VL's "
+            f"architecture alone, and sft.template={recipe.sft.template} is of another"
+        )
     ours = dict(_alive(recipe, {**spec.size, **spec.hardware}))
     others = [word for word in overrides if word.lstrip("+~").partition("=")[0] not in ours]
     return recipe, load_recipe(name, [*others, *to_hydra(ours)])

@@ -2,51 +2,50 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.console import Console
-from orchestrator.errors import RecipeError
-from orchestrator.plan.make import make_plan
+from orchestrator.errors import StageError
+from orchestrator.plan.make import Plan, make_plan
 from orchestrator.plan.stage import ROOT
 from orchestrator.recipe import Recipe
 from orchestrator.rehearse.changes import (
-    Change,
     RehearsalSpec,
     load_spec,
     recipe_changes,
     rehearsed,
     trainer_changes,
 )
-from orchestrator.rehearse.watch import Watch
-from orchestrator.run.launch import launch
-from orchestrator.show import table
+from orchestrator.rehearse.report import Invariant, Report
+from orchestrator.verbs.plan import table
+from reward_plugins.files import write_file
 
-OPTION = "rehearsal.device"
 FOLDER = ".rehearsal"
 """Below the runs: what stand-ins made is no stage of a run that is meant."""
 
 
-def rehearse(name: str, arguments: Sequence[str], runs: Path, console: Console) -> None:
+PEAK = "peak_bytes.json"
+
+
+def rehearse(
+    name: str, overrides: Sequence[str], device: str, runs: Path, console: Console
+) -> None:
     """The recipe in small through all that it names, with a table of what must hold.
 
-    `arguments` are overrides and `rehearsal.device=cpu|cuda`. Raises `RecipeError` for a recipe
-    that can't be rehearsed.
+    `device` is cpu or cuda. Raises `RecipeError` for a recipe
+    that can't be rehearsed, and `StageError` where something does not hold.
     """
-    spec = load_spec(_device(arguments))
-    overrides = [word for word in arguments if not word.startswith(f"{OPTION}=")]
+    spec = load_spec(device)
     recipe, small = rehearsed(name, overrides, spec)
+    changes = [*recipe_changes(recipe, small, spec), *trainer_changes(small)]
     console.say(f"[bold cyan]what the rehearsal of {recipe.name} changes[/]")
-    _show(recipe_changes(recipe, small, spec), console)
-    console.say("\n[bold cyan]and what the device changes in what the stages read[/]")
-    _show(trainer_changes(small), console)
-    home = runs / FOLDER
+    rows = [(c.key, c.old, "→", c.new, c.why) for c in changes]
+    table([("key", "recipe", "", "rehearsal", "why"), *rows], console)
     _stand_ins(small, spec, console)
-    plan = make_plan(small, home)
-    console.announce(plan, plan.stages)
-    with Watch(plan.stages) as watch:
-        launch(plan, plan.stages, console)
-    console.say(f"peak {watch.peak / 1e9:.1f} GB, killed {watch.killed}")
+    found, missed = _run(make_plan(small, runs / FOLDER), spec, console)
+    _report(Report(recipe.name, changes, found, missed), runs / recipe.name, console)
 
 
 def _stand_ins(recipe: Recipe, spec: RehearsalSpec, console: Console) -> None:
@@ -60,13 +59,29 @@ def _stand_ins(recipe: Recipe, spec: RehearsalSpec, console: Console) -> None:
                 made.write(source, (recipe.data.files or {}).get(source))
 
 
-def _device(arguments: Sequence[str]) -> str:
-    given = [word.partition("=")[2] for word in arguments if word.startswith(f"{OPTION}=")]
-    if len(set(given)) > 1:
-        raise RecipeError(f"{OPTION}: given {len(set(given))} different values; leave one")
-    return given[0] if given else "cpu"
+def _run(
+    plan: Plan, spec: RehearsalSpec, console: Console
+) -> tuple[list[Invariant], Sequence[str]]:
+    """What holds and what does not once all of it has run, and what that does not cover."""
+    from orchestrator.rehearse.invariants import NOT_COVERED, ONLY_GPU, invariants
+    from orchestrator.rehearse.watch import Watch
+    from orchestrator.run.launch import launch  # not needed to plan
+
+    console.announce(plan, plan.stages)
+    with Watch(plan.stages) as watch:
+        launch(plan, plan.stages, console)
+    path = plan.directory / PEAK  # of stages that were done before, too
+    peak = {**(json.loads(path.read_text()) if path.is_file() else {}), **watch.peak}
+    write_file(path, json.dumps(peak))
+    with console.waiting("looking at what must hold"):
+        found = list(invariants(plan, peak, spec.stand_ins))
+    on_cpu = plan.recipe.cluster.device == "cpu"
+    return found, (*NOT_COVERED, *(ONLY_GPU if on_cpu else ()))
 
 
-def _show(changes: Sequence[Change], console: Console) -> None:
-    rows = [(c.key, c.old, "→", c.new, c.why) for c in changes]
-    table([("key", "recipe", "", "rehearsal", "why"), *rows], console)
+def _report(report: Report, folder: Path, console: Console) -> None:
+    report.write(folder)
+    report.show(console)
+    if wrong := [row.name for row in report.invariants if not row.right]:
+        raise StageError(f"rehearsal of {report.recipe}: does not hold: {'; '.join(wrong)}")
+    console.say(f"[bold]rehearsal[/] is in {folder / 'rehearsal.md'}")

@@ -6,26 +6,29 @@ A trainer is killed once it has saved a checkpoint, so that it has to go on from
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
-from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from orchestrator.plan.stage import Stage
+
+if TYPE_CHECKING:
+    import psutil
 
 SECONDS = 1.0
 """Between two looks."""
 
 
 class Watch(AbstractContextManager["Watch"]):
-    """Looks at this process and its children, in a thread of its own."""
+    """Looks at all processes of the stages, in a thread of its own."""
 
     def __init__(self, stages: Sequence[Stage]) -> None:
-        self.peak = 0
-        """Bytes of memory of all of them together, shared pages counted once."""
-        self.killed: dict[str, str] = {}
-        """By stage, the checkpoint behind which its trainer was killed."""
-        self._waiting = [stage for stage in stages if stage.layout is not None]
+        self.peak: dict[str, int] = {}
+        """Most bytes of memory of all of them together while a stage ran, shared pages counted
+        once."""
+        self._stages = stages
+        self._waiting = [s for s in stages if s.layout is not None and not has_saved(s)]
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
 
@@ -44,47 +47,55 @@ class Watch(AbstractContextManager["Watch"]):
 
     def _look(self) -> None:
         while not self._ended.wait(SECONDS):
-            self._measure()
+            for stage in self._stages:
+                if commands := list(_commands(str(stage.directory))):
+                    self.peak[stage.name] = max(self.peak.get(stage.name, 0), _memory(commands))
             for stage in [*self._waiting]:
-                if checkpoint := saved(stage):
+                if has_saved(stage):
                     self._waiting.remove(stage)
-                    if _kill(stage):
-                        self.killed[stage.name] = checkpoint
-
-    def _measure(self) -> None:
-        import psutil  # not needed to plan
-
-        total = 0
-        for process in psutil.Process().children(recursive=True):
-            with suppress(psutil.Error):
-                total += process.memory_full_info().pss
-        self.peak = max(self.peak, total)
+                    _kill(stage)
 
 
-def saved(stage: Stage) -> str | None:
-    """The first whole checkpoint of a stage, by the file that its trainer writes last."""
+def has_saved(stage: Stage) -> bool:
+    """Whether a stage has a whole checkpoint, by the file that its trainer writes last."""
     layout, folder = stage.layout, stage.directory / "checkpoints"
     if layout is None:
-        return None
+        return False
     if layout.tracker is not None:
-        whole = (folder / layout.tracker).is_file()
-        found = sorted(folder.glob(f"{layout.prefix}*")) if whole else []
-    else:
-        found = [path.parent for path in folder.glob(f"{layout.prefix}*/{layout.last_file}")]
-    return next((path.name for path in found), None)
+        return (folder / layout.tracker).is_file()
+    return any(folder.glob(f"{layout.prefix}*/{layout.last_file}"))
 
 
-def _kill(stage: Stage) -> bool:
-    """End the command that trains, as the kernel would; False where it has ended."""
+def _commands(directory: str) -> Iterator[psutil.Process]:
+    """The commands that run in a stage's directory: a supervisor has them, not this process."""
+    import psutil  # not needed to plan
+
+    for process in psutil.process_iter(["cmdline"]):
+        if any(word.startswith(directory) for word in process.info["cmdline"] or ()):
+            yield process
+
+
+def _memory(commands: Sequence[psutil.Process]) -> int:
+    """Of the commands' trees and of this process's, where Ray and its workers are."""
     import psutil
 
-    training = stage.training
-    if training is None:
-        return False
-    words = [str(Path(word)) for word in training.argv]
-    for process in psutil.Process().children(recursive=True):
+    trees = {process.pid: process for process in (*commands, psutil.Process())}
+    for root in [*trees.values()]:
         with suppress(psutil.Error):
-            if process.cmdline()[1:] == words:
+            trees |= {child.pid: child for child in root.children(recursive=True)}
+    total = 0
+    for process in trees.values():
+        with suppress(psutil.Error):
+            total += process.memory_full_info().pss
+    return total
+
+
+def _kill(stage: Stage) -> None:
+    """End the command that trains, as the kernel would, unless it has ended."""
+    import psutil
+
+    words = list(stage.training.argv) if stage.training else []
+    for process in _commands(str(stage.directory)):
+        with suppress(psutil.Error):
+            if words and process.cmdline()[1:] == words:
                 process.kill()
-                return True
-    return False

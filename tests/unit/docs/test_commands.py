@@ -17,6 +17,7 @@ from orchestrator.console import Console
 from orchestrator.plan.make import make_plan
 from orchestrator.plan.stage import ROOT
 from orchestrator.recipe import load_recipe
+from orchestrator.rehearse.changes import load_spec, rehearsed
 from orchestrator.verbs import VERBS
 from orchestrator.verbs.arguments import RecipeArguments, split
 from orchestrator.verbs.recipes import ABOUT, StageArguments, StatusArguments
@@ -29,7 +30,6 @@ OWN = "camreasoner "
 STARTS = ("make ", "python", ".venv/bin/", OWN)
 NO_VERBS = {"help", "test", "test-weekly", "lint", "bench", "docs", "lock"}
 """Targets of make that are not about a recipe or a run."""
-OPTIONS = {"status": StatusArguments, "rehearse": RehearseArguments}
 
 
 def shown() -> Iterator[str]:
@@ -87,8 +87,14 @@ def arrives(verb: str, words: list[str], runs: Path) -> None:
     elif verb == "stage":
         staged, overrides = split(verb, StageArguments, words)
         assert staged.stage in load_recipe(staged.recipe, overrides).stages
-    elif verb in ABOUT or verb in OPTIONS:
-        about, overrides = split(verb, OPTIONS.get(verb, RecipeArguments), words)
+    elif verb == "rehearse":
+        meant, overrides = split(verb, RehearseArguments, words)
+        _, small = rehearsed(meant.recipe, overrides, load_spec(meant.device))
+        assert make_plan(small, runs).stages
+    elif verb in ABOUT or verb == "status":
+        about, overrides = split(
+            verb, StatusArguments if verb == "status" else RecipeArguments, words
+        )
         assert make_plan(load_recipe(about.recipe, overrides), runs).stages
     else:
         lists = verb == "clean-runs" or (verb == "show" and len(words) == 1)  # of no run at all
