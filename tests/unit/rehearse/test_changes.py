@@ -142,5 +142,5 @@ def test_the_list_is_of_recipe_keys() -> None:
 
 
 def test_another_architecture_is_refused() -> None:
-    with pytest.raises(RecipeError, match="sft.template=qwen3_vl_nothink is of another"):
+    with pytest.raises(RecipeError, match=r"sft\.template=qwen3_vl_nothink is of another"):
         rehearsed("camreasoner_qwen3vl_8b", [], load_spec("cpu"))
