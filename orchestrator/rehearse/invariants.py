@@ -19,7 +19,8 @@ from orchestrator.run import history, manifest, sound
 LOSSES = ("loss", "actor/loss", "actor/pg_loss")
 NOT_COVERED = (
     "the exchange of weights itself (only that rollout and actor agree after it)",
-    "EasyR1",
+    "EasyR1, and other architectures than Qwen2.5-VL's",
+    "a head apart from the embedding (7B has one; the small model has one for both, as 3B)",
     "fetching (stand-ins lie where fetched files are kept)",
     "memory and time of the real sizes (make plan and make doctor estimate them)",
     "more than one node",
