@@ -11,12 +11,12 @@ import yaml
 
 from data_builders.specs import Spec, SyntheticSpec
 from orchestrator.errors import RecipeError
+from orchestrator.places import RECIPES
 from orchestrator.plan.extra import flat
 from orchestrator.plan.make import make_plan
 from orchestrator.plan.stage import Stage
 from orchestrator.plan.values import Output, RunTime, replaced
 from orchestrator.recipe import Recipe, load_recipe
-from orchestrator.recipe.load import RECIPES
 from reward_plugins.verl_plugin.overrides import to_hydra
 
 FOLDER = RECIPES / "rehearsal"

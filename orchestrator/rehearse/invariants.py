@@ -14,7 +14,8 @@ from orchestrator.recipe.stages import RlStage, SftStage
 from orchestrator.rehearse.policy import of_policy
 from orchestrator.rehearse.probe import numbering
 from orchestrator.rehearse.report import Invariant
-from orchestrator.run import history, manifest, sound
+from orchestrator.run import history, sound
+from orchestrator.run.attempts import read_attempts
 
 LOSSES = ("loss", "actor/loss", "actor/pg_loss")
 NOT_COVERED = (
@@ -85,8 +86,8 @@ def _range(steps: list[int]) -> str:
 
 def _resumed(stage: Stage) -> Invariant:
     """The trainer was killed behind its first checkpoint, and went on from there."""
-    attempts = manifest.attempts(stage.directory)
-    source = attempts[-1].get("resumed_from")
+    attempts = read_attempts(stage.directory)
+    source = attempts[-1].resumed_from
     figure = f"{len(attempts)} attempts, the last from {source or 'the start'}"
     right = len(attempts) > 1 and bool(source)
     name = f"{stage.name}: killed behind its first checkpoint"

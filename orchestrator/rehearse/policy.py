@@ -11,7 +11,7 @@ import numpy as np
 
 from data_builders.specs import SyntheticSpec
 from orchestrator.doctor.advice import text_tokens
-from orchestrator.doctor.backbones import visual_tokens
+from orchestrator.doctor.sheets import visual_tokens
 from orchestrator.plan.stage import Stage
 from orchestrator.recipe import Recipe
 from orchestrator.recipe.rl import RlSpec
