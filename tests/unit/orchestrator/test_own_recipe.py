@@ -41,8 +41,3 @@ def test_mistakes_of_an_own_recipe_are_said_as_any_others(tmp_path: Path) -> Non
     path.write_text("defaults: [experiment/none]\n")
     with pytest.raises(RecipeError, match="experiment/none"):
         load_recipe(str(path))
-
-
-def test_an_installation_without_recipes_says_so(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="run in a checkout"):
-        load_recipe("tiny", root=tmp_path / "recipes")
