@@ -84,6 +84,8 @@ def split(verb: str, model: type[A], words: Sequence[str]) -> tuple[A, list[str]
     values: dict[str, str] = {}
     others: list[str] = []
     for word in words:
+        if word in ("--help", "-h"):
+            raise RecipeError(usage(verb, model))
         key, equals, value = word.partition("=")
         if word.startswith("-") or not (equals or word.startswith("~")):
             raise RecipeError(f"{_renamed(word, model, values)}\n{usage(verb, model)}")

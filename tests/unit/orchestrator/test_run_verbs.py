@@ -156,6 +156,7 @@ def test_without_a_verb_the_usage_is_shown_whole(
 @pytest.mark.parametrize(
     ("words", "instead"),
     [
+        (["predict", "--help"], "error: usage: camreasoner predict clip=... [key=value ...]"),
         (["show", "tiny"], "write run=tiny"),
         (["diff", "a", "b"], "write run=a"),
         (["publish", "--repo=me/it"], "write repo=me/it"),
