@@ -97,11 +97,6 @@ def list_files(repository: Repository, target: Path, commit: str, sizes: dict[st
     write_file(target / LISTING, listing.model_dump_json(indent=2) + "\n")
 
 
-def commit_of(target: Path) -> str:
-    """The commit of what `fetch` brought to `target`."""
-    return _Listing.model_validate_json((target / LISTING).read_bytes()).commit
-
-
 def is_complete(repository: Repository, target: Path) -> bool:
     """Whether `target` holds the files of `repository`."""
     try:

@@ -103,14 +103,6 @@ def _ramp(
     return ramp
 
 
-def motion_of(path: CameraPath) -> MotionName:
-    """The one primitive that `path` makes; `ValueError` when it makes several."""
-    made = motions_of(path)
-    if len(made) > 1:
-        raise ValueError(f"the camera path mixes {', '.join(made)}: it has no single name")
-    return made[0]
-
-
 def motions_of(path: CameraPath) -> tuple[MotionName, ...]:
     """The primitives that `path` makes, ("static",) if none, with respect to its first frame."""
     moved = path.rotations()[0].T @ (path.position[-1] - path.position[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from huggingface_hub import constants
 
 from data_builders import fetch as fetching
 from data_builders.blob import git_blob_sha1
-from data_builders.fetch import commit_of, fetch
+from data_builders.fetch import LISTING, fetch
 from data_builders.repositories import FetchError
 from data_builders.source_specs import Repository
 
@@ -243,7 +244,7 @@ def test_a_folder_on_github_is_fetched_whole_and_once(github: FakeGitHub, tmp_pa
     asked = len(github.requests)
     assert _tree(fetch(ON_GITHUB, tmp_path)) == WANTED
     assert len(github.requests) == asked == 3
-    assert commit_of(tmp_path) == "c1"
+    assert json.loads((tmp_path / LISTING).read_text())["commit"] == "c1"
 
 
 @pytest.mark.parametrize("path", ["tree", "data/sub/two three.jsonl"])
