@@ -17,7 +17,8 @@ from pathlib import Path
 from rich.markup import escape
 
 from orchestrator.console import Console
-from orchestrator.plan.stage import Layout, Stage
+from orchestrator.plan.stage import Layout, Progress, Stage
+from orchestrator.run.progress import ProgressRows
 from reward_plugins.files import remove, write_file
 
 ZIP_ERRORS = (
@@ -51,6 +52,21 @@ def newest(stage: Stage, console: Console) -> Path | None:
     if layout.tracker is not None:
         _track(directory / layout.tracker, whole)
     return whole
+
+
+def is_last(checkpoint: Path, progress: Progress) -> bool:
+    """Whether `checkpoint` is of the last update planned: going on, a trainer would make another.
+
+    Told by the Hugging Face trainer's own state (transformers 5.6.0, trainer.py:1715: it looks at
+    `max_steps` behind an update only), else by the plan, or by what the
+    trainer's progress shows.
+    """
+    state = checkpoint / "trainer_state.json"
+    if state.is_file():
+        total = json.loads(state.read_text()).get("max_steps")
+    elif isinstance(total := progress.total, str):
+        _, total, _ = ProgressRows(progress).last() or (0.0, None, "")
+    return bool(total) and _step(checkpoint) >= total
 
 
 def damage(checkpoint: Path, layout: Layout) -> Iterator[str]:

@@ -18,6 +18,7 @@ from orchestrator.places import import_path
 from orchestrator.plan import loggers
 from orchestrator.plan.stage import Command, Stage
 from orchestrator.recipe import Recipe
+from orchestrator.run.checkpoints import is_last
 from orchestrator.run.cluster import Session
 from orchestrator.run.deaths import AGAIN, SIGNALLED, Death, explain, of_ray
 from orchestrator.run.progress import lacking
@@ -69,7 +70,7 @@ def attempt(
     try:
         with _reserved(stage, session) as nodes:
             machine = nodes.machine(session.alive)
-            commands = [resumed(command, newest) for command in stage.commands]
+            commands = [resumed(command, newest) for command in _left(stage, newest)]
             runs = [_Run(recipe, stage, command, session, log) for command in commands]
             return Attempted(machine, [run.to_end(nodes, address, console) for run in runs])
     except (RayError, NodeLostError, ConnectionError) as error:
@@ -93,6 +94,13 @@ def _reserved(stage: Stage, session: Session) -> Iterator[Nodes]:
             if session.alive():
                 nodes.stop()
                 nodes.release()
+
+
+def _left(stage: Stage, newest: Path | None) -> Iterator[Command]:
+    """The stage's commands, without its training where the checkpoint `newest` is its end."""
+    training = stage.training
+    is_over = newest and training and training.progress and is_last(newest, training.progress)
+    yield from (command for command in stage.commands if not (is_over and command is training))
 
 
 def resumed(command: Command, newest: Path | None) -> Command:

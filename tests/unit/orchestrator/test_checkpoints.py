@@ -13,7 +13,7 @@ from orchestrator.plan.make import make_plan
 from orchestrator.plan.stage import Stage
 from orchestrator.recipe import load_recipe
 from orchestrator.run import checkpoints
-from orchestrator.run.execute import resumed
+from orchestrator.run.execute import _left, resumed
 from tests.unit.orchestrator.finished import with_values
 
 
@@ -168,3 +168,18 @@ def test_a_resumed_sft_builds_its_model_from_the_checkpoint(tmp_path: Path) -> N
     going = resumed(train, tmp_path / "checkpoint-4")
     assert going.argv == (*train.argv, f"model_name_or_path={tmp_path}/checkpoint-4")
     assert resumed(train, None) == train
+
+
+@pytest.mark.parametrize(("name", "write"), [("sft", write_sft), ("rl", write_rl)])
+def test_no_trainer_goes_on_from_its_last_update(
+    name: str, write: Callable[[Path, int], Path], tmp_path: Path
+) -> None:
+    stage = stage_of(name, tmp_path, "rl.max_steps=8")
+    assert stage.training is not None and stage.training.progress is not None
+    for step, left in ((4, True), (8, False)):
+        path = write(tmp_path, step)
+        if name == "sft":
+            (path / "trainer_state.json").write_text('{"max_steps": 8}')
+        assert (stage.training in [*_left(stage, path)]) == left
+        assert len([*_left(stage, path)]) == len(stage.commands) - (not left)
+    assert stage.training in [*_left(stage, None)]
