@@ -12,7 +12,7 @@ from reward_plugins.rows import append_rows, read_rows
 class Reply(BaseModel):
     """A server's answer to one request."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     text: str
     prompt_tokens: int = 0
@@ -20,6 +20,8 @@ class Reply(BaseModel):
 
 
 class _Row(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
     key: str
     reply: Reply
 

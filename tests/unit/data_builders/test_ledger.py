@@ -50,3 +50,20 @@ def test_a_damaged_row_in_the_midst_is_named(tmp_path: Path) -> None:
     path.write_bytes(lines[0] + b"{]\n" + lines[2])
     with pytest.raises(RowError, match="line 2 is damaged: remove that line"):
         Ledger(path)
+
+
+def test_one_flipped_bit_changes_no_reply(tmp_path: Path) -> None:
+    path = tmp_path / "replies.jsonl"
+    whole = _written(path, ["It pans left.", "B"])
+    for place in range(len(whole) - 1):
+        path.write_bytes(
+            whole[:place] + bytes([whole[place] ^ 1 << place % 8]) + whole[place + 1 :]
+        )
+        with pytest.raises(RowError, match="is damaged: remove that line"):
+            Ledger(path)
+
+
+def test_rows_of_an_earlier_version_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "replies.jsonl"
+    path.write_text('{"key":"k","reply":{"text":"a","prompt_tokens":1,"answer_tokens":2}}\n')
+    assert Ledger(path).get("k") == Reply(text="a", prompt_tokens=1, answer_tokens=2)

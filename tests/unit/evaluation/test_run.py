@@ -15,7 +15,7 @@ from orchestrator.evaluation.collect import collect
 from orchestrator.evaluation.config import EvalConfig, EvaluationError
 from orchestrator.evaluation.engines import EngineError, Outcome, Request, Response
 from orchestrator.evaluation.identity import identity
-from orchestrator.evaluation.ledger import Ledger
+from orchestrator.evaluation.ledger import Answer, Ledger
 from orchestrator.evaluation.predictions import Prediction, read_predictions
 from reward_plugins.rows import RowError
 
@@ -155,3 +155,17 @@ def test_a_ledger_with_foreign_lines_is_refused(tmp_path: Path) -> None:
     (tmp_path / "ledger.jsonl").write_text('{"not": "a row"}\n')
     with pytest.raises(RowError, match=r"ledger\.jsonl, line 1 is damaged: remove that line"):
         Ledger(tmp_path / "ledger.jsonl")
+
+
+def test_one_flipped_bit_of_a_ledger_changes_no_answer(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    Ledger(path).append([("k", Answer("<answer>A</answer>", None, 5, 1, 0.1, [0.75, 0.25]))])
+    whole = path.read_bytes()
+    for place in range(len(whole) - 1):
+        path.write_bytes(
+            whole[:place] + bytes([whole[place] ^ 1 << place % 8]) + whole[place + 1 :]
+        )
+        with pytest.raises(RowError, match=r"ledger\.jsonl, line 1 is damaged: remove that line"):
+            Ledger(path)
+    path.write_text('["k", "A", null, 5, 1, 0.1, null]\n')  # of an earlier version
+    assert Ledger(path).get("k") == Answer("A", None, 5, 1, 0.1)
