@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from orchestrator.plan.digests import sha256
 from orchestrator.plan.outputs import LISTING, MANIFEST, parse_listing
@@ -19,8 +19,11 @@ from reward_plugins.files import write_file
 
 SEAL = "seal"
 BESIDE = "beside"
+REMEDY = "remove it, and the next run makes it again"
 MOST_NAMES = 8
 """Files named of many; `status deep=true` and `sha256sum -c` name all."""
+
+Json = TypeVar("Json", dict[str, Any], list[Any])
 
 
 class DamageError(CamReasonerError, ValueError):
@@ -60,6 +63,17 @@ def read_listing(directory: Path) -> dict[str, str]:
     if "outputs" in manifest and manifest["outputs"]["sha256"] != hashlib.sha256(text).hexdigest():
         raise DamageError(f"{path} is not as it was written, or gone")
     return parse_listing(text.decode())
+
+
+def read_json(path: Path, kind: type[Json]) -> Json:
+    """What a JSON file that a run left holds; raises `DamageError` where that is not a `kind`."""
+    try:
+        value = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise DamageError(f"{path} is not JSON ({error}); {REMEDY}") from error
+    if not isinstance(value, kind):
+        raise DamageError(f"{path} is {type(value).__name__}, not {kind.__name__}; {REMEDY}")
+    return value
 
 
 def is_finished(directory: Path) -> bool:

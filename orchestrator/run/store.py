@@ -33,8 +33,7 @@ def is_done(stage: Stage) -> bool:
 def lacking(stage: Stage) -> list[str]:
     """What a finished stage lacks, in words: answers that an engine failed to give."""
     path = stage.directory / LACKING
-    found: list[str] = json.loads(path.read_text()) if is_done(stage) and path.is_file() else []
-    return found
+    return whole.read_json(path, list) if is_done(stage) and path.is_file() else []
 
 
 def reopen(plan: Plan, stage: Stage) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +10,7 @@ from typing import Any
 
 from orchestrator.errors import UnknownRunError
 from orchestrator.plan.outputs import MANIFEST
-from orchestrator.plan.whole import DamageError, read_listing, read_manifest
+from orchestrator.plan.whole import read_json, read_listing, read_manifest
 from orchestrator.run.manifest import FOLDER
 
 Manifest = dict[str, Any]
@@ -30,7 +29,7 @@ class Record:
     def scores(self) -> dict[str, Any] | None:
         """What the evaluation measured, where there was one."""
         path = self.directory / "eval" / "scores.json"
-        return json.loads(path.read_text()) if "eval" in self.manifests else None
+        return read_json(path, dict) if "eval" in self.manifests else None
 
     def packages(self) -> dict[str, dict[str, str]]:
         """Version by package by environment, as installed when each stage ran."""
@@ -55,11 +54,7 @@ def read_record(runs: Path, name: str) -> Record:
         raise UnknownRunError(
             f"{directory} is no run: it has no recipe.json; runs here: {', '.join(known) or 'none'}"
         )
-    try:
-        content = json.loads(recipe.read_bytes())
-    except ValueError as error:
-        raise DamageError(f"{recipe} is not JSON ({error}); the next run writes it anew") from error
-    return Record(name, directory, content, _manifests(directory))
+    return Record(name, directory, read_json(recipe, dict), _manifests(directory))
 
 
 def _manifests(directory: Path) -> dict[str, Manifest]:

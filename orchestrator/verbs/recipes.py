@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from orchestrator.console import Console
 from orchestrator.doctor.examine import costs, examine
 from orchestrator.errors import RecipeError, UnreadyError
 from orchestrator.plan.make import Plan, make_plan
+from orchestrator.plan.whole import read_json
 from orchestrator.recipe import Recipe, load_recipe
 from orchestrator.run import store
 from orchestrator.verbs.arguments import Flag, RecipeArguments, split
@@ -159,7 +159,7 @@ def _bring(recipe: Recipe, directory: Path, console: Console, name: str) -> Plan
         scores = made.stage("eval").directory / "scores.json"
         from orchestrator.report.table import summary_table  # not needed to plan
 
-        console.out.print(summary_table(json.loads(scores.read_text())))
+        console.out.print(summary_table(read_json(scores, dict)))
     for stage in stages:
         for sentence in store.lacking(stage):
             console.say(lacking(stage, sentence))

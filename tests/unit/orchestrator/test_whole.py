@@ -14,7 +14,7 @@ from orchestrator import cli
 from orchestrator.console import Console
 from orchestrator.plan import whole
 from orchestrator.plan.make import Plan
-from orchestrator.plan.outputs import LISTING, MANIFEST
+from orchestrator.plan.outputs import LACKING, LISTING, MANIFEST
 from orchestrator.run import launch, store
 from orchestrator.run.execute import Attempted
 from tests.unit.orchestrator.finished import finished_run
@@ -154,14 +154,23 @@ def test_a_run_whose_manifest_is_damaged_is_an_error_that_says_what_to_do(
         assert code == 1 and "is not as it was written; give the command" in text
 
 
+@pytest.mark.parametrize("text", ["{", "[]", "\udcff", "[" * 10**5])
 def test_a_damaged_recipe_of_a_run_is_an_error(
-    plan: Plan, capsys: pytest.CaptureFixture[str]
+    text: str, plan: Plan, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (plan.directory / "recipe.json").write_text("{")
+    (plan.directory / "recipe.json").write_bytes(text.encode(errors="surrogateescape"))
     code, text = told(capsys, plan.directory.parent, "show", "run=tiny")
-    assert code == 1 and "recipe.json is not JSON" in text and "writes it anew" in text
+    assert code == 1 and "recipe.json is" in text and "the next run makes it again" in text
     store.show_in_run(plan, plan.stage("data"))
     subprocess.run(["sha256sum", "-c", "recipe.sha256"], cwd=plan.directory, check=True)
+
+
+def test_damaged_words_about_what_a_stage_lacks_are_an_error(
+    plan: Plan, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (data / LACKING).write_text("[")
+    code, text = status(capsys, plan)
+    assert code == 1 and f"{LACKING} is not JSON" in text and "makes it again" in text
 
 
 def test_what_the_user_changes_is_a_change_and_no_fault(
