@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -89,10 +90,15 @@ def faults(directory: Path) -> list[str]:
     if not is_finished(directory):
         return []
     try:
-        listed = read_listing(directory)
+        read_listing(directory)
     except DamageError as error:
         return [str(error)]
-    return [f"{name} is gone" for name in listed if not (directory / name).is_file()]
+    return [f"{name} is gone" for name in gone(directory)]
+
+
+def gone(directory: Path) -> list[str]:
+    """Files that a finished stage listed and that are not there; none where that can't be told."""
+    return [name for name in _listed(directory) if not (directory / name).is_file()]
 
 
 def modified(directory: Path, deep: bool = False) -> dict[str, str | None]:
@@ -101,15 +107,18 @@ def modified(directory: Path, deep: bool = False) -> dict[str, str | None]:
     Only files newer than the manifest are read again, unless `deep`, so that asking costs a look
     at each file. Empty for a stage that is not finished, or whose bookkeeping is damaged.
     """
-    if not is_finished(directory):
-        return {}
-    try:
-        listed = read_listing(directory)
-    except DamageError:
+    listed = _listed(directory)
+    if not listed:
         return {}
     since = -1 if deep else (directory / MANIFEST).stat().st_mtime_ns
     found = ((name, then, _now(directory / name, then, since)) for name, then in listed.items())
     return {name: now for name, then, now in found if now != then}
+
+
+def _listed(directory: Path) -> dict[str, str]:
+    with suppress(DamageError):
+        return read_listing(directory) if is_finished(directory) else {}
+    return {}
 
 
 def damage(directory: Path) -> Iterator[str]:

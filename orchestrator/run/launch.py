@@ -14,7 +14,7 @@ from data_builders.frame_cache import in_use
 from orchestrator import envs
 from orchestrator.console import Console
 from orchestrator.errors import StageError, UnreadyError
-from orchestrator.plan import loggers
+from orchestrator.plan import loggers, whole
 from orchestrator.plan.make import Plan
 from orchestrator.plan.stage import ROOT, Stage
 from orchestrator.run import checkpoints, cluster, manifest, store
@@ -75,6 +75,7 @@ def build_environment(name: str, console: Console) -> None:
 def _bring(plan: Plan, stage: Stage, session: cluster.Session, console: Console) -> None:
     """Start the stage until it is done, at most `recovery.max_attempts` times."""
     _check_needs(stage)
+    gone = whole.gone(stage.directory)
     for fault in store.mend(stage):
         console.say(f"[yellow]↻ {stage.name} again: {escape(fault)}[/]")
     store.write_files(stage)
@@ -99,6 +100,9 @@ def _bring(plan: Plan, stage: Stage, session: cluster.Session, console: Console)
     facts = {"started": started, "seconds": took, "log": str(log), **asdict(done)}
     store.finish(stage, {**facts, **origin, **manifest.result(stage)})
     console.finished(stage, took)
+    if lost := [name for name in gone if not (stage.directory / name).is_file()]:
+        told = f"{stage.name}: not made again, as no update was: {whole.few(lost)}"
+        console.say(f"[yellow]{escape(told)}[/]")
 
 
 @contextmanager

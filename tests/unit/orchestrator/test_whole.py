@@ -131,6 +131,7 @@ def test_it_runs_again_and_says_why(
     plan: Plan, data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     remove(data)
+    (data / CLIPS[0]).unlink()
     begun: list[bool] = []
 
     def attempt(*_: object) -> Attempted:
@@ -141,7 +142,9 @@ def test_it_runs_again_and_says_why(
     monkeypatch.setattr(launch, "attempt", attempt)
     launch._bring(plan, plan.stage("data"), None, Console())  # type: ignore[arg-type]
     assert begun == [False]  # killed now, it is not done
-    assert "data again: test.parquet is gone" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "data again: test.parquet is gone" in said
+    assert f"data: not made again, as no update was: {CLIPS[0]}" in said
     assert store.is_done(plan.stage("data"))
 
 
