@@ -61,11 +61,15 @@ def spacer(clips: list[str]) -> dict[str, Rows]:
 
 
 def time_r1(clips: list[str]) -> dict[str, Rows]:
-    """Clips with a sentence and the seconds when it happens."""
+    """Clips with a sentence and the seconds when it happens.
+
+    They are of several lengths: verl 0.9.1 fails on a batch whose rows are all as long (torch's
+    nested tensors then take the wrong dimension of its position ids for the ragged one).
+    """
     rows = [
-        {"video": clip, "timestamp": [0.5, 2.5], "sentence": "The camera turns.", "duration": 4.0,
+        {"video": clip, "timestamp": [0.5, 2.5], "sentence": "It" + " turns" * (1 + n % 5), "duration": 4.0,
          "video_start": None, "video_end": None}
-        for clip in clips
+        for n, clip in enumerate(clips)
     ]  # fmt: skip
     return {"train_2k5.jsonl": rows}
 
