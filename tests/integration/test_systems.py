@@ -67,8 +67,8 @@ def time_r1(clips: list[str]) -> dict[str, Rows]:
     nested tensors then take the wrong dimension of its position ids for the ragged one).
     """
     rows = [
-        {"video": clip, "timestamp": [0.5, 2.5], "sentence": "It" + " turns" * (1 + n % 5), "duration": 4.0,
-         "video_start": None, "video_end": None}
+        {"video": clip, "timestamp": [0.5, 2.5], "sentence": "It" + " turns" * (1 + n % 5),
+         "duration": 4.0, "video_start": None, "video_end": None}
         for n, clip in enumerate(clips)
     ]  # fmt: skip
     return {"train_2k5.jsonl": rows}
