@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
+import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import as_completed
-from typing import NamedTuple, TypeVar
+from contextlib import suppress
+from multiprocessing.connection import Connection, wait
+from typing import Generic, NamedTuple, TypeVar
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -26,25 +29,75 @@ def isolated_map(
     an exception that `function` doesn't handle), yields `Failed`; the others go on. `function`
     must be importable and return something picklable; it runs in a fresh interpreter.
     """
-    from pebble import ProcessPool  # what reads frames in a trainer's environment lacks it
+    waiting = deque(jobs)
+    busy: list[_Worker[Job, Result]] = []
+    try:
+        while waiting and len(busy) < workers:
+            busy.append(_Worker(function))
+            busy[-1].take(waiting.popleft(), seconds)
+        while busy:
+            for worker in _due(busy):
+                job, outcome = worker.job, worker.outcome(seconds)
+                busy.remove(worker)
+                if isinstance(outcome, Failed) or not waiting:
+                    worker.stop()
+                    worker = _Worker(function) if waiting else worker
+                if waiting:
+                    busy.append(worker)
+                    worker.take(waiting.popleft(), seconds)
+                yield job, outcome
+    finally:
+        for worker in busy:
+            worker.stop()
 
-    # A fork server: quick to start from, and free of the parent's threads and locks.
-    with ProcessPool(workers, context=multiprocessing.get_context("forkserver")) as pool:
-        futures = {pool.schedule(function, args=[job], timeout=seconds): job for job in jobs}
+
+class _Worker(Generic[Job, Result]):
+    """One child process and the job it holds."""
+
+    job: Job
+    deadline: float
+
+    def __init__(self, function: Callable[[Job], Result]) -> None:
+        # A fork server: quick to start from, and free of the parent's threads and locks.
+        context = multiprocessing.get_context("forkserver")
+        self.pipe, child = context.Pipe()
+        self.process = context.Process(target=_serve, args=(function, child), daemon=True)
+        self.process.start()
+        child.close()
+
+    def take(self, job: Job, seconds: float) -> None:
+        self.job, self.deadline = job, time.monotonic() + seconds
+        with suppress(BrokenPipeError):  # it died already: `outcome` says so
+            self.pipe.send(job)
+
+    def outcome(self, seconds: float) -> Result | Failed:
+        if not self.pipe.poll():
+            return Failed(f"took longer than {seconds:g} s")
         try:
-            for future in as_completed(futures):
-                error = future.exception()
-                failed = None if error is None else Failed(_reason(error, seconds))
-                yield futures[future], failed or future.result()
-        finally:
-            pool.stop()  # also where the caller looks no further
+            result: Result = self.pipe.recv()
+            return result
+        except (EOFError, ConnectionResetError):
+            self.process.join()
+            return Failed(f"its process died (exit code {self.process.exitcode})")
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
 
 
-def _reason(error: BaseException, seconds: float) -> str:
-    from pebble import ProcessExpired
+def _due(busy: list[_Worker[Job, Result]]) -> list[_Worker[Job, Result]]:
+    """Wait for the next answer, death or deadline; return the workers concerned."""
+    nearest = min(worker.deadline for worker in busy) - time.monotonic()
+    ready = set(wait([worker.pipe for worker in busy], timeout=max(0.0, nearest)))
+    now = time.monotonic()
+    return [worker for worker in busy if worker.pipe in ready or worker.deadline <= now]
 
-    if isinstance(error, TimeoutError):
-        return f"took longer than {seconds:g} s"
-    if isinstance(error, ProcessExpired):
-        return f"its process died (exit code {error.exitcode})"
-    return f"{type(error).__name__}: {error}"
+
+def _serve(function: Callable[[Job], Result], pipe: Connection) -> None:
+    while True:
+        try:
+            job = pipe.recv()
+        except EOFError:  # the parent is gone
+            return
+        pipe.send(function(job))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -206,19 +205,7 @@ def test_a_clip_truncated_anywhere_is_quarantined(root: Path, sixteenth: int) ->
 
 def test_a_worker_that_hangs_or_dies_costs_one_job() -> None:
     dies, hangs = "__import__('os')._exit(7)", "__import__('time').sleep(60)"
-    jobs = ["1 + 1", dies, hangs, "1 / 0", "2 + 2"]
-    outcomes = dict(isolated_map(eval, jobs, workers=2, seconds=5))
+    outcomes = dict(isolated_map(eval, ["1 + 1", dies, hangs, "2 + 2"], workers=2, seconds=5))
     assert outcomes["1 + 1"] == 2 and outcomes["2 + 2"] == 4
-    assert outcomes["1 / 0"] == Failed("ZeroDivisionError: division by zero")
     assert outcomes[dies] == Failed("its process died (exit code 7)")
     assert outcomes[hangs] == Failed("took longer than 5 s")
-
-
-def test_who_looks_no_further_waits_for_no_job() -> None:
-    outcomes = isolated_map(
-        eval, ["1", *["__import__('time').sleep(60)"] * 3], workers=2, seconds=90
-    )
-    started = time.monotonic()
-    assert next(outcomes) == ("1", 1)
-    outcomes.close()  # type: ignore[attr-defined]
-    assert time.monotonic() - started < 30
