@@ -48,7 +48,8 @@ class Watch(AbstractContextManager["Watch"]):
     def _look(self) -> None:
         while not self._ended.wait(SECONDS):
             for stage in self._stages:
-                if commands := list(_commands(str(stage.directory))):
+                # By its supervisor: a report is also made now and then while others train.
+                if commands := list(_commands(str(stage.directory / "logs"))):
                     self.peak[stage.name] = max(self.peak.get(stage.name, 0), _memory(commands))
             for stage in [*self._waiting]:
                 if has_saved(stage):

@@ -20,7 +20,7 @@ SLEEP = "import time; room = bytearray(50_000_000); time.sleep(60)"
 @pytest.fixture
 def trainer(tmp_path: Path) -> Iterator[Any]:
     """A stage whose trainer runs."""
-    argv = ("-c", SLEEP, str(tmp_path / "train.yaml"))
+    argv = ("-c", SLEEP, str(tmp_path / "logs/.running"), str(tmp_path / "train.yaml"))
     process = subprocess.Popen([sys.executable, *argv], start_new_session=True)
     training = SimpleNamespace(argv=argv)
     yield SimpleNamespace(
