@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from orchestrator.console import Console
@@ -27,6 +27,7 @@ FOLDER = ".rehearsal"
 
 
 PEAK = "peak_bytes.json"
+"""By fingerprint of a stage."""
 
 
 def rehearse(
@@ -70,13 +71,20 @@ def _run(
     console.announce(plan, plan.stages)
     with Watch(plan.stages) as watch:
         launch(plan, plan.stages, console)
-    path = plan.directory / PEAK  # of stages that were done before, too
-    peak = {**(json.loads(path.read_text()) if path.is_file() else {}), **watch.peak}
-    write_file(path, json.dumps(peak))
+    peak = _peaks(plan, watch.peak)
     with console.waiting("looking at what must hold"):
         found = list(invariants(plan, peak, spec.stand_ins))
     on_cpu = plan.recipe.cluster.device == "cpu"
     return found, (*NOT_COVERED, *(ONLY_GPU if on_cpu else ()))
+
+
+def _peaks(plan: Plan, now: Mapping[str, int]) -> dict[str, int]:
+    """The most memory of each stage, `now` or when it ran for this or another rehearsal."""
+    path = plan.directory.parent / PEAK
+    known: dict[str, int] = json.loads(path.read_text()) if path.is_file() else {}
+    known |= {plan.stage(name).fingerprint: size for name, size in now.items()}
+    write_file(path, json.dumps(known))
+    return {s.name: known[s.fingerprint] for s in plan.stages if s.fingerprint in known}
 
 
 def _report(report: Report, folder: Path, console: Console) -> None:
