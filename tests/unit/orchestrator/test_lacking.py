@@ -35,7 +35,7 @@ def done(plan: Plan) -> list[str]:
 
 
 def bring(plan: Plan, verb: str, capsys: pytest.CaptureFixture[str]) -> str:
-    recipes.ABOUT[verb](plan.recipe, plan.directory.parent, Console())
+    recipes.VERBS[verb](["recipe=tiny", f"runs_dir={plan.directory.parent}"], Console())
     return " ".join(capsys.readouterr().out.split())
 
 

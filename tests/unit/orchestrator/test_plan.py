@@ -27,8 +27,9 @@ def changed(before: Plan, after: Plan) -> list[str]:
 @pytest.mark.parametrize("name", recipe_names())
 def test_every_recipe_can_be_planned(name: str, tmp_path: Path) -> None:
     plan = make_plan(load_recipe(name), tmp_path)
-    trained = [] if name in UNTRAINED else ["sft", "rl"]
-    expected = ["data", "model", *trained, "eval", "report"]
+    external = ["external"] if plan.recipe.eval.external else []
+    expected = ["data", "model", *plan.recipe.stages, *external, "eval", "report"]
+    assert bool(plan.recipe.stages) == (name not in UNTRAINED)
     assert [s.name for s in plan.stages if s.name != "benchmarks"] == expected
     for stage in plan.stages:
         shown = "".join([*stage.files.values(), *(a for c in stage.commands for a in c.argv)])
