@@ -15,8 +15,8 @@ from orchestrator.rehearse.changes import (
     trainer_changes,
 )
 
-OTHERS = {"tiny", "camreasoner_qwen3vl_8b"}
-"""The first is small already, the second has another architecture."""
+OTHERS = {"tiny", "camreasoner_qwen3vl_8b", "onethinker_8b"}
+"""The first is small already, the others have another architecture."""
 TRAINED = [name for name in recipe_names() if name not in OTHERS and load_recipe(name).stages]
 KEPT = (
     "data.sources",
