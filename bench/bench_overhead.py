@@ -30,7 +30,8 @@ file = open(sys.argv[1], "a", buffering=1)
 for step in range(1, int(5 * float(sys.argv[2])) + 1):
     time.sleep(0.2)
     file.write(json.dumps({"step": step, "data": {"reward/score": 0.5}}) + "\\n")
-    print("step", step, "of a training that goes on", flush=True)
+    sys.stdout.write(f"step {step} of a training that goes on\\n")
+    sys.stdout.flush()
 """
 LAUNCH = "import sys; from bench.bench_overhead import launch_stage; launch_stage(*sys.argv[1:])"
 IDLE = "ray::IDLE"

@@ -84,8 +84,7 @@ def check_endpoint(spec: EndpointSpec, key: str) -> None:
 
     token = os.environ.get(spec.api_key_variable, "none")
     try:
-        client = openai.OpenAI(base_url=spec.base_url, api_key=token, timeout=10, max_retries=1)
-        client.models.list()
+        _models(openai.OpenAI(base_url=spec.base_url, api_key=token, timeout=10, max_retries=1))
     except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
         raise EndpointError(
             f"{key}: {spec.base_url} refuses the key in {spec.api_key_variable}: "
@@ -115,13 +114,21 @@ def answers(spec: EndpointSpec) -> bool:
     import openai
 
     try:
-        client = openai.OpenAI(base_url=spec.base_url, api_key="none", timeout=10, max_retries=0)
-        client.models.list()
+        _models(openai.OpenAI(base_url=spec.base_url, api_key="none", timeout=10, max_retries=0))
     except openai.APIStatusError:
         return True
     except openai.OpenAIError:
         return False
     return True
+
+
+def _models(client: OpenAI) -> list[dict[str, Any]]:
+    """What a server lists; nothing where its answer is no list, such as a page for people."""
+    try:
+        models = client.models.list().data or []
+    except (AttributeError, ValueError):  # openai parses whatever comes
+        return []
+    return [model.model_dump() for model in models if hasattr(model, "model_dump")]
 
 
 class Client:
@@ -142,16 +149,18 @@ class Client:
             max_retries=self.spec.attempts - 1,
         )
 
-    def listed(self) -> dict[str, Any]:
-        """What the server's list of models says of this one; nothing where it lists none."""
+    def models(self) -> list[dict[str, Any]]:
+        """What the server says of each model that it lists; nothing where it lists none."""
         import openai
 
         try:
-            models = self._client.models.list().data
+            return _models(self._client)
         except openai.APIStatusError:
-            return {}
-        found = (model.model_dump() for model in models if model.id == self.spec.model)
-        return next(found, {})
+            return []
+
+    def listed(self) -> dict[str, Any]:
+        """What it says of this one."""
+        return next((own for own in self.models() if own["id"] == self.spec.model), {})
 
     def complete(self, messages: Messages, **extra: Any) -> tuple[Choice, Usage]:
         """The server's choice for `messages`, and the tokens it counted.

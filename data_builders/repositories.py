@@ -167,6 +167,8 @@ def explained(repository: Repository, target: Path) -> Iterator[None]:
             f"there is no {repository.kind} {repo}, or it is hidden: check {page}; "
             "if it is private, set HF_TOKEN"
         ) from error
+    except errors.HFValidationError as error:
+        raise FetchError(f"{repo!r} is no name of a repository, owner/name: {error}") from error
     except errors.RevisionNotFoundError as error:
         raise FetchError(
             f"{repo} has no revision {repository.revision!r}: name one of its "

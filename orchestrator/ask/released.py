@@ -22,7 +22,7 @@ from orchestrator.recipe import load_recipe
 from orchestrator.recipe.evaluation import EvaluatedModel
 from orchestrator.run.gpus import local_gpus
 
-HUB_ID = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
+HUB_ID = re.compile(r"(?P<repo>\w[\w.-]*/\w[\w.-]*)(@(?P<revision>[\w./-]+))?")
 SMALL = ("config.json", "tokenizer_config.json", "chat_template.*", "README.md")
 RECIPE = re.compile(r"<summary>Recipe</summary>\s*```yaml\n(.*?)```", re.DOTALL)
 """Of a card that `publish` wrote (orchestrator/publish/card.md.j2)."""

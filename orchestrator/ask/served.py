@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import httpx2
-
-from data_builders.chat import EndpointError
+from data_builders.chat import Client, EndpointError, check_endpoint
+from data_builders.trajectory_specs import EndpointSpec
 from orchestrator.ask.checkpoints import Checkpoint
 from orchestrator.ask.errors import AskError, PolicyError
 from orchestrator.ask.policy import Ask, Policy
@@ -18,9 +17,6 @@ from orchestrator.evaluation.config import Server
 from orchestrator.evaluation.engines import open_engine
 from orchestrator.recipe import load_recipe
 
-SECONDS = 10.0
-"""To list a server's models."""
-
 
 def of_server(address: str, recipe: str | None) -> Checkpoint:
     """The model at `http://host:port/v1`, or `...#name` where the server has several.
@@ -28,12 +24,15 @@ def of_server(address: str, recipe: str | None) -> Checkpoint:
     Raises `AskError`. Keys and limits are those of `eval.server` in the recipe.
     """
     base_url, _, name = address.partition("#")
-    chosen = name or _only_model(base_url)
     settings = load_recipe(recipe or DEFAULT).eval
-    server = settings.server.asks(chosen, base_url, settings.max_new_tokens)
+
+    def server(model: str) -> Server:
+        asked = settings.server.asks(model, base_url, settings.max_new_tokens)
+        return Server.model_validate(asked)
+
+    own = server(name or _only_model(server("<name>").endpoint))
     origin = f"of recipe {recipe}" if recipe else f"of recipe {DEFAULT} (recipe=<name>)"
-    own = here(by_name(recipe or DEFAULT))
-    return Checkpoint(f"{chosen} at {base_url}", Server.model_validate(server), own, origin)
+    return Checkpoint(str(own), own, here(by_name(recipe or DEFAULT)), origin)
 
 
 class ServedPolicy:
@@ -73,19 +72,13 @@ def open_policy(checkpoint: Checkpoint, engine: str) -> Policy | ServedPolicy:
     return Policy(checkpoint, engine)
 
 
-def _only_model(base_url: str) -> str:
-    try:
-        response = httpx2.get(f"{base_url.rstrip('/')}/models", timeout=SECONDS)
-        response.raise_for_status()
-        names = [str(model["id"]) for model in response.json()["data"]]
-    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, KeyError, TypeError) as error:
-        raise AskError(
-            f"model={base_url}: no list of models ({error or type(error).__name__}): give the "
-            "address up to and with the version (http://localhost:8000/v1), or name one: #<name>"
-        ) from None
+def _only_model(endpoint: EndpointSpec) -> str:
+    check_endpoint(endpoint, "model")
+    names = [str(model["id"]) for model in Client(endpoint).models()]
     if len(names) != 1:
         raise AskError(
-            f"model={base_url}: serves {len(names)} models ({', '.join(names[:5])}); name one: "
-            f"model={base_url}#<name>"
+            f"model={endpoint.base_url}: lists {len(names)} models "
+            f"({', '.join(names[:5]) or 'an address ends with the version, such as /v1'}); name "
+            f"one: model={endpoint.base_url}#<name>"
         )
     return names[0]

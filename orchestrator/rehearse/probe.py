@@ -9,9 +9,9 @@ from typing import Any
 
 from orchestrator import envs
 from orchestrator.errors import StageError
+from orchestrator.places import import_path
 from orchestrator.plan.context import VLLM_ON_CPU
 from orchestrator.plan.make import Plan
-from orchestrator.plan.stage import ROOT
 
 FOUND = "FOUND "
 
@@ -22,13 +22,11 @@ def numbering(plan: Plan, name: str) -> dict[str, Any]:
     questions = plan.stage("data").directory / f"{recipe.stages[name].questions}.parquet"
     checkpoint = plan.stage("model").directory / "checkpoint"
     arguments = (questions, stage.directory / "data" / "frames.json", checkpoint)
-    environment = next(
-        c.environment for c in plan.stage("eval").commands if "vllm" in c.environment
-    )
+    environment = next(c.environment for c in plan.stage("eval").commands if "here" in c.argv)
     command = [str(envs.interpreter(environment)), "-m", "orchestrator.rehearse.numbering"]
     done = subprocess.run(
         [*command, *map(str, arguments)],
-        env={**os.environ, **VLLM_ON_CPU, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"},
+        env={**os.environ, **VLLM_ON_CPU, "PYTHONPATH": str(import_path()), "HF_HUB_OFFLINE": "1"},
         capture_output=True,
         text=True,
         check=False,

@@ -24,8 +24,6 @@ from reward_plugins.files import write_file
 
 FOLDER = ".rehearsal"
 """Below the runs: what stand-ins made is no stage of a run that is meant."""
-
-
 PEAK = "peak_bytes.json"
 """By fingerprint of a stage."""
 
@@ -35,8 +33,8 @@ def rehearse(
 ) -> None:
     """The recipe in small through all that it names, with a table of what must hold.
 
-    `device` is cpu or cuda. Raises `RecipeError` for a recipe
-    that can't be rehearsed, and `StageError` where something does not hold.
+    `device` is cpu or cuda. Raises `RecipeError` for a recipe that can't be rehearsed, and
+    `StageError` where something does not hold.
     """
     spec = load_spec(device)
     recipe, small = rehearsed(name, overrides, spec)

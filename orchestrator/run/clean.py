@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from data_builders.frame_cache import is_ours
 from orchestrator.plan.outputs import MANIFEST
+from orchestrator.plan.whole import is_finished
 from orchestrator.run import attempts
 from orchestrator.run.store import LOCK
 from reward_plugins import files
@@ -36,7 +37,7 @@ def find_waste(runs: Path, caches: bool) -> Iterator[Waste]:
     linked = set(_linked(runs))
     for stage in sorted(filter(_is_stage, (runs / STORE).glob("*/*"))):
         if stage.resolve() not in linked:
-            done = (stage / MANIFEST).is_file()
+            done = is_finished(stage)
             yield _waste(stage, "no run links to it" if done else "unfinished, no run links to it")
         else:
             yield from _old_attempts(stage)

@@ -15,6 +15,7 @@ from orchestrator.report.pages import environment, settings
 from orchestrator.report.table import Line, lines, percent, span
 from orchestrator.run.progress import clock
 from orchestrator.trace.record import Record, headline, read_record
+from reward_plugins.errors import CamReasonerError
 from reward_plugins.files import write_file
 
 PAGE = "index.html"
@@ -35,6 +36,8 @@ class Entry(NamedTuple):
     """The last checkpoint's, by benchmark."""
     report: str | None
     """Its page, relative to the folder of the runs."""
+    fault: str | None = None
+    """Why it can't be read: it must not hide the others."""
 
     @property
     def day(self) -> str:
@@ -50,7 +53,7 @@ class Entry(NamedTuple):
 def entries(runs: Path) -> list[Entry]:
     """The runs of a folder, newest first."""
     names = sorted(path.parent.name for path in runs.glob("*/recipe.json"))
-    every = [_entry(read_record(runs, name)) for name in names]
+    every = [_entry(runs, name) for name in names]
     return sorted(every, key=lambda entry: entry.started, reverse=True)
 
 
@@ -88,7 +91,12 @@ def differences(every: Sequence[Entry]) -> list[str]:
     return [name for name in names if len({entry.settings.get(name) for entry in every}) > 1]
 
 
-def _entry(record: Record) -> Entry:
+def _entry(runs: Path, name: str) -> Entry:
+    try:
+        record = read_record(runs, name)
+        scores = dict(_scores(record))
+    except CamReasonerError as error:
+        return Entry(name, 0.0, 0.0, {}, {}, {}, None, str(error))
     own = [m for m in record.manifests.values() if m.get("run", record.name) == record.name]
     report = record.directory / "report" / "report.html"
     return Entry(
@@ -97,15 +105,15 @@ def _entry(record: Record) -> Entry:
         seconds=sum(float(m["seconds"]) for m in own),
         stages={stage: headline(manifest) for stage, manifest in record.manifests.items()},
         settings=settings(record.recipe),
-        scores=dict(_scores(record)),
+        scores=scores,
         report=f"{record.name}/report/report.html" if report.is_file() else None,
     )
 
 
 def _scores(record: Record) -> Iterator[tuple[str, Line]]:
     for name, block in ((record.scores or {}).get("benchmarks") or {}).items():
-        *_, last = lines(block)
-        yield name, last
+        if every := list(lines(block)):
+            yield name, every[-1]
 
 
 def _table(every: Sequence[Entry]) -> Table:
@@ -121,7 +129,7 @@ def _table(every: Sequence[Entry]) -> Table:
             f"[bold cyan]{escape(entry.name)}[/]",
             entry.day,
             entry.took,
-            ", ".join(entry.stages) or "nothing yet",
+            escape(entry.fault or "") or ", ".join(entry.stages) or "nothing yet",
             *(line and f"{line.name} [bold]{percent(line.accuracy)}[/]" for line in scores),
         )
     return table

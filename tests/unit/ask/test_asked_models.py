@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 import yaml
 from huggingface_hub import constants
+from web import Web
 
+from data_builders.chat import EndpointError
 from data_builders.decoding import write_lossless
 from data_builders.frames import materialise
 from orchestrator.ask import released
@@ -130,6 +132,18 @@ def test_a_model_that_is_not_there_or_gated_is_one_line(
         find(NAME, None, tmp_path)
 
 
+@pytest.mark.parametrize("name", ["./policy", "../policy", "~/policy", "a/b/c", "policy"])
+def test_what_is_a_path_is_not_looked_for_on_the_hub(name: str, run: Path) -> None:
+    with pytest.raises(AskError, match="neither a directory, a Hub id"):
+        find(name, None, run.parent)
+
+
+def test_a_name_that_the_hub_does_not_allow_is_one_line(serve: Serve, tmp_path: Path) -> None:
+    serve()
+    with pytest.raises(AskError, match="'a/b--c' is no name of a repository"):
+        find("a/b--c", None, tmp_path)
+
+
 def test_what_looks_like_a_run_is_not_looked_for_on_the_hub(run: Path) -> None:
     with pytest.raises(AskError, match="has base, sft:step:600; train it first"):
         find("tiny/rl", None, run.parent)
@@ -152,14 +166,21 @@ def test_a_servers_only_model_answers(server: FakeServer, tmp_path: Path) -> Non
 
 def test_of_several_models_one_is_to_be_named(server: FakeServer, tmp_path: Path) -> None:
     server.models = [{"id": name} for name in ("one", "two")]
-    with pytest.raises(AskError, match=r"serves 2 models \(one, two\); name one: .*#<name>"):
+    with pytest.raises(AskError, match=r"lists 2 models \(one, two\); name one: .*#<name>"):
         find(server.url, None, tmp_path)
     chosen = find(f"{server.url}#two", None, tmp_path).path
     assert isinstance(chosen, Server) and chosen.endpoint.model == "two"
 
 
+@pytest.mark.parametrize("body", [b"<html>Hello</html>", b"{}", b"[1]", b'{"data": [1]}'])
+def test_a_page_for_people_lists_no_models(body: bytes, web: Web, tmp_path: Path) -> None:
+    web.pages["/models"] = body
+    with pytest.raises(AskError, match=r"lists 0 models \(an address ends with the version"):
+        find(web.url, None, tmp_path)
+
+
 def test_a_server_that_is_none_or_gone_is_one_line(server: FakeServer, tmp_path: Path) -> None:
-    with pytest.raises(AskError, match="no list of models"):
+    with pytest.raises(EndpointError, match=r"no server answers at http://127\.0\.0\.1:9/v1"):
         find("http://127.0.0.1:9/v1", None, tmp_path)
     gone = find("http://127.0.0.1:9/v1#policy", "tiny", tmp_path)
     with pytest.raises(PolicyError, match=r"127\.0\.0\.1:9"), open_policy(gone, "hf"):

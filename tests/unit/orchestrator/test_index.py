@@ -34,6 +34,28 @@ def test_runs_are_listed_newest_first_with_what_they_finished(tmp_path: Path) ->
     assert "seed" in differences(every)
 
 
+@pytest.mark.parametrize("harm", ["recipe.json", "data/manifest.json"])
+def test_a_damaged_run_hides_no_other(tmp_path: Path, harm: str) -> None:
+    for name in ("one", "other"):
+        plan = finished_run(tmp_path, name, [f"seed={len(name)}"])
+        (plan.directory / "recipe.json").write_text(plan.recipe.model_dump_json())
+    (tmp_path / "other" / harm).write_text("{")
+    sound, damaged = entries(tmp_path)
+    assert sound.name == "one" and sound.fault is None and sound.stages
+    assert damaged.name == "other" and damaged.fault and harm.rpartition("/")[2] in damaged.fault
+    assert damaged.fault.partition(":")[0] in write_index(tmp_path, [sound, damaged]).read_text()
+
+
+def test_an_evaluation_that_answered_nothing_has_no_score(tmp_path: Path) -> None:
+    plan = finished_run(tmp_path, "one", stages=("data", "model", "sft", "rl", "eval"))
+    (plan.directory / "recipe.json").write_text(plan.recipe.model_dump_json())
+    board = {"checkpoints": {"rl": {"shown": {"all": {"n": 0}}}}}
+    (plan.stage("eval").directory / "scores.json").write_text(
+        json.dumps({"benchmarks": {"held_out": board}})
+    )
+    assert entries(tmp_path)[0].scores == {}
+
+
 def test_the_page_links_reports_and_shows_what_differs(tmp_path: Path) -> None:
     every = [
         entry("<b>&", scores={"held_out": LINE}, report="a b/report/report.html"),

@@ -14,7 +14,7 @@ from orchestrator.rehearse.changes import load_spec, rehearsed
 from orchestrator.rehearse.report import Invariant
 
 SPEC = load_spec("cpu")
-PEAK = {"sft": 3 * 10**9, "rl": 8 * 10**9}
+PEAK = {"sft": 3 * 10**9, "rl": 8 * 10**9, "eval": 6 * 10**9}
 EMA = {1: [0.30, 0.20], 2: [0.305, 0.205], 3: [0.31, 0.20]}
 NUMBERED = {"furthest": 0, "prompts": 8}
 
@@ -81,13 +81,20 @@ def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
     return made
 
 
-def broken(plan: Plan) -> list[str]:
-    found: list[Invariant] = list(module.invariants(plan, PEAK, SPEC.stand_ins))
+def broken(plan: Plan, peak: dict[str, int] = PEAK) -> list[str]:
+    found: list[Invariant] = list(module.invariants(plan, peak, SPEC.stand_ins))
     return [row.name.partition(",")[0] for row in found if not row.right]
 
 
 def test_all_holds_of_a_right_one(plan: Plan) -> None:
     assert broken(plan) == []
+
+
+@pytest.mark.parametrize("peak", [{}, {"sft": 1, "rl": 1}, {**PEAK, "rl": 10**15}])
+def test_memory_that_was_not_measured_or_is_too_much_does_not_hold(
+    plan: Plan, peak: dict[str, int]
+) -> None:
+    assert broken(plan, peak) == ["peak host memory"]
 
 
 def of_rl(each: list[dict[str, float]]) -> Callable[[Plan], None]:
